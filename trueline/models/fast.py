@@ -1,0 +1,147 @@
+"""A lean forward pass for the Llama and Qwen families, on the weights of a `transformers` model.
+
+The parameters stay where `transformers` keeps them (so saving, loading and fine-tuning tools see an ordinary model);
+only the arithmetic is written again: q, k, v in one product, gate and up in one product, right-padded batches without a mask,
+and a KV cache that is written in place. Logits match `transformers` to 1e-5 (tests/models/test_fast.py).
+Any architecture that `can_run` does not know goes through `transformers` itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
+from torch import Tensor, nn
+
+FAMILIES = ("llama", "qwen2", "qwen3")
+
+
+@dataclass(slots=True)
+class Layer:
+    """One block's weights, fused where one product serves several."""
+
+    norm_in: Tensor
+    norm_post: Tensor
+    qkv: Tensor
+    qkv_bias: Tensor | None
+    q_norm: Tensor | None
+    k_norm: Tensor | None
+    out: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+@dataclass(slots=True)
+class Cache:
+    """Keys and values of every layer, (layers, N, heads, T, head size), allocated once."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+
+    def select(self, rows: Tensor) -> Cache:
+        """Keep these rows, in this order."""
+        return Cache([k[rows] for k in self.keys], [v[rows] for v in self.values])
+
+
+def can_run(config: object) -> bool:
+    """Whether this module computes exactly what `transformers` computes for this configuration."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    plain_rope = rope.get("rope_type", "default") == "default" and not rope.get("partial_rotary_factor")
+    window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    return (
+        getattr(config, "model_type", "") in FAMILIES
+        and plain_rope
+        and not window
+        and getattr(config, "hidden_act", "") == "silu"
+        and not getattr(config, "mlp_bias", False)
+        and (config.model_type == "qwen2" or not getattr(config, "attention_bias", False))
+    )
+
+
+class FastForward:
+    """Runs the decoder of a `transformers` Llama, Qwen2 or Qwen3 base model (the module that holds `layers`)."""
+
+    def __init__(self, base: nn.Module) -> None:
+        self.base = base
+        config = base.config
+        self.eps: float = config.rms_norm_eps
+        self.heads: int = config.num_attention_heads
+        self.kv_heads: int = config.num_key_value_heads
+        self.size: int = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        theta = (getattr(config, "rope_parameters", None) or {}).get("rope_theta", 10000.0)
+        self.inverse = 1.0 / theta ** (torch.arange(0, self.size, 2, dtype=torch.float32) / self.size)
+
+    def pack(self) -> list[Layer]:
+        """Fuse the weights of every layer; differentiable, and made again for each training step."""
+        layers = []
+        for block in self.base.layers:
+            attention, mlp = block.self_attn, block.mlp
+            projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+            bias = None if attention.q_proj.bias is None else torch.cat([p.bias for p in projections])
+            layers.append(
+                Layer(
+                    block.input_layernorm.weight,
+                    block.post_attention_layernorm.weight,
+                    torch.cat([p.weight for p in projections]),
+                    bias,
+                    attention.q_norm.weight if hasattr(attention, "q_norm") else None,
+                    attention.k_norm.weight if hasattr(attention, "k_norm") else None,
+                    attention.o_proj.weight,
+                    torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
+                    mlp.down_proj.weight,
+                )
+            )
+        return layers
+
+    def cache(self, rows: int, length: int, like: Tensor) -> Cache:
+        """An empty cache for `rows` sequences of up to `length` tokens."""
+        shape = (rows, self.kv_heads, length, self.size)
+        count = len(self.base.layers)
+        return Cache([like.new_empty(shape) for _ in range(count)], [like.new_empty(shape) for _ in range(count)])
+
+    def hidden(
+        self,
+        ids: Tensor,  # (N, T)
+        layers: list[Layer] | None = None,
+        positions: Tensor | None = None,  # (N, T); default 0..T-1
+        mask: Tensor | None = None,  # (N, 1, T, S) True where attention is allowed; default causal
+        cache: Cache | None = None,
+        at: int = 0,  # where in the cache these tokens go
+    ) -> Tensor:  # (N, T, D), after the last norm
+        """Hidden states. Without a mask the attention is causal, so right padding cannot touch a real token."""
+        rows, length = ids.shape
+        cos, sin = self._rotation(positions if positions is not None else torch.arange(length, device=ids.device)[None])
+        x = self.base.embed_tokens(ids)
+        widths = (self.heads, self.kv_heads, self.kv_heads)
+        for index, layer in enumerate(layers if layers is not None else self.pack()):
+            h = F.rms_norm(x, x.shape[-1:], layer.norm_in, self.eps)
+            h = F.linear(h, layer.qkv, layer.qkv_bias).view(rows, length, sum(widths), self.size).transpose(1, 2)
+            q, k, v = h.split(widths, dim=1)  # (N, heads, T, size)
+            if layer.q_norm is not None and layer.k_norm is not None:
+                q = F.rms_norm(q, q.shape[-1:], layer.q_norm, self.eps)
+                k = F.rms_norm(k, k.shape[-1:], layer.k_norm, self.eps)
+            q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+            if cache is not None:
+                cache.keys[index][:, :, at : at + length] = k
+                cache.values[index][:, :, at : at + length] = v
+                k, v = cache.keys[index][:, :, : at + length], cache.values[index][:, :, : at + length]
+            h = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, is_causal=mask is None and length > 1, enable_gqa=self.heads != self.kv_heads
+            )
+            x = x + F.linear(h.transpose(1, 2).reshape(rows, length, -1), layer.out)
+            h = F.rms_norm(x, x.shape[-1:], layer.norm_post, self.eps)
+            gate, up = F.linear(h, layer.gate_up).chunk(2, dim=-1)
+            x = x + F.linear(F.silu(gate) * up, layer.down)
+        return F.rms_norm(x, x.shape[-1:], self.base.norm.weight, self.eps)
+
+    def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        angles = positions[..., None].float() * self.inverse.to(positions.device)  # (N, T, size/2)
+        dtype = self.base.embed_tokens.weight.dtype
+        return angles.cos().to(dtype)[:, None], angles.sin().to(dtype)[:, None]  # (N, 1, T, size/2)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding, half-split convention. Su et al. 2021, eq. 34."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)

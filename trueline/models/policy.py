@@ -1,0 +1,233 @@
+"""A Hugging Face causal LM as a Policy, and a sequence classifier as a RewardModel.
+
+The only model format is the ecosystem's own: a folder that `AutoModelForCausalLM` (or `AutoModelForSequenceClassification`)
+and `AutoTokenizer` load. Llama and Qwen models run through `models.fast`; every other architecture through `transformers`.
+Both are called the same way, `model(tokens, mask, needs) -> Outputs`, and compute only what is asked.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Qwen3Config,
+)
+
+from trueline.models.fast import FastForward, can_run
+from trueline.models.tokens import Codec
+
+CHUNK = 4096  # tokens whose logits exist at one time: bounds memory at CHUNK x vocabulary floats
+
+
+class ModelError(ValueError):
+    """A folder or name that does not hold the model that was asked for."""
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What a forward pass gives, (N, T) each, in the frame of `tokens`: entry t speaks of token t given those before it."""
+
+    logp: Tensor | None = None  # log-probability of the token; zero where the mask is off
+    entropy: Tensor | None = None  # entropy (nats) of the distribution that the token was drawn from
+    value: Tensor | None = None  # V of the state before the token (Policy), or the score up to the token (RewardModel)
+
+
+class Policy(nn.Module):
+    """A causal language model with its codec, and a value head when PPO asks for one."""
+
+    def __init__(self, model: PreTrainedModel, codec: Codec) -> None:
+        super().__init__()
+        self.model = model
+        self.codec = codec
+        self.value_head: nn.Linear | None = None
+        self.fast = FastForward(model.base_model) if can_run(model.config) else None
+
+    def add_value_head(self) -> None:
+        """Give the policy a value head that starts at zero."""
+        self.value_head = nn.Linear(self.model.config.hidden_size, 1)
+        nn.init.zeros_(self.value_head.weight)
+        nn.init.zeros_(self.value_head.bias)
+
+    def forward(self, tokens: Tensor, mask: Tensor, needs: frozenset[str], temperature: float = 1.0) -> Outputs:
+        """Log-probabilities (and entropy, value) of the masked tokens. tokens, mask: (N, T), right-padded.
+
+        Logits are made only for masked tokens, at most CHUNK at a time, in float32, and divided by `temperature`.
+        """
+        predict = mask[:, 1:].bool()  # (N, T-1): token t is predicted from position t-1
+        if "value" in needs and self.value_head is None:
+            raise ModelError("this policy has no value head; call add_value_head() before an objective that needs 'value'")
+        states, head, hidden = self._run(tokens, with_hidden="value" in needs)
+        out = Outputs()
+        if "value" in needs:
+            out.value = F.pad(self.value_head(hidden[:, :-1]).squeeze(-1), (1, 0)) * mask
+        if not needs & {"logp", "entropy"}:
+            return out
+        states, targets = states[:, :-1][predict], tokens[:, 1:][predict]  # (M, D), (M,)
+        logps, entropies = [], []
+        for part, target in zip(states.split(CHUNK), targets.split(CHUNK), strict=True):
+            scores = F.log_softmax(head(part).float() / temperature, dim=-1)  # (M, V)
+            logps.append(scores.gather(-1, target[:, None]).squeeze(-1))
+            if "entropy" in needs:
+                entropies.append(-(scores.exp() * scores).sum(-1))
+        empty = states.new_zeros(tokens.shape, dtype=torch.float32)
+        at = F.pad(predict, (1, 0))
+        if "logp" in needs:
+            out.logp = empty.masked_scatter(at, torch.cat(logps)) if logps else empty
+        if "entropy" in needs:
+            out.entropy = empty.masked_scatter(at, torch.cat(entropies)) if entropies else empty
+        return out
+
+    def logits(self, tokens: Tensor) -> Tensor:
+        """All next-token logits, (N, T, V) float32, for right-padded tokens (N, T)."""
+        states, head, _ = self._run(tokens, with_hidden=False)
+        return head(states).float()
+
+    def _run(self, tokens: Tensor, with_hidden: bool) -> tuple[Tensor, Callable[[Tensor], Tensor], Tensor | None]:
+        """States that `head` turns into logits, that head, and the last hidden states (N, T, D) if asked."""
+        if self.fast is not None:
+            hidden = self.fast.hidden(tokens)
+            return hidden, lambda states: F.linear(states, self.model.lm_head.weight), hidden
+        # An architecture may scale or cap its logits, so they come from its own forward: the "states" are the logits.
+        output = self.model(input_ids=tokens, output_hidden_states=with_hidden, use_cache=False)
+        return output.logits, lambda states: states, output.hidden_states[-1] if with_hidden else None
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def frozen(self) -> Policy:
+        """A copy that does not learn: the reference of DPO, PPO and GRPO."""
+        twin = Policy(copy.deepcopy(self.model), self.codec)
+        twin.requires_grad_(False)
+        return twin.eval()
+
+    def save(self, folder: Path) -> None:
+        """Write config, weights (safetensors), tokenizer and chat template into `folder`."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        self.codec.tokenizer.save_pretrained(folder)
+
+    @classmethod
+    def load(cls, name: str | Path) -> Policy:
+        """Read any causal LM that `transformers` loads, from a folder or `hf:NAME`; code in it is never run."""
+        source = _source(name)
+        model = _read(AutoModelForCausalLM, source)
+        stops = getattr(model.generation_config, "eos_token_id", None)
+        also = stops if isinstance(stops, list) else []
+        return cls(model, Codec.of(_tokenizer(source), also)).eval()
+
+
+class RewardModel(nn.Module):
+    """A scalar score for a conversation: a transformers sequence classifier with one label."""
+
+    def __init__(self, model: PreTrainedModel, codec: Codec) -> None:
+        super().__init__()
+        self.model = model
+        self.codec = codec
+        self.fast = FastForward(model.base_model) if can_run(model.config) else None
+
+    def forward(self, tokens: Tensor, mask: Tensor, needs: frozenset[str] = frozenset(), temperature: float = 1.0) -> Outputs:
+        """The score of every prefix, (N, T); the score of a row is the entry of its last masked token."""
+        del needs, temperature
+        hidden = self.fast.hidden(tokens) if self.fast is not None else self.model.base_model(tokens).last_hidden_state
+        return Outputs(value=self.model.score(hidden).float().squeeze(-1) * mask)
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @classmethod
+    def start_from(cls, policy: Policy) -> RewardModel:
+        """A reward model with the policy's body and a score head at zero, so that every first comparison is a coin toss."""
+        config = copy.deepcopy(policy.model.config)
+        config.num_labels = 1
+        config.pad_token_id = policy.codec.pad
+        model = AutoModelForSequenceClassification.from_config(config)
+        model.base_model.load_state_dict(policy.model.base_model.state_dict())
+        nn.init.zeros_(model.score.weight)
+        return cls(model, policy.codec).eval()
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that `AutoModelForSequenceClassification` loads."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        self.codec.tokenizer.save_pretrained(folder)
+
+    @classmethod
+    def load(cls, name: str | Path) -> RewardModel:
+        """Read a one-label sequence classifier from a folder or `hf:NAME`."""
+        source = _source(name)
+        model = _read(AutoModelForSequenceClassification, source)
+        if model.config.num_labels != 1:
+            raise ModelError(f"{source}: a reward model has one label, this classifier has {model.config.num_labels}")
+        return cls(model, Codec.of(_tokenizer(source))).eval()
+
+
+def tiny(tokenizer: PreTrainedTokenizerBase, width: int = 128, layers: int = 4, heads: int = 4, context: int = 640) -> Policy:
+    """A small Qwen3 with random weights (tied embeddings; 0.89 M parameters at the defaults and 704 words).
+
+    Width sets the rest: the feed-forward is 8/3 of it, in steps of 32. Matrices start at std 1/sqrt(fan-in), the two that
+    write into the residual stream a further 1/sqrt(2 layers) smaller (Radford et al. 2019, 2.3).
+    """
+    if width % heads:
+        raise ValueError(f"width {width} is not a multiple of heads {heads}")
+    codec = Codec.of(tokenizer)
+    config = Qwen3Config(
+        vocab_size=(len(tokenizer) + 15) // 16 * 16,
+        hidden_size=width,
+        intermediate_size=max(32, round(width * 8 / 3 / 32) * 32),
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        head_dim=width // heads,
+        max_position_embeddings=context,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        bos_token_id=codec.bos,
+        eos_token_id=codec.eos,
+        pad_token_id=codec.pad,
+    )
+    model = AutoModelForCausalLM.from_config(config)
+    for name, weight in model.named_parameters():
+        if weight.ndim == 2:
+            fan_in = weight.shape[1]
+            inner = (2 * layers) ** -0.5 if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
+            nn.init.normal_(weight, std=inner * fan_in**-0.5)
+    return Policy(model, codec)
+
+
+def _source(name: str | Path) -> str:
+    """A folder that exists, or the hub name behind `hf:`."""
+    text = str(name)
+    if text.startswith("hf:"):
+        return text[3:]
+    if not Path(text).is_dir():
+        raise ModelError(f"no model folder at {text!r}; give a folder with config.json, or hf:NAME for the hub")
+    if not (Path(text) / "config.json").is_file():
+        raise ModelError(f"{text!r} has no config.json, so it is not a model folder")
+    return text
+
+
+def _read(kind: type, source: str) -> PreTrainedModel:
+    try:
+        AutoConfig.from_pretrained(source, trust_remote_code=False)
+        model = kind.from_pretrained(source, trust_remote_code=False, dtype=torch.float32, use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ModelError(f"{source!r} could not be loaded as {kind.__name__}: {reason}") from error
+    return model
+
+
+def _tokenizer(source: str) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(source, trust_remote_code=False)

@@ -1,0 +1,1 @@
+"""The one training loop. An algorithm is three words: a source, annotations, an objective."""

@@ -1,0 +1,1 @@
+"""Objectives: frozen dataclasses whose fields are their settings. Each yields terms that name their own denominator."""
