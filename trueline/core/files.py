@@ -26,7 +26,7 @@ def write_lines(path: str | Path, lines: Iterable[str]) -> int:
     path, count = Path(path), 0
     with atomic_file(path) as raw:
         # mtime=0 and no name: the same lines are the same bytes, so that content hashes can be compared.
-        out = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw
+        out = gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.suffix == ".gz" else raw
         for line in lines:
             out.write(line.encode() + b"\n")
             count += 1

@@ -14,9 +14,8 @@ from typing import Protocol
 import torch
 
 from trueline.core.types import Completion, Prompt
-from trueline.models.generate import Sample, sample
 from trueline.models.policy import Policy
-from trueline.models.tokens import parse_tool_calls
+from trueline.targets.local import complete
 from trueline.train.batch import Annotate, Batch, pad_rows
 
 
@@ -102,27 +101,6 @@ class Rollouts:
         return self.annotate(batch)
 
 
-def complete(
-    policy: Policy,
-    prompts: Sequence[Prompt],
-    *,
-    count: int = 1,
-    max_tokens: int = 56,
-    temperature: float = 1.0,
-    seed: int = 0,
-    progress: Callable[[int], None] = lambda _: None,
-) -> list[Completion]:
-    """Sample `count` completions for each prompt: all of the first prompt, then all of the second, and so on."""
-    heads = [policy.codec.prompt(p.conversation) for p in prompts]
-    groups = sample(policy, heads, count=count, max_tokens=max_tokens, temperature=temperature, seed=seed, progress=progress)
-    return [_completion(policy, prompt, drawn) for prompt, group in zip(prompts, groups, strict=True) for drawn in group]
-
-
 def hash_seed(seed: int, index: int) -> int:
     """A sampling seed for each iteration, far from its neighbours'."""
     return Random(f"{seed}/{index}").getrandbits(60)
-
-
-def _completion(policy: Policy, prompt: Prompt, drawn: Sample) -> Completion:
-    text, calls = parse_tool_calls(policy.codec.text(drawn.ids))
-    return Completion(prompt=prompt, text=text, tool_calls=calls, ids=drawn.ids, logprobs=drawn.logprobs, finish=drawn.finish)

@@ -1,0 +1,265 @@
+"""Runs, stages, attempts and findings in a database: SQLite by default, PostgreSQL by URL.
+
+    engine = open_database()                                       # TRUELINE_DATABASE, or runs/trueline.db
+    engine = open_database("elsewhere.db")                         # an SQLite file
+    engine = open_database("postgresql://me:secret@host/name")     # with the extra `postgres`
+
+Opening brings the tables to the newest migration. Saving the same thing twice stores it once, so that a run that was killed
+simply saves again. `TRUELINE_DATABASE` is an environment variable because the URL may hold a password; it is never printed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from trueline.core.records import from_dict, nearest, to_dict
+from trueline.core.types import Attempt, Finding, Judgement, Run
+from trueline.store.folders import digest
+from trueline.store.migrations import upgrade
+from trueline.store.runs import State, Value
+from trueline.store.tables import attempts as attempt_rows
+from trueline.store.tables import findings as finding_rows
+from trueline.store.tables import runs as run_rows
+from trueline.store.tables import stages as stage_rows
+
+DEFAULT = "runs/trueline.db"
+Outcome = Literal["held", "broke", "abstained"]
+_ROWS_PER_INSERT = 500  # 11 columns: far below the 32,766 values that SQLite takes in one statement
+
+
+class DatabaseError(RuntimeError):
+    """A database that cannot be opened, or that holds something else than the caller says. Never shows a password."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRow:
+    """A stage as the database knows it; `saved` is ISO 8601, UTC."""
+
+    run: str
+    name: str
+    key: str
+    state: State
+    metrics: Mapping[str, Value]
+    saved: str
+
+
+def open_database(url: str | Path | None = None) -> Engine:
+    """Open a database and bring it to the newest migration. Without a URL: TRUELINE_DATABASE, else `runs/trueline.db`."""
+    address = _address(url if url is not None else os.environ.get("TRUELINE_DATABASE") or DEFAULT)
+    shown = address.render_as_string(hide_password=True)
+    try:
+        engine = create_engine(address)
+        if engine.dialect.name == "sqlite":
+            _prepare_sqlite(engine)
+        with writing(engine) as connection:
+            upgrade(connection)
+    except ModuleNotFoundError as error:
+        raise DatabaseError(f"{shown}: {error}; install the driver: pip install 'trueline[postgres]'") from None
+    except (NoSuchModuleError, DBAPIError, ValueError) as error:
+        cause = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
+        raise DatabaseError(f"{shown}: cannot open this database: {_without_password(cause, address)}") from None
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Hold one transaction for writing. SQLite takes its write lock at once: it then waits for others instead of failing."""
+    with engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as connection:
+        yield connection
+
+
+def save_run(engine: Engine, run: Run) -> None:
+    """Store a run; the same run again changes nothing, another run of the same id is refused."""
+    record = to_dict(run)
+    row = {"id": run.id, "recipe": run.recipe, "seed": run.seed, "commit": run.commit, "started": run.started}
+    with writing(engine) as connection:
+        _insert(connection, run_rows, [{**row, "record": record}])
+        stored = connection.execute(select(run_rows.c.record).where(run_rows.c.id == run.id)).scalar_one()
+    if stored != record:
+        differs = ", ".join(name for name in record if stored.get(name) != record[name])
+        raise DatabaseError(f"run {run.id!r} is stored already with another {differs}; give this run its own id")
+
+
+def load_run(engine: Engine, run_id: str) -> Run:
+    """Read a run by its id."""
+    with engine.connect() as connection:
+        record = connection.execute(select(run_rows.c.record).where(run_rows.c.id == run_id)).scalar()
+        if record is None:
+            known = connection.execute(select(run_rows.c.id)).scalars().all()
+            raise DatabaseError(f"no run {run_id!r} among the {len(known)} stored{nearest(run_id, known)}")
+    return from_dict(Run, record, f"run {run_id!r}")
+
+
+def list_runs(engine: Engine, recipe: str | None = None) -> list[Run]:
+    """List the runs, of one recipe or of all, oldest first."""
+    query = _where(select(run_rows.c.record), run_rows, {"recipe": recipe}).order_by(run_rows.c.started, run_rows.c.id)
+    with engine.connect() as connection:
+        return [from_dict(Run, record) for record in connection.execute(query).scalars()]
+
+
+def save_stage(
+    engine: Engine, run: str, name: str, key: str, state: State = "done", metrics: Mapping[str, Value] | None = None
+) -> None:
+    """Store how a stage of a stored run stands; a later word replaces the earlier one."""
+    row = {"run": run, "name": name, "key": key, "state": state, "metrics": dict(metrics or {}), "saved": _now()}
+    with writing(engine) as connection:
+        _need_run(connection, run)
+        _insert(connection, stage_rows, [row], replacing=("key", "state", "metrics", "saved"))
+
+
+def stages(engine: Engine, run: str | None = None) -> list[StageRow]:
+    """List the stages, of one run or of all, in the order in which they were saved."""
+    query = _where(select(stage_rows), stage_rows, {"run": run}).order_by(stage_rows.c.saved, stage_rows.c.name)
+    with engine.connect() as connection:
+        return [StageRow(**row) for row in connection.execute(query).mappings()]
+
+
+def save_attempts(engine: Engine, run: str, target: str, records: Iterable[Attempt]) -> int:
+    """Store attempts on a target (its hash) and return how many were new.
+
+    One attempt is one (run, target, goal, attack, judge, query): what a killed run had stored stays as it was.
+    """
+    rows, new = (_attempt_row(run, target, attempt) for attempt in records), 0
+    with writing(engine) as connection:
+        _need_run(connection, run)
+        while some := list(islice(rows, _ROWS_PER_INSERT)):
+            new += _insert(connection, attempt_rows, some)
+    return new
+
+
+def attempts(
+    engine: Engine,
+    *,
+    run: str | None = None,
+    goal: str | None = None,
+    attack: str | None = None,
+    target: str | None = None,
+    judge: str | None = None,
+    outcome: Outcome | None = None,
+) -> list[Attempt]:
+    """Read the attempts that fit every condition given, in the order in which they were stored."""
+    wanted = {"run": run, "goal": goal, "attack": attack, "target": target, "judge": judge, "outcome": outcome}
+    query = _where(select(attempt_rows.c.record), attempt_rows, wanted).order_by(attempt_rows.c.id)
+    with engine.connect() as connection:
+        return [from_dict(Attempt, record) for record in connection.execute(query).scalars()]
+
+
+def save_finding(engine: Engine, run: str, finding: Finding) -> None:
+    """Store a finding; a later word on the same key replaces it, and keeps the time when it was first seen."""
+    now = _now()
+    row = {"key": finding.key, "run": run, "severity": finding.severity, "status": finding.status}
+    with writing(engine) as connection:
+        _need_run(connection, run)
+        _insert(
+            connection,
+            finding_rows,
+            [{**row, "created": now, "updated": now, "record": to_dict(finding)}],
+            replacing=("run", "severity", "status", "updated", "record"),
+        )
+
+
+def findings(engine: Engine, *, run: str | None = None, status: str | None = None) -> list[Finding]:
+    """Read the findings that fit every condition given, oldest first."""
+    query = _where(select(finding_rows.c.record), finding_rows, {"run": run, "status": status})
+    with engine.connect() as connection:
+        found = connection.execute(query.order_by(finding_rows.c.created, finding_rows.c.key)).scalars()
+        return [from_dict(Finding, record) for record in found]
+
+
+def outcome(judgement: Judgement) -> Outcome:
+    """Say in a word whether the target behaved as the prompt expects: a score of at least one half means that it held."""
+    if judgement.score is None:
+        return "abstained"
+    return "held" if judgement.score >= 0.5 else "broke"
+
+
+def _address(url: str | Path) -> URL:
+    if isinstance(url, Path) or "://" not in url:
+        address = URL.create("sqlite", database=str(url))
+    else:
+        try:
+            address = make_url(url)
+        except (ArgumentError, ValueError):
+            raise DatabaseError(
+                "expected a database URL such as sqlite:///file.db or postgresql://user:password@host/name, "
+                "or the path of an SQLite file; got something else (not shown, it may hold a password)"
+            ) from None
+    if address.drivername in ("postgres", "postgresql"):  # psycopg 3 is the driver that the extra `postgres` installs
+        address = address.set(drivername="postgresql+psycopg")
+    if address.get_backend_name() not in ("sqlite", "postgresql"):
+        raise DatabaseError(f"expected an SQLite or a PostgreSQL database, got {address.get_backend_name()!r}")
+    return address
+
+
+def _without_password(text: str, address: URL) -> str:
+    return text.replace(str(address.password), "***") if address.password else text
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Keep readers and a writer out of each other's way (WAL), wait for a lock, and hold foreign keys to their word."""
+    if engine.url.database not in (None, "", ":memory:"):
+        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # the driver must begin no transaction of its own: `begin` below does
+        for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "foreign_keys = ON"):  # milliseconds
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+
+def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]], replacing: tuple[str, ...] = ()) -> int:
+    """Insert the rows that are not there; where one is, put the `replacing` columns in its place. Return the rows touched."""
+    dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
+    statement = dialect.insert(table).values(rows)
+    if replacing:
+        changed = {name: statement.excluded[name] for name in replacing}
+        statement = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
+    else:
+        statement = statement.on_conflict_do_nothing()
+    return len(connection.execute(statement.returning(*table.primary_key)).all())  # a row count is not told everywhere
+
+
+def _attempt_row(run: str, target: str, attempt: Attempt) -> dict[str, Any]:
+    return {
+        "run": run,
+        "goal": attempt.goal.id or digest(to_dict(attempt.goal)),
+        "attack": attempt.attack,
+        "target": target,
+        "judge": attempt.judgement.judge,
+        "query": attempt.query,
+        "outcome": outcome(attempt.judgement),
+        "score": attempt.judgement.score,
+        "created": _now(),
+        "record": to_dict(attempt),
+    }
+
+
+def _need_run(connection: Connection, run: str) -> None:
+    if connection.execute(select(run_rows.c.id).where(run_rows.c.id == run)).scalar() is None:
+        raise DatabaseError(f"no run {run!r} is stored; call save_run first")
+
+
+def _where(query: Any, table: Table, wanted: Mapping[str, str | None]) -> Any:
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(table.c[name] == value)
+    return query
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

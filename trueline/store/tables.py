@@ -1,0 +1,72 @@
+"""The tables: what is asked for by column, and the whole record as JSON beside it.
+
+A change here needs a migration (README.md of this folder says how); a test compares the two.
+Times are ISO 8601 text in UTC, which sorts as time does in every database.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
+
+metadata = MetaData(
+    naming_convention={  # named, so that a migration can drop them on every database
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("recipe", String, nullable=False, index=True),
+    Column("seed", BigInteger, nullable=False),
+    Column("commit", String, nullable=False),
+    Column("started", String, nullable=False, index=True),
+    Column("record", JSON, nullable=False),  # core.types.Run
+)
+
+stages = Table(
+    "stages",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("key", String, nullable=False, index=True),  # content hash of its inputs
+    Column("state", String, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("saved", String, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("goal", String, nullable=False),  # the prompt's id, or a hash of the prompt where it has none
+    Column("attack", String, nullable=False),
+    Column("target", String, nullable=False),  # hash of what was attacked
+    Column("judge", String, nullable=False),
+    Column("query", Integer, nullable=False),
+    Column("outcome", String, nullable=False),  # held, broke, abstained
+    Column("score", Float),
+    Column("created", String, nullable=False),
+    Column("record", JSON, nullable=False),  # core.types.Attempt
+    UniqueConstraint("run", "target", "goal", "attack", "judge", "query"),  # stored exactly once
+    Index(None, "goal", "attack"),
+    Index(None, "target", "outcome"),
+    Index(None, "created"),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),  # the run that saw it last
+    Column("severity", String, nullable=False),
+    Column("status", String, nullable=False, index=True),
+    Column("created", String, nullable=False),
+    Column("updated", String, nullable=False),
+    Column("record", JSON, nullable=False),  # core.types.Finding
+)

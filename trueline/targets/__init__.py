@@ -1,0 +1,1 @@
+"""Things that answer: a Target takes a conversation and returns a Completion."""
