@@ -1,0 +1,174 @@
+"""The studio: what a recipe works with. Run folder, seed, world, progress, and where models and data are found.
+
+A reference to a model or to data is a stage of this run (`safety`), a folder, a file, or `hf:NAME`; `world/...` is data that
+the embedded world makes. A stage is skipped when nothing that it depends on has changed, and taken up where it was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from trueline.core.config import to_spec
+from trueline.core.records import write_jsonl
+from trueline.core.types import Completion
+from trueline.models.policy import Policy, RewardModel
+from trueline.recipes.progress import Quiet, Show
+from trueline.store.database import open_database, save_run, save_stage
+from trueline.store.folders import content_hash, write_json
+from trueline.store.runs import RunDirectory, stage_key
+from trueline.train.loop import Loop
+from trueline.world.facts import World, make_world
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be carried out as it was asked for."""
+
+
+class Recipe(Protocol):
+    """A frozen dataclass whose call does the work of one stage in a room of its own, and returns what to remember."""
+
+    def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]: ...
+
+    def reads(self) -> tuple[str, ...]:
+        """References to what this stage starts from: stages, folders, files."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage that is done: its result, its folder, and the key that stands for all it depends on."""
+
+    name: str
+    key: str
+    folder: Path
+    result: Mapping[str, Any]
+    skipped: bool
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where one stage works: its folder, its log, its seed."""
+
+    name: str
+    folder: Path
+    studio: Studio
+
+    def loop(self, show: tuple[str, ...] = ("loss",), micro_rows: int = 0) -> Loop:
+        """A training loop that logs, shows and checkpoints here."""
+        bar = self.studio.show.bar(self.name)
+
+        def observe(step: int, metrics: Mapping[str, float]) -> None:
+            self.studio.run.log(step, dict(metrics), self.name)
+            self.studio.track(self.name, step, metrics)
+            bar(step, {k: metrics[k] for k in show if k in metrics}, metrics.get("tokens", 0.0), metrics.get("seconds", 0.0))
+
+        return Loop(
+            micro_rows=micro_rows,
+            checkpoints=self.folder / "checkpoint",
+            observe=observe,
+            on_resume=lambda step: self.studio.run.truncate(step, self.name),
+        )
+
+    def curve(self) -> list[dict[str, Any]]:
+        """The rows of metrics that this stage has logged."""
+        return [dict(row) for row in self.studio.run.metrics(self.name)]
+
+    def keep(self, completions: Iterable[Completion]) -> None:
+        """Write what was sampled into this stage's folder."""
+        write_jsonl(self.folder / "samples.jsonl", completions)
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A run in progress."""
+
+    run: RunDirectory
+    seed: int = 0
+    world_seed: int = 0
+    device: str = "cpu"
+    show: Show = field(default_factory=Quiet)
+    track: Callable[[str, int, Mapping[str, float]], None] = field(default=lambda stage, step, metrics: None)
+    stages: dict[str, Stage] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def world(self) -> World:
+        return make_world(self.world_seed)
+
+    def make(self, name: str, recipe: Recipe, also: Iterable[str] = ()) -> Stage:
+        """Carry out a recipe as the stage `name`, unless it is done already; `also` names further stages it depends on."""
+        spec = {"recipe": type(recipe).__name__, "seed": self.seed, "world": self.world_seed, **to_spec(recipe)}
+        reads = [r for r in (*recipe.reads(), *also) if r]
+        key = stage_key(spec, [self._fingerprint(r) for r in reads])
+        there = self.run.stage(name, key)
+        if there.state == "done":
+            result = json.loads((there.folder / "result.json").read_text(encoding="utf-8"))
+            self.show.say(name, "unchanged, not run again")
+            return self._remember(Stage(name, key, there.folder, result, skipped=True))
+        if there.state == "new":
+            self.run.truncate(-1, name)
+        there.begin()
+        began = time.perf_counter()
+        torch.manual_seed(self.seed)
+        self.show.say(name, "goes on where it stopped" if there.state == "partial" else "")
+        result = dict(recipe(self, Room(name, there.folder, self)))
+        result.setdefault("seconds", time.perf_counter() - began)
+        result.setdefault("parent", next((r for r in reads if r in self.stages), None))
+        write_json(there.folder / "result.json", result)
+        _remove(there.folder / "checkpoint")
+        there.finish({k: v for k, v in result.items() if isinstance(v, int | float | str)})
+        return self._remember(Stage(name, key, there.folder, result, skipped=False))
+
+    def policy(self, reference: str, frozen: bool = False) -> Policy:
+        """Load the model that a reference names."""
+        loaded = Policy.load(self.stages[reference].model if reference in self.stages else reference).to(self.device)
+        if frozen:
+            loaded.requires_grad_(False)
+        return loaded
+
+    def reward_model(self, reference: str) -> RewardModel:
+        """Load the reward model that a reference names, frozen."""
+        loaded = RewardModel.load(self.stages[reference].model if reference in self.stages else reference).to(self.device)
+        loaded.requires_grad_(False)
+        return loaded
+
+    def file(self, reference: str, name: str) -> str:
+        """The file that a reference names: `name` inside the stage's folder, or the path itself."""
+        return str(self.stages[reference].folder / name) if reference in self.stages else reference
+
+    def _fingerprint(self, reference: str) -> str:
+        if reference in self.stages:
+            return self.stages[reference].key
+        path = Path(reference)
+        return content_hash(path) if path.exists() else reference
+
+    def _remember(self, stage: Stage) -> Stage:
+        self.stages[stage.name] = stage
+        return stage
+
+
+def record(run: RunDirectory, studio: Studio) -> None:
+    """Put the run and its stages into the database that stands beside the runs."""
+    engine = open_database(run.folder.parent / "trueline.db")
+    save_run(engine, run.run)
+    for stage in studio.stages.values():
+        values = {k: v for k, v in stage.result.items() if isinstance(v, int | float | str)}
+        save_stage(engine, run.run.id, stage.name, stage.key, "done", values)
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
