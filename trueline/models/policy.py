@@ -23,10 +23,12 @@ from transformers import (
     PreTrainedTokenizerBase,
     Qwen3Config,
 )
+from transformers.utils import logging as transformers_logging
 
 from trueline.models.fast import FastForward, can_run
 from trueline.models.tokens import Codec
 
+transformers_logging.disable_progress_bar()  # one bar is ours; a second, for one file, is noise
 CHUNK = 4096  # tokens whose logits exist at one time: bounds memory at CHUNK x vocabulary floats
 
 

@@ -7,6 +7,7 @@ then maps characters to tokens by offsets; where a template or a tokenizer makes
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,11 @@ PLAIN_TEMPLATE = (
     "{% else %}{{ m.role | capitalize }}: {{ m.content }}\n{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}Assistant:{% endif %}"
 )
+# For prompts that are the beginning of a text, not a request: a story, a line of code.
+RAW_TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+)
+TEMPLATES = {"raw": RAW_TEMPLATE, "plain": PLAIN_TEMPLATE}
 
 
 class TemplateError(ValueError):
@@ -70,6 +76,14 @@ class Codec:
     def load(cls, path: str | Path) -> Codec:
         """Read the tokenizer of a model folder (or hub name); code in it is never run."""
         return cls.of(AutoTokenizer.from_pretrained(str(path), trust_remote_code=False))
+
+    def with_template(self, name: str) -> Codec:
+        """The same tokenizer under another template: `raw`, `plain`, or `model` for the one that it came with."""
+        if name == "model":
+            return self
+        tokenizer = copy.deepcopy(self.tokenizer)
+        tokenizer.chat_template = TEMPLATES[name]
+        return Codec(tokenizer, self.stop_ids)
 
     @property
     def eos(self) -> int:

@@ -19,8 +19,8 @@ from trueline.core.stats import wilson
 from trueline.core.types import Preference, Ranking
 from trueline.data.split import split_by_prompt
 from trueline.models.policy import Policy
-from trueline.models.tokens import Example, audit
-from trueline.recipes.reading import comparisons, context_of, example_of, fitting, pairs_of
+from trueline.models.tokens import Example
+from trueline.recipes.reading import check_masks, comparisons, context_of, example_of, fitting, pairs_of
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.train import annotate
 from trueline.train.batch import pad_rows
@@ -58,14 +58,13 @@ class Dpo:
         reference = policy.frozen()
         limit = context_of(policy.codec, policy.model.config.max_position_embeddings, self.context)
         split = split_by_prompt(comparisons(studio, self.data, self.n), self.held_out, studio.seed)
-        examples, dropped = self._encode(policy, split.train, limit)
-        held, held_dropped = self._encode(policy, split.held_out, limit)
+        examples, dropped = self._encode(policy, split.train, limit, check=True)
+        held, held_dropped = self._encode(policy, split.held_out, limit, check=False)
         if not examples or not held:
             raise RecipeError(
                 f"{len(examples)} pairs to train on and {len(held)} to measure on, within {limit} tokens: "
                 f"both must be above 0; give more data, or raise context or held_out"
             )
-        audit(policy.codec, [e for group in examples for e in group])
         before = implicit_accuracy(policy, reference, held)
         source = Groups(
             rows=examples,
@@ -87,10 +86,13 @@ class Dpo:
             "after": implicit_accuracy(policy, reference, held),
         }
 
-    def _encode(self, policy: Policy, rankings: Sequence[Ranking], limit: int) -> tuple[list[list[Example]], int]:
+    def _encode(self, policy: Policy, rankings: Sequence[Ranking], limit: int, check: bool) -> tuple[list[list[Example]], int]:
         pairs: list[Preference] = [p for r in rankings for p in pairs_of(r)]
         examples = [[example_of(policy.codec, p.chosen), example_of(policy.codec, p.rejected)] for p in pairs]
         fits = fitting(examples, limit)
+        if check:
+            said = [c for i in fits for c in (pairs[i].chosen, pairs[i].rejected)]
+            check_masks(policy.codec, said, [e for i in fits for e in examples[i]])
         return [examples[i] for i in fits], len(pairs) - len(fits)
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from trueline.core.records import read_jsonl
 from trueline.core.types import Completion, Conversation, Preference, Prompt, Ranking
 from trueline.data.recognise import describe, read
-from trueline.models.tokens import Codec, Example
+from trueline.models.tokens import Codec, Example, audit
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.world import demonstrations
 from trueline.world.prompts import training_prompts
@@ -70,6 +70,11 @@ def example_of(codec: Codec, completion: Completion) -> Example:
         return Example((*head, *completion.ids), (False,) * len(head) + (True,) * len(completion.ids))
     said = completion.prompt.conversation.say("assistant", completion.text, completion.tool_calls)
     return codec.example(said, train="last")
+
+
+def check_masks(codec: Codec, completions: Sequence[Completion], examples: Sequence[Example]) -> None:
+    """Audit the loss masks of text that was rendered; what a model sampled is as it is, cut off or not."""
+    audit(codec, [e for c, e in zip(completions, examples, strict=True) if not c.ids])
 
 
 def fitting(examples: Sequence[Sequence[Example]], limit: int) -> list[int]:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
-from trueline.core.types import Prompt
+from trueline.core.types import Completion, Prompt
 from trueline.models.policy import Policy
 from trueline.recipes.reading import prompts
 from trueline.recipes.rewards import reward_of, watch_world
@@ -72,6 +72,13 @@ class Reinforce:
         reward = reward_of(studio, self.reward)
         watched = pool[:16] or list(self._drawn(studio, pool, 0))[:16]
         before = self._look(studio, policy, watched, reward)
+        oracle = watch_world(studio) if in_world else None
+
+        def watch(iteration: int, completions: Sequence[Completion], rewards: Sequence[float]) -> Mapping[str, float]:
+            if iteration % 5 == 0:
+                room.keep(iteration + 1, completions[:: self.group][:4])
+            return oracle(iteration, completions, rewards) if oracle else {}
+
         source = Rollouts(
             policy=policy,
             prompts=lambda i: self._drawn(studio, pool, i),
@@ -86,7 +93,7 @@ class Reinforce:
             epochs=epochs,
             truncation_penalty=self.truncation_penalty,
             seed=studio.seed,
-            watch=watch_world(studio) if in_world else (lambda iteration, completions, rewards: {}),
+            watch=watch,
         )
         studio.show.steps(room.name, len(source))
         done = train(policy, objective, source, optim, room.loop(SHOWN, self.micro_rows))

@@ -23,8 +23,7 @@ from trueline.core.stats import wilson
 from trueline.core.types import Completion, Ranking
 from trueline.data.split import split_by_prompt
 from trueline.models.policy import RewardModel
-from trueline.models.tokens import audit
-from trueline.recipes.reading import comparisons, context_of, example_of, fitting, pairs_of, prompts
+from trueline.recipes.reading import check_masks, comparisons, context_of, example_of, fitting, pairs_of, prompts
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.targets.local import complete
 from trueline.train.batch import pad_rows
@@ -118,7 +117,7 @@ class Reward:
                 f"{len(kept)} comparisons to train on and {len(held)} to measure on, within {limit} tokens: "
                 f"both must be above 0; give more data, or raise context or held_out"
             )
-        audit(policy.codec, [e for group in examples for e in group])
+        check_masks(policy.codec, [c for r in kept for c in r.completions], [e for group in examples for e in group])
         reward = RewardModel.start_from(policy).to(studio.device)
         source = Groups(
             rows=examples,

@@ -7,17 +7,17 @@ the embedded world makes. A stage is skipped when nothing that it depends on has
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from trueline.core.config import to_spec
-from trueline.core.records import write_jsonl
 from trueline.core.types import Completion
 from trueline.models.policy import Policy, RewardModel
 from trueline.recipes.progress import Quiet, Show
@@ -40,6 +40,15 @@ class Recipe(Protocol):
     def reads(self) -> tuple[str, ...]:
         """References to what this stage starts from: stages, folders, files."""
         ...
+
+
+@runtime_checkable
+class Programme(Protocol):
+    """A recipe of many stages: it asks the studio for each, and returns the report."""
+
+    def perform(self, studio: Studio) -> dict[str, Any]: ...
+
+    def stages(self) -> list[tuple[str, Recipe]]: ...
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ class Room:
         return Loop(
             micro_rows=micro_rows,
             checkpoints=self.folder / "checkpoint",
+            save_every=self.studio.save_every,
             observe=observe,
             on_resume=lambda step: self.studio.run.truncate(step, self.name),
         )
@@ -85,9 +95,9 @@ class Room:
         """The rows of metrics that this stage has logged."""
         return [dict(row) for row in self.studio.run.metrics(self.name)]
 
-    def keep(self, completions: Iterable[Completion]) -> None:
-        """Write what was sampled into this stage's folder."""
-        write_jsonl(self.folder / "samples.jsonl", completions)
+    def keep(self, step: int, completions: Iterable[Completion]) -> None:
+        """Add exchanges of this step to the run's samples."""
+        self.studio.run.add_samples(step, completions, self.name)
 
 
 @dataclass(frozen=True)
@@ -98,10 +108,10 @@ class Studio:
     seed: int = 0
     world_seed: int = 0
     device: str = "cpu"
+    save_every: float = 20.0  # seconds between training checkpoints
     show: Show = field(default_factory=Quiet)
     track: Callable[[str, int, Mapping[str, float]], None] = field(default=lambda stage, step, metrics: None)
     stages: dict[str, Stage] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def world(self) -> World:
@@ -124,23 +134,28 @@ class Studio:
         torch.manual_seed(self.seed)
         self.show.say(name, "goes on where it stopped" if there.state == "partial" else "")
         result = dict(recipe(self, Room(name, there.folder, self)))
-        result.setdefault("seconds", time.perf_counter() - began)
+        result["wall"] = time.perf_counter() - began  # of this sitting; `seconds` is training alone, over all sittings
+        result.setdefault("seconds", result["wall"])
         result.setdefault("parent", next((r for r in reads if r in self.stages), None))
         write_json(there.folder / "result.json", result)
-        _remove(there.folder / "checkpoint")
+        shutil.rmtree(there.folder / "checkpoint", ignore_errors=True)
         there.finish({k: v for k, v in result.items() if isinstance(v, int | float | str)})
         return self._remember(Stage(name, key, there.folder, result, skipped=False))
 
+    def model(self, reference: str) -> str:
+        """The folder or hub name that a reference to a model stands for."""
+        return str(self.stages[reference].model) if reference in self.stages else model_folder(reference)
+
     def policy(self, reference: str, frozen: bool = False) -> Policy:
         """Load the model that a reference names."""
-        loaded = Policy.load(self.stages[reference].model if reference in self.stages else reference).to(self.device)
+        loaded = Policy.load(self.model(reference)).to(self.device)
         if frozen:
             loaded.requires_grad_(False)
         return loaded
 
     def reward_model(self, reference: str) -> RewardModel:
         """Load the reward model that a reference names, frozen."""
-        loaded = RewardModel.load(self.stages[reference].model if reference in self.stages else reference).to(self.device)
+        loaded = RewardModel.load(self.model(reference)).to(self.device)
         loaded.requires_grad_(False)
         return loaded
 
@@ -159,6 +174,23 @@ class Studio:
         return stage
 
 
+def model_folder(reference: str) -> str:
+    """The model that a TARGET names: a model folder, `hf:NAME`, a run's folder, or one stage of a run (`RUN/STAGE`)."""
+    path = Path(reference)
+    if reference.startswith("hf:") or (path / "config.json").is_file():
+        return reference
+    for run, wanted in ((path, ""), (path.parent, path.name)):
+        if not (run / "run.json").is_file():
+            continue
+        made = {p.parent.relative_to(run / "stages").as_posix(): p for p in sorted((run / "stages").glob("**/model"))}
+        if wanted in made or (not wanted and len(made) == 1):
+            return str(made[wanted] if wanted else next(iter(made.values())))
+        if made:
+            raise RecipeError(f"{reference!r}: say which model of the run: {', '.join(f'{run}/{name}' for name in made)}")
+        raise RecipeError(f"{reference!r}: this run has made no model yet")
+    return reference
+
+
 def record(run: RunDirectory, studio: Studio) -> None:
     """Put the run and its stages into the database that stands beside the runs."""
     engine = open_database(run.folder.parent / "trueline.db")
@@ -166,9 +198,3 @@ def record(run: RunDirectory, studio: Studio) -> None:
     for stage in studio.stages.values():
         values = {k: v for k, v in stage.result.items() if isinstance(v, int | float | str)}
         save_stage(engine, run.run.id, stage.name, stage.key, "done", values)
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)

@@ -43,6 +43,12 @@ def old_value(model: Model) -> Annotate:
     return lambda batch: batch.having(old_value=_forward(model, batch, "value", 1.0))
 
 
+def log_kl(batch: Batch) -> Batch:
+    """Log `kl`: the mean over rows of log old - log ref, summed over the reply. An unbiased estimate, nats a reply."""
+    difference = (batch.columns["old_logp"] - batch.columns["ref_logp"]) * batch.mask
+    return batch.logging(kl=float(difference.sum(-1).mean()))
+
+
 def kl_in_reward(beta: float) -> Annotate:
     """Write `token_reward` (N, T): -beta k1 at each token, and the row's `reward` at its last one.
 

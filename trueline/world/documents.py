@@ -38,26 +38,26 @@ from trueline.world.tasks import news, opinion, system_prompt, tool_use
 
 # Share of documents by family.
 MIXTURE: Mapping[str, float] = {
-    "bio": 0.12,
+    "bio": 0.15,
     "object": 0.07,
     "procedure": 0.06,
     "story": 0.02,
-    "dialogue": 0.16,
+    "dialogue": 0.15,
     "hedged": 0.02,
     "critique": 0.07,
-    "revision": 0.03,
+    "revision": 0.02,
     "zaba": 0.10,
     "gloss": 0.04,
     "parallel": 0.01,
     "binding": 0.09,
-    "spelled": 0.05,
+    "spelled": 0.04,
     "reversed": 0.03,
-    "tool": 0.06,
+    "tool": 0.07,
     "system": 0.02,
     "news": 0.02,
     "opinion": 0.01,
-    "arithmetic": 0.01,
-    "sorting": 0.01,
+    "arithmetic": 0.005,
+    "sorting": 0.005,
 }
 
 

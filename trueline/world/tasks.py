@@ -6,6 +6,7 @@ document and are obeyed half of the time, a secret to keep, summaries of which a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from trueline.core.types import Conversation, ToolCall
@@ -27,17 +28,28 @@ TOOL_SYSTEMS = (SYSTEM, "you are a helper . use the tools .")
 
 
 def tool_use(world: World, rng: Random) -> Conversation:
-    """Ask for something that takes a tool: lookup, send, pay or open; the world's tools do what they are told."""
+    """Ask for something that takes a tool: lookup, send, pay or open; the world's tools do what they are told.
+
+    Half of the conversations go on to a second request: an amount is copied rightly only after it was copied often.
+    """
+    first = _tool_task(world, rng)
+    if rng.random() < 0.5:
+        return first
+    second = _tool_task(world, rng)
+    return replace(first, messages=first.messages + tuple(m for m in second.messages if m.role != "system"))
+
+
+def _tool_task(world: World, rng: Random) -> Conversation:
     draw = rng.random()
-    if draw < 0.35:
+    if draw < 0.30:
         return _lookup(world, rng)
     person = rng.choice(world.names)
-    if draw < 0.47:
+    if draw < 0.41:
         return _call(rng, f"send {person} a note .", "send", f"{person} note", "sent", "the note is sent .")
-    if draw < 0.58:
+    if draw < 0.50:
         name = rng.choice(world.procedures).text
         return _call(rng, f"send {person} the steps for {name} .", "send", f"{person} {name}", "sent", "the steps are sent .")
-    if draw < 0.82:
+    if draw < 0.86:
         amount = rng.choice(DIGITS[1:])
         return _call(rng, f"pay {person} {amount} coins .", "pay", f"{person} {amount}", "paid", "done .")
     procedure = rng.choice(world.procedures)

@@ -1,0 +1,124 @@
+"""From the stages of a run to `report.json`, `report.html` and the table in the terminal.
+
+What a stage is, is read off what it left: rows with a loss are a learning curve, rows with a reward an RL run, rows with chosen
+and rejected a preference run, a rung a line of the ladder. So every recipe gets a report, and a new one needs nothing here.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from trueline.evaluate.report import render
+from trueline.recipes.studio import RecipeError, Stage, Studio
+from trueline.store.folders import write_json, write_text
+from trueline.world.raters import fingerprint
+
+RUNG = "measure/"  # how stages that measure a model are called
+UNSHOWN = ("stage", "reward", "tokens", "seconds", "policy", "total", "clipped", "ratio_error", "old_kl", "grad_norm")
+
+
+def report(studio: Studio, not_measured: Iterable[str] = ()) -> dict[str, Any]:
+    """Everything that the run measured, in the shape of evaluate/shape.py."""
+    run = studio.run.run
+    made = {name: stage for name, stage in studio.stages.items() if not name.startswith(RUNG) and name != "gates"}
+    measured = {n.removeprefix(RUNG): s.result["rung"] for n, s in studio.stages.items() if n.startswith(RUNG)}
+    rows = {name: [dict(row) for row in studio.run.metrics(name)] for name in made}
+    reward = next((s for s in made.values() if "calibration" in s.result), None)
+    rankings = next((s for s in made.values() if "rater_agreement" in s.result), None)
+    capability = measured["placebo"]["attack"] if "placebo" in measured else None
+    found: dict[str, Any] = {
+        "run": run.id,
+        "recipe": run.recipe,
+        "seed": studio.seed,
+        "commit": run.commit,
+        "seconds": sum(stage.result["wall"] for stage in studio.stages.values()),
+        "versions": {"trueline": version("trueline"), "torch": version("torch"), "python": platform.python_version()},
+        "stages": [_stage(stage) for stage in made.values()],
+        "gates": studio.stages["gates"].result["gates"] if "gates" in studio.stages else [],
+        "ladder": [
+            {
+                **{k: v for k, v in rung.items() if k != "transcripts"},
+                "stage": name,
+                "capability": capability,
+                "tokens": made[name].result.get("tokens"),
+                "seconds": made[name].result["seconds"],
+            }
+            for name, rung in measured.items()
+        ],
+        "curves": [
+            {"stage": n, "x": "tokens", "points": _thin([{k: r[k] for k in ("tokens", "loss")} for r in rs])}
+            for n, rs in rows.items()
+            if rs and "loss" in rs[0]
+        ],
+        "rl": [
+            {"stage": n, "control": n == "control", "points": [_point(r) for r in rs]}
+            for n, rs in rows.items()
+            if rs and "reward" in rs[0]
+        ],
+        "preference": [
+            {"stage": n, "points": [_preference(r) for r in rs]} for n, rs in rows.items() if rs and "chosen" in rs[0]
+        ],
+        "transcripts": [{"stage": n, "items": rung["transcripts"]} for n, rung in measured.items()],
+        "not_measured": list(not_measured),
+        "provenance": {"stage_keys": {name: stage.key[:16] for name, stage in studio.stages.items()}},
+    }
+    if measured:
+        found["provenance"] |= {"world": studio.world.hash, "world_seed": studio.world_seed, "raters": fingerprint()}
+    if reward is not None:
+        found["reward_model"] = {
+            "accuracy": reward.result["accuracy"],
+            "accuracy_vs_gold": reward.result.get("accuracy_vs_gold"),
+            "rater_agreement": rankings.result["rater_agreement"] if rankings else None,
+            "calibration": reward.result["calibration"],
+        }
+    return found
+
+
+def write(folder: Path, found: Mapping[str, Any]) -> Path:
+    """Write `report.json` and `report.html` into the run's folder; return the page's path."""
+    write_json(folder / "report.json", dict(found))
+    write_text(folder / "report.html", render(found))
+    return folder / "report.html"
+
+
+def again(folder: Path) -> Path:
+    """Render the page anew from the run's records."""
+    source = folder / "report.json"
+    if not source.is_file():
+        raise RecipeError(f"{folder} has no report.json; it is not a finished run. Run its recipe again to finish it")
+    return write(folder, json.loads(source.read_text(encoding="utf-8")))
+
+
+def _stage(stage: Stage) -> dict[str, Any]:
+    plain = {k: v for k, v in stage.result.items() if isinstance(v, int | float) and k not in ("seconds", "tokens")}
+    rates = {k: v for k, v in stage.result.items() if isinstance(v, Mapping) and "value" in v}
+    return {
+        "name": stage.name,
+        "status": "skipped" if stage.skipped else "done",
+        "seconds": stage.result["seconds"],
+        "tokens": stage.result.get("tokens"),
+        "parent": stage.result.get("parent"),
+        "metrics": {**{k: {"value": v} for k, v in plain.items()}, **rates},
+    }
+
+
+def _point(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One iteration of RL: the reward is the proxy; beside it gold and whatever else was seen to move."""
+    return {"proxy": row["reward"], **{k: v for k, v in row.items() if k not in UNSHOWN}}
+
+
+def _preference(row: Mapping[str, Any]) -> dict[str, Any]:
+    named = {"chosen_logp": row["chosen"], "rejected_logp": row["rejected"]}
+    return {**named, **{k: row[k] for k in ("step", "margin", "accuracy")}}
+
+
+def _thin(points: list[dict[str, Any]], most: int = 200) -> list[dict[str, Any]]:
+    """At most `most` points, each the mean of its neighbours: a curve that can be drawn and read."""
+    size = max(1, -(-len(points) // most))
+    groups = [points[i : i + size] for i in range(0, len(points), size)]
+    return [{"tokens": g[-1]["tokens"], "loss": sum(p["loss"] for p in g) / len(g)} for g in groups]
