@@ -1,1 +1,1 @@
-"""Words, ports, configuration, records and statistics. Standard library only (pydantic in `records`)."""
+"""Words, ports, configuration, records and statistics: standard library only."""

@@ -197,7 +197,15 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _meanings(kind: type) -> dict[str, str]:
-    """The comment on the line of each field, read from the source."""
+    """The comment on the line of each field, inherited fields included."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        found |= _comments(base)
+    return found
+
+
+def _comments(kind: type) -> dict[str, str]:
+    """The comment on the line of each field of this class itself, read from the source."""
     try:
         source = inspect.cleandoc("\n" + inspect.getsource(kind))
         tree = ast.parse(source).body[0]
@@ -225,11 +233,9 @@ def _words(hint: Any) -> str:
 
 
 def _show(value: Any) -> str:
-    return (
-        ",".join(map(str, value))
-        if isinstance(value, tuple)
-        else {True: "true", False: "false", None: "none"}.get(value, str(value))
-    )
+    if isinstance(value, tuple):
+        return ",".join(map(_show, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _yaml(value: Any) -> str:
