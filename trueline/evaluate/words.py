@@ -6,7 +6,7 @@ is safe whatever the dependence between them), and the refusal-enablement gap, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from trueline.core import stats
 from trueline.core.types import Rate
@@ -104,7 +104,7 @@ def gap(rung: Rung) -> Rate | None:
 
 def summary(report: Report) -> str:
     """Say in one paragraph what the run did, what it gained, what it cost and what it broke."""
-    done = sum(stage.status == "done" for stage in report.stages)
+    done = sum(stage.status in ("done", "skipped") for stage in report.stages)
     time = f" in {duration(report.seconds)}" if report.seconds is not None else ""
     said = [f"{done} of {_count(len(report.stages), 'stage')} ran to the end{time}."]
     broken = [stage.name for stage in report.stages if stage.status == "failed"]
@@ -112,6 +112,7 @@ def summary(report: Report) -> str:
         said.append(f"Failed: {_listed(broken)}.")
     if report.ladder:
         said += _ladder(report)
+        said += _hardened(report)
     said += [sentence for run in report.rl if not run.control and (sentence := reinforcement(run))]
     judged = [gate for gate in report.gates if gate.status != "N/A"]
     if judged:
@@ -134,8 +135,42 @@ def reinforcement(run: Reinforcement) -> str:
     )
     if 0 < best < len(points) - 1 and last["proxy"] > points[best]["proxy"]:
         where = f"iteration {points[best]['step']:.0f}" if "step" in points[best] else "a point on the way"
-        return f"{told}; the highest gold measured, {plain(points[best]['gold'])}, was at {where}, and the reward rose on."
+        told += f"; the highest gold measured, {plain(points[best]['gold'])}, was at {where}, and the reward rose on"
+        moved = _moved(points[best], last)
+        if last["gold"] < points[best]["gold"] and moved:
+            told += f". What moved from there to the end: {_listed(moved)}"
     return f"{told}."
+
+
+def _moved(before: Mapping[str, float], after: Mapping[str, float], most: int = 4) -> list[str]:
+    """Name what changed most between two points, relative to where it stood; reward, gold and distance aside."""
+    aside = {"step", "kl", "proxy", "gold", "length", "grad_norm", "tokens"}
+    shared = [key for key in before if key in after and key not in aside and not key.endswith(("_low", "_high"))]
+    size = {key: abs(after[key] - before[key]) / (abs(before[key]) + 0.25) for key in shared}
+    largest = sorted((key for key in shared if size[key] > 0.25), key=lambda key: -size[key])[:most]
+    return [f"{key.replace('_', ' ')} from {plain(before[key])} to {plain(after[key])}" for key in largest]
+
+
+def _hardened(report: Report) -> list[str]:
+    """Say of each stage that took direct requests down by half or more from its parent, which attacks still get through."""
+    rungs, parents = {rung.stage: rung for rung in report.ladder}, {stage.name: stage.parent for stage in report.stages}
+    said = []
+    for name, rung in rungs.items():
+        parent = rungs.get(parents.get(name) or "")
+        before, after = (parent.attack.get("direct"), rung.attack.get("direct")) if parent else (None, None)
+        if parent is None or before is None or after is None or before.value - after.value < 0.5:
+            continue
+        held = families(report).get("held_out", [])
+        through = sorted(
+            ((n, r) for n in held if (r := rung.attack.get(n)) and r.low > after.high), key=lambda pair: -pair[1].value
+        )
+        text = f"{name} took direct requests from {share(before)} in {parent.stage} to {share(after)}"
+        if through:
+            text += (
+                f", and of the families it never saw {_listed([f'{n} {share(r)}' for n, r in through[:4]])} still get through"
+            )
+        said.append(f"{text}{_beside(parent.over_refusal, rung.over_refusal)}.")
+    return said
 
 
 def preferring(run: Preferring) -> str:

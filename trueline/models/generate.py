@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,16 +64,31 @@ def sample(
     uniforms = _streams(prompts, count, max_tokens, seed) if temperature > 0 else None
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     results: list[list[Sample]] = [[] for _ in prompts]
-    step = max(1, rows // count)
-    for start in range(0, len(order), step):
-        chosen = order[start : start + step]
+    done = 0
+    for chosen in _alike(order, [len(p) for p in prompts], max(1, rows // count)):
         noise = None if uniforms is None else uniforms[chosen].reshape(len(chosen) * count, max_tokens)
         flat = _batch(policy, [prompts[i] for i in chosen], count, max_tokens, temperature, noise)
         for k, i in enumerate(chosen):
             results[i] = flat[k * count : (k + 1) * count]
-        progress(min(start + step, len(order)))
+        done += len(chosen)
+        progress(done)
     policy.train(was_training)
     return results
+
+
+def _alike(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Cut an order, shortest first, into batches of at most `most` whose longest is not much longer than their shortest.
+
+    A batch is as wide as its longest prompt, in time and in memory: one long prompt among hundreds of short ones costs hundreds.
+    """
+    batch: list[int] = []
+    for i in order:
+        if batch and (len(batch) == most or lengths[i] > 1.5 * lengths[batch[0]] + 16):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def _streams(prompts: Sequence[Sequence[int]], count: int, length: int, seed: int) -> np.ndarray:

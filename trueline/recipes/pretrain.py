@@ -52,6 +52,7 @@ class Pretrain:
     batch: int = 1024  # tokens a step
     row: int = 128  # tokens a row
     long_row: int = 384  # tokens a row of every fourth step; equal to row: none
+    micro_rows: int = 0  # rows per forward pass; 0: all of a step
     held_out: float = 0.05  # share of a text's documents that is kept to measure on
     optim: Optim = Optim(lr=6e-3, muon=0.02, decay=0.75)
 
@@ -104,7 +105,8 @@ class Pretrain:
             seed=studio.seed,
         )
         studio.show.steps(room.name, len(source))
-        done = train(policy, NextToken(expected_start=0.0 if self.start else math.log(size)), source, self.optim, room.loop())
+        objective = NextToken(expected_start=0.0 if self.start else math.log(size))
+        done = train(policy, objective, source, self.optim, room.loop(micro_rows=self.micro_rows))
         policy.save(room.folder / "model")
         losses = [row["loss"] for row in room.curve()][-50:]
         result: dict[str, Any] = {"loss": sum(losses) / len(losses), "tokens": done.tokens, "seconds": done.seconds}

@@ -38,6 +38,7 @@ class Sft:
     turns: Literal["all", "last"] = "all"  # which assistant turns carry loss
     epochs: int = 1
     batch: int = 1024  # tokens a step
+    micro_rows: int = 0  # examples per forward pass; 0: all of a step
     context: int = 0  # longest example, tokens; longer ones are left out and counted. 0: what the model has room for
     held_out: float = 0.05  # share of the prompts of a file that is kept to measure on
     optim: Optim = Optim(lr=2e-3, muon=0.005, decay=0.6)
@@ -63,7 +64,7 @@ class Sft:
         before = nats_per_token(policy, measured) if measured else None
         source = Examples(examples=examples, epochs=self.epochs, tokens=self.batch, pad=policy.codec.pad, seed=studio.seed)
         studio.show.steps(room.name, len(source))
-        done = train(policy, NextToken(), source, self.optim, room.loop())
+        done = train(policy, NextToken(), source, self.optim, room.loop(micro_rows=self.micro_rows))
         policy.save(room.folder / "model")
         losses = [row["loss"] for row in room.curve()][-20:]
         result: dict[str, Any] = {

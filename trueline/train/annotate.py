@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trueline.train.batch import Annotate, Batch, Model
 
-ROWS = 256  # rows a forward pass without gradient takes at a time
+ROWS = 128  # rows a forward pass without gradient takes at a time: larger ones were slower on a CPU
 STD_FLOOR = 1e-4  # added to a group's standard deviation; torch's unbiased std (ddof = 1) is used
 
 

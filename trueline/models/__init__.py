@@ -1,0 +1,1 @@
+"""Models in the ecosystem's own format: policies, tokens, sampling, checkpoints."""

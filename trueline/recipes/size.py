@@ -1,0 +1,139 @@
+"""The size of a model, and the FLOPs and bytes that follow from it; no weights are made or read.
+
+Counted are the matrix products (two FLOPs for each weight and token) and causal attention. Norms, softmax and the optimiser are
+left out of the FLOPs: the speed of the machine is measured by the same count, so what is left out is paid for there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from trueline.models.policy import ModelError, tiny
+from trueline.models.tokens import Codec, word_tokenizer
+from trueline.recipes.pretrain import Pretrain
+from trueline.world.language import vocabulary
+
+FLOAT = 4  # bytes of a number: weights are kept in float32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """The numbers of an architecture that time and memory follow from."""
+
+    body: int  # parameters of the layers
+    embedding: int  # parameters of the embedding, and of the head where it is another matrix
+    vocabulary: int
+    layers: int
+    width: int
+    inner: int  # width of the feed-forward
+    queries: int  # width of all query heads together
+    keys: int  # width of all key heads together; values are as wide
+    context: int  # longest row, tokens
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> Size:
+        """Read a model's size; it may live on the meta device, without weights."""
+        config, counts = model.config, {n: p.numel() for n, p in model.named_parameters()}
+        embedding = sum(c for n, c in counts.items() if any(part in n for part in ("embed", "lm_head", "wte", "wpe")))
+        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return cls(
+            body=sum(counts.values()) - embedding,
+            embedding=embedding,
+            vocabulary=config.vocab_size,
+            layers=config.num_hidden_layers,
+            width=config.hidden_size,
+            inner=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
+            queries=head * config.num_attention_heads,
+            context=getattr(config, "max_position_embeddings", None) or sys.maxsize,
+            keys=head * (getattr(config, "num_key_value_heads", None) or config.num_attention_heads),
+        )
+
+    @property
+    def parameters(self) -> int:
+        return self.body + self.embedding
+
+    def forward(self, tokens: float, row: float, predicted: float) -> float:
+        """FLOPs of a forward pass over `tokens` in rows of `row`, with logits for `predicted` of them."""
+        attention = 2 * self.layers * self.queries * row * tokens  # half of 4 T^2: causal
+        return 2 * self.body * tokens + attention + 2 * self.vocabulary * self.width * predicted
+
+    def training(self, muon: bool) -> int:
+        """Bytes of weights, gradients and moments: two moments under AdamW, one for the matrices that Muon moves."""
+        return FLOAT * ((3 if muon else 4) * self.body + 4 * self.embedding)
+
+    def frozen(self) -> int:
+        """Bytes of a copy that does not learn."""
+        return FLOAT * self.parameters
+
+    def kept(self, tokens: float, predicted: float) -> float:
+        """Bytes that a forward pass keeps for its backward pass: what `models.fast` saves in a layer, and the log-softmax."""
+        return FLOAT * (self.layers * tokens * self._layer() + predicted * (self.vocabulary + self.width))
+
+    def activations(self, tokens: float, predicted: float) -> float:
+        """Bytes of activations at the worst moment: all that is kept, and the gradients of one layer."""
+        return self.kept(tokens, predicted) + FLOAT * tokens * self._layer()
+
+    def passing(self, tokens: float) -> float:
+        """Bytes that a forward pass without gradient uses at one time: the widest place of one layer."""
+        return FLOAT * tokens * (2 * self.width + 4 * self.inner)
+
+    def cache(self, rows: float, length: float) -> float:
+        """Bytes of the keys and values of `rows` sequences, twice: dropping finished rows copies those that stay."""
+        return 2 * FLOAT * 2 * self.layers * self.keys * rows * length
+
+    def _layer(self) -> int:
+        return 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is known of a stage's model before it exists. A size of None is not known, and the note says why."""
+
+    size: Size | None
+    codec: Codec | None = None
+    note: str = ""
+
+
+def fresh(recipe: Pretrain) -> Model:
+    """The new model that a pre-training makes; a tokenizer that is trained on a text does not exist yet."""
+    world = recipe.text == "world"
+    words = vocabulary() if world else ("<pad>", "<bos>", "<eos>", *map(str, range(recipe.vocabulary - 4)))
+    tokenizer = word_tokenizer(words)
+    with torch.device("meta"):
+        policy = tiny(tokenizer, recipe.width, recipe.layers, recipe.heads, recipe.context)
+    return Model(Size.of(policy.model), policy.codec if world else None)
+
+
+def model_of(reference: str, stages: Mapping[str, Model]) -> Model:
+    """The model that a reference names: a stage of the plan, a folder, or hf:NAME if it has been fetched before."""
+    if reference in stages:
+        return stages[reference]
+    if not reference.startswith("hf:") and not (Path(reference) / "config.json").is_file():
+        raise ModelError(
+            f"no model at {reference!r}: it is neither an earlier stage of this plan nor a folder with config.json; "
+            f"set start to one of them, or to hf:NAME"
+        )
+    return _read(reference.removeprefix("hf:"))
+
+
+@cache
+def _read(source: str) -> Model:
+    try:
+        config = AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except (OSError, ValueError, KeyError) as error:
+        if Path(source).is_dir():
+            raise ModelError(f"{source!r} could not be read: {str(error).strip().splitlines()[0][:200]}") from error
+        return Model(None, note=f"the size of hf:{source} is not known before it is fetched")
+    try:
+        return Model(Size.of(model), Codec.load(source))
+    except OSError:
+        return Model(Size.of(model))

@@ -1,0 +1,281 @@
+"""What each recipe asks of a machine, before it runs: steps, tokens, FLOPs, decoding, bytes.
+
+Padding is counted, since padded tokens are computed too. What can only be known by doing is assumed, and the note of a stage
+says so: how many prompts give a ranking, how long replies are. A missing file or model is the same error here as in the run.
+A recipe of another package says nothing until it registers a function with `work`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import singledispatch
+
+from trueline.data.rows import read_rows
+from trueline.evaluate.ladder import DOMAINS
+from trueline.recipes.align import Measure
+from trueline.recipes.lengths import Lengths, of_comparisons, of_demonstrations, of_measurement, of_prompts
+from trueline.recipes.prefer import Dpo
+from trueline.recipes.pretrain import Pretrain
+from trueline.recipes.reinforce import Grpo, Ppo, Reinforce, Rloo
+from trueline.recipes.reward import Rank, Reward
+from trueline.recipes.sft import Sft
+from trueline.recipes.size import FLOAT, Model, Size, fresh, model_of
+from trueline.train.annotate import ROWS
+from trueline.train.optim import Optim
+from trueline.train.sources import by_length
+
+DECODED = 768  # rows that `models.generate` decodes together
+BLOCK = 2**25  # bytes: the C library gives a larger block back at once, and each use of it begins with page faults
+PAGING = 1.8  # what that costs a training pass: measured 1.6 to 2.0
+VERDICT = 3.0  # texts that are rendered in the time of one verdict of the oracle
+KEPT = 0.75  # share of the prompts whose completions differ and get a strict ranking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one stage asks for. Steps and tokens of None are not known before the data is read."""
+
+    reads: tuple[str, ...] = ()
+    model: Model = Model(None)
+    steps: int | None = None  # of the optimiser
+    tokens: int | None = None  # trained on (decoded, where nothing is trained), padding not counted
+    flops: float = 0.0  # of whole rows, padding counted: a training pass is three forward passes
+    turns: float = 0.0  # decoding steps: each makes one token for every row of a batch
+    decoding: float = 0.0  # FLOPs of these
+    records: float = 0.0  # texts that are rendered and tokenised
+    memory: float = 0.0  # bytes, beside those of the process
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the earlier stages of a plan leave: their models, and the rankings that are made."""
+
+    models: Mapping[str, Model] = field(default_factory=dict)
+    rankings: Mapping[str, Rank] = field(default_factory=dict)
+
+
+@singledispatch
+def work(recipe: object, known: Known) -> Work:
+    """What a recipe asks for."""
+    return Work(model=Model(None, note=f"{type(recipe).__name__} says nothing about its cost"))
+
+
+@work.register
+def _(recipe: Pretrain, known: Known) -> Work:
+    world = recipe.text == "world"
+    if not world:
+        next(iter(read_rows(recipe.text)))  # a file that is missing or empty is said now
+    model = model_of(recipe.start, known.models) if recipe.start else fresh(recipe)
+    steps = recipe.tokens // recipe.batch
+    base = Work(
+        reads=(recipe.start, "world documents" if world else recipe.text),
+        model=model,
+        steps=steps,
+        tokens=steps * recipe.batch,
+        note="" if world else "reading and tokenising the text comes on top",
+    )
+    if model.size is None:
+        return base
+    tokens = float(steps * recipe.batch)
+    row = (3 * recipe.row + recipe.long_row) / 4 if recipe.long_row > recipe.row else recipe.row
+    micro = min(recipe.batch, recipe.micro_rows * max(recipe.row, recipe.long_row) or recipe.batch)
+    return replace(
+        base,
+        flops=3 * model.size.forward(tokens, row, tokens),
+        memory=model.size.training(recipe.optim.muon > 0) + model.size.activations(micro, micro),
+    )
+
+
+@work.register
+def _(recipe: Sft, known: Known) -> Work:
+    model, world = model_of(recipe.start, known.models), recipe.data.startswith("world/")
+    found = _fitting(of_demonstrations(recipe.data, recipe.n, model.codec, recipe.turns), model, recipe.context)
+    base = Work(reads=(recipe.start, recipe.data), model=model, note=found.note)
+    if found.count is None:
+        return base
+    kept = found.count * (1.0 if world else 1 - recipe.held_out)
+    batches = by_length(found.whole, recipe.batch, "plan")
+    scale = recipe.epochs * kept / len(found.whole)  # the sample's batches stand for all
+    base = replace(base, steps=math.ceil(scale * len(batches)), tokens=round(scale * sum(found.whole)))
+    if model.size is None:
+        return base
+    padded = scale * sum(len(rows) * max(found.whole[i] for i in rows) for rows in batches)
+    said = sum(found.said) / sum(found.whole)
+    passes = 3 * padded + 2 * (found.count - kept) * found.mean  # what is held out is measured before and after
+    longest = max(found.whole)
+    largest = min(max(recipe.batch, longest), recipe.micro_rows * longest or math.inf)
+    return replace(
+        base,
+        flops=model.size.forward(passes, found.mean, passes * said),
+        records=found.count,
+        memory=model.size.training(recipe.optim.muon > 0) + model.size.activations(largest, largest * said),
+    )
+
+
+@work.register
+def _(recipe: Rank, known: Known) -> Work:
+    model = model_of(recipe.start, known.models)
+    found = of_prompts("world/training", model.codec, recipe.max_tokens)
+    base = Work(reads=(recipe.start, "world prompts"), model=model, note=found.note)
+    return _decoded(base, found, recipe.n * recipe.k, recipe.k)
+
+
+@work.register
+def _(recipe: Reward, known: Known) -> Work:
+    return _compared(recipe, known, pairs=False, passes=3, measured=1)
+
+
+@work.register
+def _(recipe: Dpo, known: Known) -> Work:
+    # The reference reads every pair once; held-out pairs are read before and after, under both models.
+    return _compared(recipe, known, pairs=True, passes=4, measured=4)
+
+
+@work.register
+def _(recipe: Grpo | Rloo, known: Known) -> Work:
+    return _rolled_out(recipe, known, 1, recipe.optim)
+
+
+@work.register
+def _(recipe: Ppo, known: Known) -> Work:
+    return _rolled_out(recipe, known, recipe.epochs, recipe.optim, reads=2)
+
+
+@work.register
+def _(recipe: Measure, known: Known) -> Work:
+    model, gates = model_of(recipe.model, known.models), recipe.what == "gates"
+    found = of_measurement(recipe.sizes, gates, model.codec)
+    base = Work(reads=(recipe.model,), model=model, note=found.note)
+    done = _decoded(base, found, len(found.whole), 1)
+    if model.size is None or gates or recipe.model == recipe.base:
+        return done
+    gold = recipe.sizes.domain * len(DOMAINS) * found.mean  # tokens whose divergence from the base is taken
+    return replace(done, flops=done.flops + 2 * model.size.forward(gold, found.mean, gold))
+
+
+def _compared(recipe: Reward | Dpo, known: Known, *, pairs: bool, passes: int, measured: int) -> Work:
+    """Training on comparisons: batches in random order, so that each is padded to the longest completion in it."""
+    model = model_of(recipe.start, known.models)
+    found = _fitting(_comparisons(recipe, known, model, pairs), model, recipe.context)
+    base = Work(reads=(recipe.start, recipe.data), model=model, note=found.note)
+    if found.count is None:
+        return base
+    kept = round(found.count * (1 - recipe.held_out))
+    steps = recipe.epochs * max(1, kept // recipe.groups)
+    rows = min(recipe.groups, kept) * found.group
+    base = replace(base, steps=steps, tokens=round(steps * rows * found.mean))
+    if model.size is None:
+        return base
+    held = (found.count - kept) * found.group * found.mean * measured
+    padded, said = found.longest(rows), sum(found.said) / sum(found.whole) * pairs  # a score needs no logits
+    together = min(rows, recipe.micro_rows or rows)
+    micro = together * found.longest(together)
+    tokens = passes * steps * rows * micro / together + held
+    real = (passes * steps * rows * found.mean + held) * said
+    return replace(
+        base,
+        flops=model.size.forward(tokens, padded, real) * _paging(model.size, micro),
+        records=found.count * found.group,
+        memory=model.size.training(recipe.optim.muon > 0)
+        + model.size.frozen()  # the reference, or the policy that the reward model was made from
+        + model.size.activations(micro, micro * said),
+    )
+
+
+def _fitting(found: Lengths, model: Model, context: int) -> Lengths:
+    room = min([asked for asked in (context, 0 if model.size is None else model.size.context) if asked], default=0)
+    return found.within(room) if room else found
+
+
+def _comparisons(recipe: Reward | Dpo, known: Known, model: Model, pairs: bool) -> Lengths:
+    made = known.rankings.get(recipe.data)
+    if made is None:
+        return of_comparisons(recipe.data, recipe.n, model.codec, pairs)
+    found = of_prompts("world/training", model.codec, made.max_tokens)
+    rankings = round(min(KEPT * made.n, recipe.n or math.inf))
+    count = rankings * math.comb(made.k, 2) if pairs else rankings
+    note = f"takes {KEPT:.0%} of the {made.n} prompts to give a ranking"
+    return replace(found, count=count, group=2 if pairs else made.k, note="; ".join(filter(None, (found.note, note))))
+
+
+def _rolled_out(recipe: Reinforce, known: Known, epochs: int, optim: Optim, reads: int = 1) -> Work:
+    """Rollouts: decode, score, read (by the reference, by PPO also for the value), train `epochs` times.
+
+    A batch is padded to its longest row.
+    """
+    model = model_of(recipe.start, known.models)
+    codec = None if model.codec is None else model.codec.with_template(recipe.template)
+    found = of_prompts(recipe.prompts, codec, recipe.max_tokens)
+    rows = recipe.batch * recipe.group
+    steps, drawn = recipe.iterations * epochs, recipe.iterations * rows
+    base = Work(
+        reads=(recipe.start, recipe.reward, recipe.prompts),
+        model=model,
+        steps=steps,
+        tokens=round(epochs * drawn * found.mean),
+        note=found.note,
+    )
+    if model.size is None:
+        return base
+    decoded = _decoded(base, found, rows, recipe.group)
+    scorer = (
+        None if recipe.reward == "gold" or recipe.reward.startswith("rule:") else model_of(recipe.reward, known.models).size
+    )
+    padded, said = found.longest(rows), sum(found.said) / sum(found.whole)
+    passes, chunk = 3 * epochs, found.longest(min(rows, max(recipe.group, ROWS)))
+    micro = min(rows, recipe.micro_rows or rows)
+    real = drawn * found.mean * said  # tokens that need logits
+    flops = model.size.forward(passes * drawn * padded, padded, passes * real) * _paging(model.size, micro * padded)
+    flops += reads * model.size.forward(drawn * chunk, chunk, real) * _paging(model.size, min(rows, ROWS) * chunk)
+    flops += recipe.iterations * decoded.flops
+    if scorer is not None:
+        flops += scorer.forward(drawn * found.mean, found.mean, 0.0)  # sorted by length: hardly any padding
+    held = model.size.frozen() + (0 if scorer is None else scorer.frozen())
+    peak = model.size.activations(micro * padded, micro * found.mean * said)
+    return replace(
+        base,
+        flops=flops,
+        turns=recipe.iterations * decoded.turns,
+        decoding=recipe.iterations * decoded.decoding,
+        records=2 * drawn + recipe.iterations * decoded.records,
+        memory=model.size.training(optim.muon > 0) + held + max(peak, decoded.memory),
+    )
+
+
+def _decoded(base: Work, found: Lengths, rows: int, count: int) -> Work:
+    """Sampling `rows` replies, `count` for each prompt: prompts sorted by length, in batches padded to the longest of each.
+
+    A batch lasts until its longest reply ends.
+    """
+    size = base.model.size
+    mean = sum(found.said) / len(found.said)
+    base = replace(base, steps=base.steps or 0, tokens=base.tokens or round(rows * mean))
+    if size is None:
+        return base
+    heads = sorted(whole - said for whole, said in zip(found.whole, found.said, strict=True))
+    prompts = [heads[i * len(heads) * count // rows] for i in range(rows // count)]  # the sample, as many as are asked
+    each = max(1, DECODED // count)
+    batches = [prompts[i : i + each] for i in range(0, len(prompts), each)]
+    lasts = max(found.said)
+    flops = decoding = peak = 0.0
+    for batch in batches:
+        tokens, drawn = len(batch) * batch[-1], len(batch) * count
+        flops += size.forward(tokens, 2 * batch[-1], len(batch)) * _paging(size, tokens)  # padded: all of T^2 is computed
+        decoding += size.forward(drawn * mean, 2 * batch[-1] + lasts, drawn * mean)
+        peak = max(peak, size.passing(tokens) + size.cache(drawn, batch[-1] + lasts))
+    return replace(
+        base,
+        flops=flops,
+        turns=len(batches) * lasts,
+        decoding=decoding,
+        records=rows * (1 + VERDICT),
+        memory=size.frozen() + peak + 5 * FLOAT * min(rows, DECODED) * size.vocabulary,
+    )
+
+
+def _paging(size: Size, tokens: float) -> float:
+    """How much slower a pass over so many tokens at once is on a CPU than one that the allocator can keep memory for."""
+    return PAGING if FLOAT * tokens * 2 * size.inner > BLOCK else 1.0
