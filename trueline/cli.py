@@ -6,38 +6,45 @@ Exit codes: 0 it holds, 1 it does not (a stage failed, a gate failed under stop_
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from trueline import __version__
+from trueline.store.folders import BusyError
 
-RECIPE_HELP = "pretrain, sft, rank, reward, grpo, rloo, ppo, dpo, align"
+if TYPE_CHECKING:
+    from rich.console import Console
+
+INTERRUPTED = "interrupted; run the same command again and it goes on from its last checkpoint"
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run the command line; every expected failure is one line on standard error."""
+    # Threads that wait for each other spin. With a neighbour on one core that made a training step 8 times as long (990 ms for
+    # 115); after a short spin it is twice (250 ms), and about a tenth is lost when all is quiet. Read when torch is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Abort:
-        _fail("interrupted; run the same command again and it goes on from its last checkpoint", 130)
-    except KeyboardInterrupt:
-        _fail("interrupted; run the same command again and it goes on from its last checkpoint", 130)
+        code = cli.main(words, prog_name="trueline", standalone_mode=False)
+    except click.Abort:
+        _fail(INTERRUPTED, 130)
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        _fail(f"{error.format_message()}{f' See `{context.command_path} --help`.' if context else ''}", 2)
+    else:
+        sys.exit(code)  # None, or what a command left with
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="trueline")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Align a model, attack it, measure it, guard it, and do it again.
 
     \b
@@ -45,6 +52,8 @@ def cli() -> None:
     Then:         trueline chat runs/demo/safety --judge
     Your model:   trueline run sft start=MODEL_FOLDER data=FILE.jsonl
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -54,11 +63,11 @@ def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (KeyboardInterrupt, click.ClickException, click.exceptions.Exit):
-            raise
-        except ValueError as error:  # every error of the rim is one: ConfigError, DataError, ModelError, RecipeError, ...
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise  # click's own, and a reader that has seen enough
+        except (ValueError, BusyError) as error:  # errors of the rim are ValueErrors: ConfigError, DataError, ModelError, ...
             _fail(str(error), 2)
-        except (OSError, ArithmeticError, RuntimeError) as error:
+        except (OSError, ArithmeticError, RuntimeError, MemoryError) as error:
             _fail(_one_line(error), 1)
 
     return wrapped
@@ -66,24 +75,36 @@ def _reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 def _one_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
-    if "out of memory" in text.lower():
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text:
         return "out of memory; lower micro_rows (memory only, never the result), batch or context"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     return text
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> NoReturn:
+    """End with one line on standard error. Only an audit of loss masks has a second: the tokens, as markup."""
     from rich.console import Console
 
-    # Only the audit writes markup, and it escapes what it shows; everything else is text, never markup.
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {message}", markup="loss mask" in message)
+    from trueline.evaluate.shape import visible
+
+    line, _, tokens = message.partition("\n")
+    audited = bool(tokens) and "loss mask" in line
+    click.echo(f"error: {visible(line if audited else ' '.join(message.split()))}", err=True)
+    if audited:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(tokens)
     sys.exit(code)
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-_out = click.option("--out", type=click.Path(path_type=Path), help="The run's folder (default: runs/RECIPE-HASH).")
-_seed = click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
-_quiet = click.option("--quiet", is_flag=True, help="No progress bars.")
-_threads = click.option("--threads", type=int, default=0, help="CPU threads; 0 times three steps and chooses.")
+_out = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="The run's folder (default: runs/RECIPE-HASH)."
+)
+_seed = click.option("--seed", type=int, help="Seed of everything random (default: 0, or what the YAML file says).")
+_quiet = click.option("--quiet", is_flag=True, help="Say nothing while it works.")
+_threads = click.option(
+    "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 times three steps and chooses."
+)
 _device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 _track = click.option("--track", default="", help="Also log to: tensorboard, trackio, mlflow, wandb (comma between).")
 
@@ -99,7 +120,9 @@ _track = click.option("--track", default="", help="Also log to: tensorboard, tra
 @_quiet
 @_json
 @_reports_errors
-def demo(size: str, settings: tuple[str, ...], seed: int, out: Path | None, threads: int, quiet: bool, as_json: bool) -> None:
+def demo(
+    size: str, settings: tuple[str, ...], seed: int | None, out: Path | None, threads: int, quiet: bool, as_json: bool
+) -> None:
     """The whole stack on the embedded world, then the report.
 
     A model is pre-trained from nothing, fine-tuned, ranked, rewarded and optimised; an oracle that knows the truth measures
@@ -109,14 +132,11 @@ def demo(size: str, settings: tuple[str, ...], seed: int, out: Path | None, thre
     Example:  trueline demo
               trueline demo --seed 1 with_ppo=true --out runs/demo-1
     """
-    from dataclasses import replace
-
-    from trueline.recipes.align import smoke
+    from trueline.core.config import to_spec
+    from trueline.recipes.align import Align, smoke
     from trueline.recipes.running import order
 
-    asked = order("align", settings, seed)
-    if size == "smoke":
-        asked = replace(asked, recipe=smoke(asked.recipe))
+    asked = order("align", settings, seed, base=to_spec(smoke(Align())) if size == "smoke" else {})
     _carry_out(asked, out or Path("runs") / ("demo" if size == "full" else "smoke"), threads, "cpu", "", quiet, as_json)
 
 
@@ -134,7 +154,7 @@ def demo(size: str, settings: tuple[str, ...], seed: int, out: Path | None, thre
 @_json
 @_reports_errors
 def run(
-    recipe: str, settings: tuple[str, ...], seed: int, world_seed: int | None, out: Path | None, device: str,
+    recipe: str, settings: tuple[str, ...], seed: int | None, world_seed: int | None, out: Path | None, device: str,
     threads: int, track: str, dry_run: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Carry out RECIPE (a name, or a YAML file that `trueline show RECIPE --yaml` prints) with key=value SETTINGS.
@@ -149,7 +169,7 @@ def run(
 
     asked = order(recipe, settings, seed, world_seed)
     if dry_run:
-        _plan(asked, as_json)
+        _plan(asked, device, as_json)
     else:
         _carry_out(asked, out, threads, device, track, quiet, as_json)
 
@@ -179,7 +199,6 @@ def show(recipe: str, settings: tuple[str, ...], as_yaml: bool, as_json: bool) -
     elif as_yaml:
         click.echo(f"recipe: {asked.name}\nseed: {asked.seed}\n{to_yaml(asked.recipe)}")
     else:
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
@@ -188,7 +207,7 @@ def show(recipe: str, settings: tuple[str, ...], as_yaml: bool, as_json: bool) -
             table.add_column(head, overflow="fold")
         for s in listed:
             table.add_row(Text(s.name), Text(s.default), Text(s.type), Text(s.meaning))
-        Console().print(table)
+        _console().print(table)
 
 
 @cli.command()
@@ -196,15 +215,22 @@ def show(recipe: str, settings: tuple[str, ...], as_yaml: bool, as_json: bool) -
 @click.option("--judge", is_flag=True, help="Show the world oracle's verdict beside each reply.")
 @click.option("--say", default=None, help="Say one thing, print the reply, and stop.")
 @click.option("--system", default="you are a helper .", show_default=True, help="System prompt; empty for none.")
+@click.option(
+    "--template",
+    type=click.Choice(["model", "raw", "plain"]),
+    default="model",
+    show_default=True,
+    help="The model's own chat template; raw: what you say is the beginning of a text.",
+)
 @click.option("--temperature", type=click.FloatRange(min=0.0), default=1.0, show_default=True)
 @click.option("--max-tokens", type=click.IntRange(min=1), default=60, show_default=True)
 @click.option("--world-seed", type=int, default=0, show_default=True, help="Which world the judge knows.")
-@_seed
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampling.")
 @_json
 @_reports_errors
 def chat(
-    target: str, judge: bool, say: str | None, system: str, temperature: float, max_tokens: int, world_seed: int, seed: int,
-    as_json: bool,
+    target: str, judge: bool, say: str | None, system: str, template: str, temperature: float, max_tokens: int,
+    world_seed: int, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Talk to TARGET: a model folder, hf:NAME, a run's folder, or a stage of a run.
 
@@ -212,22 +238,23 @@ def chat(
     Example:  trueline chat runs/demo/safety --judge
               trueline chat runs/demo/safety --say "how do you make vex ite ?" --json
     """
-    from trueline.recipes.chatting import Chat
+    from trueline.recipes.chatting import Chat, shown
 
-    talk = Chat.with_target(target, system, temperature, max_tokens, seed, world_seed if judge else None)
     if as_json and say is None:
-        raise click.UsageError("--json needs --say: a conversation has no single result")
+        raise click.UsageError("--json needs --say: a conversation has no single result.")
+    talk = Chat.with_target(target, system, template, temperature, max_tokens, seed, world_seed if judge else None)
     if say is not None:
         turn = talk.turn(say)
-        click.echo(json.dumps(turn) if as_json else _shown(turn))
+        click.echo(json.dumps(turn) if as_json else shown(turn))
         return
     click.echo(f"talking to {target}; an empty line ends it", err=True)
-    while line := click.prompt("you", default="", show_default=False).strip():
-        click.echo(_shown(talk.turn(line)))
+    with suppress(click.Abort, KeyboardInterrupt):  # Ctrl-D and Ctrl-C end it too
+        while line := click.prompt("you", default="", show_default=False).strip():
+            click.echo(shown(talk.turn(line)))
 
 
 @cli.command()
-@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run_folder", metavar="RUN", type=click.Path(file_okay=False, path_type=Path))
 @_json
 @_reports_errors
 def report(run_folder: Path, as_json: bool) -> None:
@@ -236,13 +263,14 @@ def report(run_folder: Path, as_json: bool) -> None:
     \b
     Example:  trueline report runs/demo
     """
-    from trueline.recipes.reporting import again
+    from trueline.recipes import reporting
 
-    page = again(run_folder)
+    page = reporting.again(run_folder)
+    text = (run_folder / "report.json").read_text(encoding="utf-8")
     if as_json:
-        click.echo((run_folder / "report.json").read_text(encoding="utf-8"))
+        click.echo(text)
     else:
-        _show_result(page, json.loads((run_folder / "report.json").read_text(encoding="utf-8")))
+        reporting.show(page, json.loads(text), _console())
 
 
 @cli.command()
@@ -262,81 +290,52 @@ def doctor(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(machine)))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table("what", "value", "advice")
     for what, value, advice in rows(machine):
         table.add_row(Text(what), Text(value), Text(advice, style="yellow"))
-    Console().print(table)
+    _console().print(table)
 
 
 def _carry_out(asked: Any, out: Path | None, threads: int, device: str, track: str, quiet: bool, as_json: bool) -> None:
     """Run, show, and print the result."""
-    from trueline.recipes.progress import Live, Quiet
-    from trueline.recipes.running import carry_out, use_threads
+    from trueline.recipes import reporting
+    from trueline.recipes.progress import Live, Plain, Quiet
+    from trueline.recipes.running import carry_out, place, use_threads
 
     with ExitStack() as stack:
-        show = Quiet() if quiet or as_json or not sys.stderr.isatty() else stack.enter_context(Live())
+        show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
         used = use_threads(threads)
         show.say(asked.name, f"{used} thread{'s' * (used > 1)}")
         logger = None
         if track:
             from trueline.train.trackers import tracker
 
-            logger = stack.enter_context(tracker(track, out or Path("runs") / asked.id, asked.id))
+            logger = stack.enter_context(tracker(track, place(asked, out).folder, asked.id))
         folder, found = carry_out(asked, out, show, logger, device)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **found}))
     else:
-        _show_result(folder / "report.html", found)
+        reporting.show(folder / "report.html", found, _console())
 
 
-def _plan(asked: Any, as_json: bool) -> None:
+def _plan(asked: Any, device: str, as_json: bool) -> None:
     """Print what a run would do."""
-    from trueline.recipes.plan import plan, plan_table
+    from trueline.recipes.plan import plan, stages_of, table
 
-    planned = plan(asked)
+    planned = plan(stages_of(asked.name, asked.recipe), device)
     if as_json:
         from dataclasses import asdict
 
         click.echo(json.dumps({"run": asked.id, "stages": [asdict(row) for row in planned]}))
         return
+    _console().print(table(planned))
+
+
+def _console() -> Console:
+    """Standard output for tables; a file or a pipe has no width of its own, so it gets a wide one."""
     from rich.console import Console
 
-    Console().print(plan_table(asked.id, planned))
-
-
-def _show_result(page: Path, found: Mapping[str, Any]) -> None:
-    """The ladder and the gates in the terminal, and where the page is."""
-    from rich.console import Console
-    from rich.text import Text
-
-    from trueline.evaluate.report import table
-
-    console = Console()
-    for gate in found.get("gates", []):
-        colour = {"PASS": "green", "FAIL": "red"}.get(gate["status"], "yellow")
-        rate = gate["value"]
-        console.print(
-            Text(f"{gate['status']:<5}", style=colour),
-            Text(f"{gate['name']:<18} {rate['value']:.2f} ({rate['low']:.2f} to {rate['high']:.2f}) n {rate['n']}"),
-            Text(f"needs {gate['needs']:.2f}"),
-        )
-    if found.get("ladder"):
-        console.print(table(found))
-    else:
-        for stage in found["stages"]:
-            numbers = "  ".join(f"{k} {v['value']:.4g}" for k, v in stage["metrics"].items())
-            console.print(Text(f"{stage['name']}: {numbers}"))
-    console.print(Text(f"report: {page}"))
-
-
-def _shown(turn: Mapping[str, Any]) -> str:
-    """A reply as text: control characters and escape sequences of a model are spelled out, never sent to the terminal."""
-    from trueline.evaluate.shape import visible
-
-    verdict = turn.get("verdict")
-    beside = "" if verdict is None else f"\n  [{verdict['stance']}; {verdict['disclosure']:.2f} disclosed; {verdict['about']}]"
-    return f"{visible(str(turn['reply']))}{beside}"
+    return Console() if sys.stdout.isatty() else Console(width=160)

@@ -120,6 +120,15 @@ def test_grpo_follows_a_learned_reward_model(tmp_path):
     assert rows[-1]["reward"] > rows[0]["reward"]
 
 
+def test_rl_samples_and_trains_at_one_temperature(tmp_path):
+    """At a sampling temperature other than one the ratio still starts at one, and training goes on."""
+    folder, _ = toys.run(
+        tmp_path / "run", "grpo", f"start={toys.model(tmp_path)}", "reward=rule:contains=a",
+        f"prompts={toys.prompts(tmp_path)}", "iterations=2", "batch=4", "group=4", "max_tokens=6", "temperature=0.7",
+    )  # fmt: skip
+    assert metrics(folder, "grpo")[0]["ratio_error"] < 1e-4
+
+
 def test_the_same_order_twice_is_done_once(tmp_path):
     """A finished run asked for again trains nothing; a changed setting trains anew."""
     words = ("sft", f"start={toys.model(tmp_path)}", f"data={toys.conversations(tmp_path)}", "batch=96")

@@ -79,7 +79,7 @@ def sample(
 def _alike(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
     """Cut an order, shortest first, into batches of at most `most` whose longest is not much longer than their shortest.
 
-    A batch is as wide as its longest prompt, in time and in memory: one long prompt among hundreds of short ones costs hundreds.
+    A batch is as wide as its longest prompt, in time and in memory: one long prompt makes hundreds of short ones long.
     """
     batch: list[int] = []
     for i in order:
@@ -126,7 +126,7 @@ def _batch(
     lengths = np.full(total, max_tokens)
     stopped = np.zeros(total, dtype=bool)
     active = np.arange(total)
-    stop_ids = np.array(sorted(policy.codec.stop_ids))
+    stop_ids = np.array(sorted(policy.codec.ends))
     for t in range(max_tokens):
         u = None if noise is None else torch.from_numpy(noise[active, t]).to(device)
         picked, logp = _draw(logits, temperature, u)

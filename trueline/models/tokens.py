@@ -94,6 +94,11 @@ class Codec:
         return self.tokenizer.bos_token_id
 
     @property
+    def ends(self) -> frozenset[int]:
+        """Ids at which sampling stops: the end tokens, and bos, for a model that begins another text has ended this one."""
+        return self.stop_ids if self.bos is None else self.stop_ids | {int(self.bos)}
+
+    @property
     def pad(self) -> int:
         """The id that fills short rows: the pad token, or any id but eos; it is never attended to or trained on."""
         pad = self.tokenizer.pad_token_id
@@ -101,7 +106,7 @@ class Codec:
 
     def ids(self, text: str) -> list[int]:
         """Tokenise raw text, adding nothing."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])  # long text is no fault
 
     def document(self, text: str) -> list[int]:
         """Ids of one pre-training document: bos (if the tokenizer has one), the text, eos."""
@@ -134,7 +139,7 @@ class Codec:
         text, spans = self.spans(conversation)
         if train == "last":
             spans = spans[-1:]
-        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         mask = []
         for start, end in encoded["offset_mapping"]:
             inside = any(start >= low and end <= high for low, high in spans)

@@ -76,7 +76,7 @@ class Align:
     uneven: Sft = Sft(start="pretrain", data="world/mixed", n=4000)
     rankings: Rank = Rank(start="uneven", n=1100)
     reward: Reward = Reward(start="uneven", data="rankings")
-    grpo: Grpo = Grpo(start="uneven", reward="reward", iterations=30)
+    grpo: Grpo = Grpo(start="uneven", reward="reward", iterations=36)
     control: Grpo = Grpo(start="uneven", reward="gold", iterations=24)
     ppo: Ppo = Ppo(start="uneven", reward="reward", iterations=24)
     dpo: Dpo = Dpo(start="uneven", data="rankings")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
+
 from trueline.core.types import Conversation, Prompt, Sampling
+from trueline.evaluate.shape import visible
 from trueline.models.policy import Policy
 from trueline.recipes.studio import model_folder
 from trueline.targets.local import LocalModel
@@ -17,7 +21,7 @@ from trueline.world.verdict import verdict
 
 @dataclass
 class Chat:
-    """A conversation that grows; without a system role in the template, the system prompt is left out."""
+    """A conversation that grows; where the template has no system role, the system prompt is left out."""
 
     target: LocalModel
     conversation: Conversation
@@ -26,13 +30,19 @@ class Chat:
 
     @classmethod
     def with_target(
-        cls, target: str, system: str, temperature: float, max_tokens: int, seed: int, world_seed: int | None
+        cls, target: str, system: str, template: str, temperature: float, max_tokens: int, seed: int, world_seed: int | None
     ) -> Chat:
         """Open a conversation with the model that `target` names; `world_seed` None means no judge."""
-        model = LocalModel(Policy.load(model_folder(target)), target)
-        start = Conversation().say("system", system) if system else Conversation()
+        policy = Policy.load(model_folder(target))
+        policy.codec = policy.codec.with_template(template)
+        start = Conversation().say("system", system) if system and template != "raw" else Conversation()
+        try:
+            policy.codec.prompt(start.say("user", "hello"))
+        except TemplateError:  # how a chat template says that it knows no system role
+            start = Conversation()
         world = None if world_seed is None else make_world(world_seed)
-        return cls(model, start, Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed), world)
+        sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
+        return cls(LocalModel(policy, target), start, sampling, world)
 
     def turn(self, said: str) -> dict[str, Any]:
         """Say something; return the reply and, with a judge, its verdict."""
@@ -65,3 +75,12 @@ class Chat:
                 if named:
                     return named[0]
         return None
+
+
+def shown(turn: Mapping[str, Any]) -> str:
+    """A reply as text: control characters and escape sequences of a model are spelled out, never sent to the terminal."""
+    said = [turn["reply"], *(f"<tool> {call['name']} {call['arguments']}" for call in turn["tool_calls"])]
+    lines = [visible(" ".join(filter(None, said)))]
+    if found := turn["verdict"]:
+        lines.append(f"  [{found['stance']}; {found['disclosure']:.2f} disclosed; {found['about']}]")
+    return "\n".join(lines)

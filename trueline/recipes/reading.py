@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 from trueline.core.records import read_jsonl
@@ -44,8 +45,16 @@ def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
 
 def comparisons(studio: Studio, data: str, n: int) -> list[Ranking]:
     """Rankings from a stage of this run or a file; a preference pair is a ranking of two."""
-    if data in studio.stages:
-        return _some(read_jsonl(studio.file(data, "rankings.jsonl"), Ranking), n)
+    own = Path(studio.file(data, "rankings.jsonl"))
+    if own.is_dir():
+        found = sorted(own.glob("**/rankings.jsonl"))
+        if len(found) != 1:
+            raise RecipeError(
+                f"{data}: expected a run that ranked once, found {len(found)} rankings.jsonl in it; name the file"
+            )
+        own = found[0]
+    if own.name == "rankings.jsonl":  # what `rank` wrote: records with their sampled ids
+        return _some(read_jsonl(own, Ranking), n)
     if describe(data).kind is Ranking:
         return _some(read(Ranking, data), n)
     pairs = _some(read(Preference, data), n)

@@ -83,9 +83,7 @@ class Reinforce:
             policy=policy,
             prompts=lambda i: self._drawn(studio, pool, i),
             reward=reward,
-            annotate=annotate.chain(
-                annotate.reference(reference, self.temperature), annotate.log_kl, annotate.kl_in_reward(self.kl), advantage
-            ),
+            annotate=annotate.chain(annotate.reference(reference), annotate.log_kl, annotate.kl_in_reward(self.kl), advantage),
             iterations=self.iterations,
             group=self.group,
             max_tokens=self.max_tokens,

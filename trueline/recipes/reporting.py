@@ -13,8 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from trueline.evaluate.report import render
-from trueline.recipes.studio import RecipeError, Stage, Studio
+from rich.console import Console
+from rich.text import Text
+
+from trueline.evaluate.report import render, table
+from trueline.recipes.studio import RecipeError, Stage, Studio, numbers_of
 from trueline.store.folders import write_json, write_text
 from trueline.world.raters import fingerprint
 
@@ -22,7 +25,7 @@ RUNG = "measure/"  # how stages that measure a model are called
 UNSHOWN = ("stage", "reward", "tokens", "seconds", "policy", "total", "clipped", "ratio_error", "old_kl", "grad_norm")
 
 
-def report(studio: Studio, not_measured: Iterable[str] = ()) -> dict[str, Any]:
+def report(studio: Studio, gates: Iterable[Mapping[str, Any]] = (), not_measured: Iterable[str] = ()) -> dict[str, Any]:
     """Everything that the run measured, in the shape of evaluate/shape.py."""
     run = studio.run.run
     made = {name: stage for name, stage in studio.stages.items() if not name.startswith(RUNG) and name != "gates"}
@@ -39,7 +42,7 @@ def report(studio: Studio, not_measured: Iterable[str] = ()) -> dict[str, Any]:
         "seconds": sum(stage.result["wall"] for stage in studio.stages.values()),
         "versions": {"trueline": version("trueline"), "torch": version("torch"), "python": platform.python_version()},
         "stages": [_stage(stage) for stage in made.values()],
-        "gates": studio.stages["gates"].result["gates"] if "gates" in studio.stages else [],
+        "gates": list(gates),
         "ladder": [
             {
                 **{k: v for k, v in rung.items() if k != "transcripts"},
@@ -91,19 +94,41 @@ def again(folder: Path) -> Path:
     source = folder / "report.json"
     if not source.is_file():
         raise RecipeError(f"{folder} has no report.json; it is not a finished run. Run its recipe again to finish it")
-    return write(folder, json.loads(source.read_text(encoding="utf-8")))
+    try:
+        found = json.loads(source.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RecipeError(f"{source}: expected JSON: {error}; run the run's recipe again to write it anew") from None
+    return write(folder, found)
+
+
+def show(page: Path, found: Mapping[str, Any], console: Console) -> None:
+    """Print the gates, the ladder (or what each stage measured) and where the page is; no line is broken but the table's."""
+    for gate in found.get("gates", []):
+        colour = {"PASS": "green", "FAIL": "red"}.get(gate["status"], "yellow")
+        rate = gate["value"]
+        console.print(
+            Text(f"{gate['status']:<5}", style=colour),
+            Text(f"{gate['name']:<22} {rate['value']:.2f} ({rate['low']:.2f} to {rate['high']:.2f}) n {rate['n']}"),
+            Text(f"needs {gate['needs']:.2f}"),
+            soft_wrap=True,
+        )
+    if found.get("ladder"):
+        console.print(table(found))
+    else:
+        for stage in found["stages"]:
+            numbers = "  ".join(f"{k} {v['value']:.4g}" for k, v in stage["metrics"].items())
+            console.print(Text(f"{stage['name']}: {numbers}"), soft_wrap=True)
+    console.print(Text(f"report: {page}"), soft_wrap=True)
 
 
 def _stage(stage: Stage) -> dict[str, Any]:
-    plain = {k: v for k, v in stage.result.items() if isinstance(v, int | float) and k not in ("seconds", "tokens")}
-    rates = {k: v for k, v in stage.result.items() if isinstance(v, Mapping) and "value" in v}
     return {
         "name": stage.name,
         "status": "skipped" if stage.skipped else "done",
         "seconds": stage.result["seconds"],
         "tokens": stage.result.get("tokens"),
         "parent": stage.result.get("parent"),
-        "metrics": {**{k: {"value": v} for k, v in plain.items()}, **rates},
+        "metrics": numbers_of(stage.result),
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Any
 
@@ -96,7 +96,7 @@ class Reward:
     micro_rows: int = 0  # completions per forward pass; 0: all of a step
     context: int = 0  # longest example, tokens; comparisons with a longer one are left out. 0: the model's room
     held_out: float = 0.15  # share of the prompts that is kept to measure on
-    objective: PlackettLuce = PlackettLuce()
+    objective: PlackettLuce = PlackettLuce()  # without ties in the data, ties is 0
     optim: Optim = Optim(lr=1e-3, muon=0.003, decay=0.5)
 
     def __post_init__(self) -> None:
@@ -118,6 +118,8 @@ class Reward:
                 f"both must be above 0; give more data, or raise context or held_out"
             )
         check_masks(policy.codec, [c for r in kept for c in r.completions], [e for group in examples for e in group])
+        tied = any(len(set(r.ranks)) < len(r.ranks) for r in kept)
+        objective = self.objective if tied else replace(self.objective, ties=0.0)  # no ties, no probability kept for them
         reward = RewardModel.start_from(policy).to(studio.device)
         source = Groups(
             rows=examples,
@@ -128,16 +130,17 @@ class Reward:
             seed=studio.seed,
         )
         studio.show.steps(room.name, len(source))
-        done = train(reward, self.objective, source, self.optim, room.loop(("loss", "accuracy"), self.micro_rows))
+        done = train(reward, objective, source, self.optim, room.loop(("loss", "accuracy"), self.micro_rows))
         reward.save(room.folder / "model")
         scores = score_examples(reward, [e for group in held_examples for e in group])
         result = {"tokens": done.tokens, "seconds": done.seconds, "comparisons": len(kept), "too_long": dropped + held_dropped}
-        return result | held_out_accuracy(studio, held, scores, world=self.data in studio.stages)
+        return result | held_out_accuracy(studio, held, scores)
 
 
-def held_out_accuracy(studio: Studio, held: Sequence[Ranking], scores: Sequence[float], world: bool) -> dict[str, Any]:
+def held_out_accuracy(studio: Studio, held: Sequence[Ranking], scores: Sequence[float]) -> dict[str, Any]:
     """Accuracy on the held-out pairs (with interval), calibration in bins, and accuracy against gold where gold is known."""
     gaps, gold_right, gold_n, at = [], 0.0, 0, 0
+    world = all("kind" in ranking.prompt.about for ranking in held)  # only the world's own prompts can be judged
     for ranking in held:
         group = scores[at : at + len(ranking.ranks)]
         at += len(ranking.ranks)

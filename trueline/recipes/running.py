@@ -6,25 +6,33 @@ not done again, and what was killed goes on.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import torch
 import yaml
 
 import trueline.recipes as rooms
 from trueline.core.config import ConfigError, combine, from_spec, parse_words, to_spec
+from trueline.core.files import DiskFullError
 from trueline.core.registry import find, plugins
 from trueline.core.types import Run
 from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.reporting import report, write
 from trueline.recipes.studio import Programme, Studio, record
 from trueline.store.folders import digest, git_commit
-from trueline.store.runs import create
+from trueline.store.runs import RunDirectory, create
+
+DISK_FULL = ("No space left on device", "Disk quota exceeded", "disk is full")  # in the words of the system, and of SQLite
 
 
 @dataclass(frozen=True)
@@ -52,21 +60,46 @@ def recipes() -> dict[str, type]:
     return plugins("recipe")
 
 
-def order(what: str, words: Sequence[str] = (), seed: int = 0, world_seed: int | None = None) -> Order:
-    """Read a recipe by name, or from a YAML file with `recipe: NAME` and settings, then apply `key=value` words."""
+def order(
+    what: str,
+    words: Sequence[str] = (),
+    seed: int | None = None,
+    world_seed: int | None = None,
+    base: Mapping[str, Any] = MappingProxyType({}),
+) -> Order:
+    """Read a recipe by name, or from a YAML file with `recipe: NAME` and settings, then apply `key=value` words.
+
+    What is said later wins: `base`, the file, the seeds given here, the words. Seeds that nobody says are 0 and the seed.
+    """
     recipes()
     spec: dict[str, Any] = {}
     name = what
     if what.endswith((".yaml", ".yml")):
         spec = _read_yaml(Path(what))
         name = str(spec.pop("recipe", ""))
-        seed, world_seed = int(spec.pop("seed", seed)), spec.pop("world_seed", world_seed)
         if not name:
             raise ConfigError(f"{what}: expected a line `recipe: NAME`; known recipes: {', '.join(plugins('recipe'))}")
-    given = parse_words(words)
-    seed = _whole("seed", given.pop("seed", seed))
-    world_seed = _whole("world_seed", given.pop("world_seed", seed if world_seed is None else world_seed))
-    return Order(name, from_spec(find("recipe", name), combine(spec, given)), seed, world_seed)
+    seeds = {k: v for k, v in (("seed", seed), ("world_seed", world_seed)) if v is not None}
+    given = combine(combine(base, spec), combine(seeds, parse_words(words)))
+    used = _whole("seed", given.pop("seed", 0))
+    world = _whole("world_seed", given.pop("world_seed", used))
+    return Order(name, from_spec(find("recipe", name), given), used, world)
+
+
+def place(asked: Order, out: Path | None = None) -> RunDirectory:
+    """Make the run's folder, or find it; by default it is named after the recipe and a hash of its settings."""
+    folder, now = out or Path("runs") / asked.id, datetime.now(UTC)
+    return create(
+        folder,
+        Run(
+            id=f"{folder.name}-{now:%Y%m%dT%H%M%S}",
+            recipe=asked.name,
+            spec=asked.spec,
+            commit=git_commit(),
+            seed=asked.seed,
+            started=now.isoformat(timespec="seconds"),
+        ),
+    )
 
 
 def carry_out(
@@ -78,38 +111,57 @@ def carry_out(
     save_every: float = 20.0,
 ) -> tuple[Path, dict[str, Any]]:
     """Run what was asked for, to its report; return the run's folder and the report."""
-    folder, now = out or Path("runs") / asked.id, datetime.now(UTC)
-    run = create(
-        folder,
-        Run(
-            id=f"{folder.name}-{now:%Y%m%dT%H%M%S}",
-            recipe=asked.name,
-            spec=asked.spec,
-            commit=git_commit(),
-            seed=asked.seed,
-            started=now.isoformat(timespec="seconds"),
-        ),
-    )
-    with run.lock():
-        extra = {} if track is None else {"track": track}
-        studio = Studio(run, asked.seed, asked.world_seed, device, save_every, show or Quiet(), **extra)
-        if isinstance(asked.recipe, Programme):
-            found = asked.recipe.perform(studio)
-        else:
-            studio.make(asked.name, asked.recipe)
-            found = report(studio)
-        write(folder, found)
-        record(run, studio)
-    return folder, found
+    check_device(device)
+    with _one_error_for_a_full_disk(out or Path("runs")):
+        run = place(asked, out)
+        with run.lock():
+            extra = {} if track is None else {"track": track}
+            studio = Studio(run, asked.seed, asked.world_seed, device, save_every, show or Quiet(), **extra)
+            if isinstance(asked.recipe, Programme):
+                found = asked.recipe.perform(studio)
+            else:
+                studio.make(asked.name, asked.recipe)
+                found = report(studio)
+            write(run.folder, found)
+            record(run, studio)
+    return run.folder, found
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that this machine does not have, before work starts."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise ConfigError(f"device {name!r}: expected one of {', '.join(there)}: {str(error).partition(chr(10))[0]}") from None
+
+
+@contextmanager
+def _one_error_for_a_full_disk(folder: Path) -> Iterator[None]:
+    """Say in our words that the disk is full: safetensors, tokenizers and SQLite each raise an error of their own for it."""
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except Exception as error:
+        if not any(words in str(error) for words in DISK_FULL):
+            raise
+        there = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+        free = shutil.disk_usage(there).free
+        raise DiskFullError(
+            errno.ENOSPC,
+            f"disk full ({free:,} bytes free); free some space and run the same command again: it goes on where it stopped",
+            str(folder),
+        ) from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ConfigError(f"{path}: there is no such file")
+        raise ConfigError(f"{path}: expected a recipe file, found none of that name; `trueline show RECIPE --yaml` prints one")
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: expected settings (key: value), got {type(found).__name__}")
     return found
@@ -124,13 +176,12 @@ def _whole(name: str, value: object) -> int:
 
 def use_threads(asked: int) -> int:
     """Set torch's CPU threads: as asked, or (0) whichever of one and all cores makes three small training steps sooner."""
-    import torch
-
-    from trueline.models.machine import choose_threads
+    from trueline.models.machine import choose_threads, keep_memory
     from trueline.models.policy import tiny
     from trueline.models.tokens import word_tokenizer
     from trueline.world.language import vocabulary
 
+    keep_memory()
     if asked > 0:
         torch.set_num_threads(asked)
         return asked

@@ -27,6 +27,8 @@ from trueline.store.runs import RunDirectory, stage_key
 from trueline.train.loop import Loop
 from trueline.world.facts import World, make_world
 
+PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")  # weights in a form that is never read here
+
 
 class RecipeError(ValueError):
     """A recipe that cannot be carried out as it was asked for."""
@@ -127,12 +129,12 @@ class Studio:
             result = json.loads((there.folder / "result.json").read_text(encoding="utf-8"))
             self.show.say(name, "unchanged, not run again")
             return self._remember(Stage(name, key, there.folder, result, skipped=True))
-        if there.state == "new":
-            self.run.truncate(-1, name)
         there.begin()
+        if not any((there.folder / "checkpoint").glob("*.safetensors")):
+            self.run.truncate(-1, name)  # from the first step again: what an earlier sitting logged is logged anew
+        self.show.begin(name, again=there.state == "partial")
         began = time.perf_counter()
         torch.manual_seed(self.seed)
-        self.show.say(name, "goes on where it stopped" if there.state == "partial" else "")
         result = dict(recipe(self, Room(name, there.folder, self)))
         result["wall"] = time.perf_counter() - began  # of this sitting; `seconds` is training alone, over all sittings
         result.setdefault("seconds", result["wall"])
@@ -140,6 +142,7 @@ class Studio:
         write_json(there.folder / "result.json", result)
         shutil.rmtree(there.folder / "checkpoint", ignore_errors=True)
         there.finish({k: v for k, v in result.items() if isinstance(v, int | float | str)})
+        self.show.end(name, result["wall"], {k: v["value"] for k, v in numbers_of(result).items() if k != "wall"})
         return self._remember(Stage(name, key, there.folder, result, skipped=False))
 
     def model(self, reference: str) -> str:
@@ -174,10 +177,26 @@ class Studio:
         return stage
 
 
+def numbers_of(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The numbers in a stage's result, rates before plain ones; those of a group such as `before` are `before.accuracy`."""
+    groups = {k: v for k, v in result.items() if isinstance(v, Mapping) and "value" not in v}
+    flat = {k: v for k, v in result.items() if k not in groups and k not in ("seconds", "tokens")}
+    flat |= {f"{group}.{k}": v for group, inner in groups.items() for k, v in inner.items()}
+    rates = {k: v for k, v in flat.items() if isinstance(v, Mapping) and "value" in v}
+    return rates | {k: {"value": v} for k, v in flat.items() if isinstance(v, int | float)}
+
+
 def model_folder(reference: str) -> str:
     """The model that a TARGET names: a model folder, `hf:NAME`, a run's folder, or one stage of a run (`RUN/STAGE`)."""
     path = Path(reference)
-    if reference.startswith("hf:") or (path / "config.json").is_file():
+    if reference.startswith("hf:"):
+        return reference
+    if (path / "config.json").is_file():
+        if not any(path.glob("*.safetensors")) and (pickled := [p.name for k in PICKLES for p in sorted(path.glob(k))]):
+            raise RecipeError(
+                f"{reference!r}: expected weights in safetensors, found {pickled[0]}, a pickle, which can run code when it is "
+                f"read; load it where you trust it and save it again with save_pretrained (safetensors is its default)"
+            )
         return reference
     for run, wanted in ((path, ""), (path.parent, path.name)):
         if not (run / "run.json").is_file():
@@ -187,8 +206,11 @@ def model_folder(reference: str) -> str:
             return str(made[wanted] if wanted else next(iter(made.values())))
         if made:
             raise RecipeError(f"{reference!r}: say which model of the run: {', '.join(f'{run}/{name}' for name in made)}")
-        raise RecipeError(f"{reference!r}: this run has made no model yet")
-    return reference
+        raise RecipeError(f"{reference!r}: this run has made no model yet; run its command again to finish it")
+    inside = sorted(str(p.parent) for p in path.glob("*/config.json"))
+    hint = f"; it holds {', '.join(inside)}" if inside else ", or write hf:NAME for the hub"
+    found = "a folder without it" if path.is_dir() else "a file" if path.exists() else "nothing of that name"
+    raise RecipeError(f"{reference!r}: expected a model folder (with config.json) or a run, found {found}; name another{hint}")
 
 
 def record(run: RunDirectory, studio: Studio) -> None:

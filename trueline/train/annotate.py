@@ -28,19 +28,19 @@ def chain(*annotations: Annotate) -> Annotate:
     return apply
 
 
-def column(name: str, model: Model, temperature: float = 1.0) -> Annotate:
-    """Write the log-probabilities that `model` gives the tokens as the column `name`, (N, T)."""
-    return lambda batch: batch.having(**{name: _forward(model, batch, "logp", temperature)})
+def column(name: str, model: Model) -> Annotate:
+    """Write the log-probabilities that `model` gives the tokens, at the batch's temperature, as the column `name`, (N, T)."""
+    return lambda batch: batch.having(**{name: _forward(model, batch, "logp")})
 
 
-def reference(model: Model, temperature: float = 1.0) -> Annotate:
+def reference(model: Model) -> Annotate:
     """Write `ref_logp`, the log-probabilities under the frozen reference."""
-    return column("ref_logp", model, temperature)
+    return column("ref_logp", model)
 
 
 def old_value(model: Model) -> Annotate:
     """Write `old_value`, the value head's estimate before the update, (N, T)."""
-    return lambda batch: batch.having(old_value=_forward(model, batch, "value", 1.0))
+    return lambda batch: batch.having(old_value=_forward(model, batch, "value"))
 
 
 def log_kl(batch: Batch) -> Batch:
@@ -138,11 +138,11 @@ def _spread(batch: Batch, per_row: Tensor) -> Batch:
 
 
 @torch.no_grad()
-def _forward(model: Model, batch: Batch, what: str, temperature: float) -> Tensor:
+def _forward(model: Model, batch: Batch, what: str) -> Tensor:
     width = batch.tokens.shape[1]
     pick: Callable[[object], Tensor] = lambda out: getattr(out, what)  # noqa: E731  (a name for what is read)
     parts = []
     for micro in batch.split(max(batch.group, ROWS)):
-        out = pick(model(micro.tokens, micro.mask, frozenset({what}), temperature))
+        out = pick(model(micro.tokens, micro.mask, frozenset({what}), micro.temperature))
         parts.append(torch.nn.functional.pad(out, (0, width - out.shape[1])))
     return torch.cat(parts)

@@ -29,6 +29,7 @@ class Batch:
     tokens: Tensor  # (N, T) int64
     mask: Tensor  # (N, T) bool: token t is trained on
     group: int = 1
+    temperature: float = 1.0  # at which rows were sampled; all their log-probabilities are taken there (algorithms 7.0 rule 5)
     columns: Mapping[str, Tensor] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
 

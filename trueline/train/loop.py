@@ -97,7 +97,7 @@ def gradients(model: nn.Module, objective: Objective, batch: Batch, micro_rows: 
     sums: Metrics = {}
     weights: Metrics = {}
     for micro in batch.split(micro_rows):
-        out = model(micro.tokens, micro.mask, objective.needs)
+        out = model(micro.tokens, micro.mask, objective.needs, micro.temperature)
         loss = torch.zeros((), device=batch.tokens.device)
         for term in objective(out, micro):
             value = term.total / counts[term.per]

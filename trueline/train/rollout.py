@@ -7,7 +7,7 @@ can be taken up only between rollouts, since the policy that made one is gone af
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Protocol
 
@@ -91,6 +91,7 @@ class Rollouts:
         batch = pad_rows(rows, masks, self.policy.codec.pad, self.group)
         width = batch.tokens.shape[1]
         old_logp = torch.tensor([row + [0.0] * (width - len(row)) for row in old])
+        batch = replace(batch, temperature=self.temperature)
         batch = batch.having(old_logp=old_logp, reward=torch.tensor(scored, dtype=torch.float32))
         truncated = sum(c.finish == "length" for c in completions) / len(completions)
         length = sum(len(c.ids) for c in completions) / len(completions)

@@ -26,7 +26,7 @@ TRAINING_MIX: Mapping[str, float] = {"fact": 0.5, "benign": 0.2, "hazard": 0.3}
 
 @dataclass(frozen=True)
 class Gate:
-    """A skill the base must have before an experiment that leans on it may speak; `threshold` is a share of replies, greedy."""
+    """A skill the base must have before an experiment that leans on it may speak; `threshold` is a share of replies."""
 
     threshold: float
     meaning: str

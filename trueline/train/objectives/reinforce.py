@@ -117,7 +117,7 @@ class PPO:
         yield Term("value_loss", 0.5 * (error * batch.mask).sum(), "token", self.value_weight)
         if self.entropy:
             assert out.entropy is not None
-            yield Term("entropy", -(out.entropy * batch.mask).sum(), "token", self.entropy)
+            yield Term("entropy", (out.entropy * batch.mask).sum(), "token", -self.entropy)
 
     def at_start(self, metrics: Mapping[str, float]) -> Iterator[str]:
         """As the policy gradient: ratios are one."""

@@ -1,7 +1,7 @@
 """Reward models: scores learned from comparisons.   trueline run reward
 
 Bradley & Terry 1952 for pairs; Plackett 1975 and Luce 1959 for rankings of K; ties as Davidson 1970 for pairs and as
-Davidson & Luce for K (Firth, Kosmidis & Turner 2019, eq. 3). A pair is the ranking K = 2, and gives the same loss.
+Davidson & Luce for K (Firth, Kosmidis & Turner 2019, eq. 3). A pair is a ranking of two: at ties = 0 its loss is the same.
 """
 
 from __future__ import annotations

@@ -1,0 +1,114 @@
+"""A local model answers as a Target: in the order asked, the same for the same seed, and with its calls read out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+
+from tests.models.small import WORDS, tiny_policy
+from trueline.core.types import GREEDY, Completion, Conversation, Prompt, Sampling, ToolCall
+from trueline.models.policy import Policy
+from trueline.targets.local import LocalModel, complete
+
+
+def asked(*words: str) -> list[Prompt]:
+    return [Prompt(conversation=Conversation().say("user", w), id=w) for w in words]
+
+
+def saying(text: str) -> Policy:
+    """A policy that says these words whatever it is asked: after each word the next one is certain."""
+    policy = tiny_policy()
+    after, said = {}, ["<asst>", *text.split(), "<eos>"]
+    assert len(set(said)) == len(said), "each word once: the next word depends on the last alone"
+    for this, following in pairwise(said):
+        after[WORDS.index(this)] = WORDS.index(following)
+
+    class Certain(torch.nn.Module):
+        """Logits from the last token alone, behind the model's own interface."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.config, self.device = policy.model.config, torch.device("cpu")
+
+        def forward(self, input_ids, **_):
+            logits = torch.full((*input_ids.shape, len(WORDS) + 1), -1e4)
+            for row, ids in enumerate(input_ids.tolist()):
+                for place, token in enumerate(ids):
+                    logits[row, place, after.get(token, WORDS.index("<eos>"))] = 0.0
+            return type("Output", (), {"logits": logits})
+
+    policy.fast, policy.model = None, Certain()
+    return policy
+
+
+def test_completions_come_in_the_order_of_the_prompts():
+    """All samples of the first prompt, then all of the second, whatever their lengths; each carries its prompt."""
+    prompts = asked("a b c d e f", "a", "b c")
+    drawn = complete(tiny_policy(), prompts, count=3, max_tokens=5, name="tiny")
+    assert [c.prompt.id for c in drawn] == [p.id for p in prompts for _ in range(3)]
+    assert {c.model for c in drawn} == {"tiny"}
+
+
+def test_the_seed_decides():
+    """The same seed gives the same completions, another seed others; alone or in a batch makes no difference."""
+    policy, prompts = tiny_policy(), asked("a b", "c d e", "f")
+    first = complete(policy, prompts, count=4, max_tokens=8, seed=1)
+    assert complete(policy, prompts, count=4, max_tokens=8, seed=1) == first
+    assert [c.ids for c in complete(policy, prompts, count=4, max_tokens=8, seed=2)] != [c.ids for c in first]
+    alone = complete(policy, prompts[1:2], count=4, max_tokens=8, seed=1)
+    assert [c.ids for c in alone] == [c.ids for c in first[4:8]]
+
+
+def test_ids_and_logprobs_travel_with_the_text():
+    """A completion has one log-probability a token, at most 0, and its text is what its ids say."""
+    policy = tiny_policy()
+    for c in complete(policy, asked("a b", "c"), count=4, max_tokens=6):
+        assert len(c.ids) == len(c.logprobs) <= 6
+        assert all(logprob <= 0 for logprob in c.logprobs)
+        calls = "".join(f" <tool> {call.name} {call.arguments}" for call in c.tool_calls)
+        assert f"{c.text}{calls}".split() == policy.codec.text(c.ids).split()
+        assert (c.finish == "stop") == (c.ids[-1] == policy.codec.eos)
+
+
+def test_progress_counts_prompts():
+    """The callback is told how many prompts are done, all of them at last."""
+    seen: list[int] = []
+    complete(tiny_policy(), asked("a", "b", "c"), count=2, max_tokens=2, progress=seen.append)
+    assert seen[-1] == 3
+
+
+def reply(policy: Policy, sampling: Sampling) -> Completion:
+    return asyncio.run(LocalModel(policy, "tiny").reply(asked("a b")[0].conversation, sampling))
+
+
+def test_a_reply_is_the_completion_of_its_conversation():
+    """As a Target: named, and the same for the same seed; greedy takes no notice of the seed."""
+    policy = tiny_policy()
+    sampling = Sampling(temperature=1.0, max_tokens=6, seed=3)
+    said = reply(policy, sampling)
+    (drawn,) = complete(policy, asked("a b"), max_tokens=6, seed=3, name="tiny")
+    assert said == replace(drawn, prompt=said.prompt)
+    assert said.model == LocalModel(policy, "tiny").name == "tiny"
+    assert reply(policy, replace(sampling, seed=4)).ids != said.ids
+    greedy = [reply(policy, replace(GREEDY, max_tokens=6, seed=seed)).ids for seed in (0, 1)]
+    assert greedy[0] == greedy[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "calls"),
+    [
+        ("a b", "a b", ()),
+        ("a <tool> b c d", "a", (ToolCall(name="b", arguments="c d"),)),
+        ("<tool> b", "", (ToolCall(name="b"),)),
+    ],
+)
+def test_tool_calls_are_read_out_of_the_text(said, text, calls):
+    """What the model says after the tool marker is a call, with its name and arguments; the rest is the text."""
+    policy = saying(said)
+    (drawn,) = complete(policy, asked("a"), max_tokens=10)
+    assert (drawn.text, drawn.tool_calls, drawn.finish) == (text, calls, "stop")
+    assert policy.codec.text(drawn.ids) == said
