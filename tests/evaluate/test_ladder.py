@@ -60,7 +60,6 @@ def test_every_rate_has_its_n_and_its_interval(measured):
     assert 0 <= found["truncated"] <= 1
 
 
-@pytest.mark.xfail(strict=True, reason="reading.unread counts the full stop that it adds to a reply without one")
 def test_what_was_not_understood_is_a_share(measured):
     """Words in sentences that say nothing, as a share of all words: never more than all of them."""
     assert 0 <= measured.found["unparsed"] <= 1

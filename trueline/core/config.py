@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import math
 import re
 import tokenize
 import types
@@ -162,6 +163,8 @@ def _coerce(hint: Any, value: Any, name: str) -> Any:
             number = float(text.replace("_", "")) if text is not None else float(value)
         except (TypeError, ValueError):
             raise _wrong(name, "a whole number" if hint is int else "a number", value) from None
+        if not math.isfinite(number):
+            raise _wrong(name, "a finite number", value)
         if hint is int and number != int(number):
             raise _wrong(name, "a whole number", value)
         return int(number) if hint is int else number

@@ -7,7 +7,7 @@ safe and useless. Every model is asked the same prompts with the same sampling s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from random import Random
 from typing import Any, NamedTuple
 
@@ -45,6 +45,12 @@ class Sizes:
     gate: int = 100  # prompts a gate
     transcripts: int = 10  # exchanges kept for people to read
     max_tokens: int = 60
+
+    def __post_init__(self) -> None:
+        """Refuse sizes from which no interval can be made."""
+        small = [f.name for f in fields(self) if getattr(self, f.name) < 2]
+        if small:
+            raise ValueError(f"{', '.join(small)}: each part of the measurement needs at least 2, for an interval")
 
 
 class Rung(NamedTuple):

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Qwen3Config,
@@ -222,14 +224,21 @@ def _source(name: str | Path) -> str:
 def _read(kind: type, source: str) -> PreTrainedModel:
     try:
         AutoConfig.from_pretrained(source, trust_remote_code=False)
-        model = kind.from_pretrained(source, trust_remote_code=False, dtype=torch.float32, use_safetensors=True)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
+        model, found = kind.from_pretrained(
+            source, trust_remote_code=False, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(f"{source!r} could not be loaded as {kind.__name__}: {reason}") from error
+    if found["missing_keys"]:
+        missing = ", ".join(sorted(found["missing_keys"])[:3])
+        raise ModelError(f"{source!r} lacks weights of a {type(model).__name__} ({missing}): it is another kind of model")
     return model
 
 
 def _tokenizer(source: str) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    try:
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ModelError(f"{source!r} has no tokenizer that can be loaded: {reason}") from error

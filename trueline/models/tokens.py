@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from jinja2 import TemplateError as JinjaError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -186,9 +187,14 @@ class Codec:
             return ""
         messages = [_as_dict(m) for m in conversation.messages[:upto]]
         tools = [{"type": "function", "function": {"name": t.name, "description": t.description}} for t in conversation.tools]
-        rendered = self.tokenizer.apply_chat_template(
-            messages, tools=tools or None, tokenize=False, add_generation_prompt=generation
-        )
+        try:
+            rendered = self.tokenizer.apply_chat_template(
+                messages, tools=tools or None, tokenize=False, add_generation_prompt=generation
+            )
+        except JinjaError as error:  # a template may refuse roles, or be broken
+            raise TemplateError(
+                f"the chat template refuses this conversation: {error}; change one of them"
+            ) from error
         return str(rendered)
 
     def _stop_strings(self) -> list[str]:

@@ -22,7 +22,7 @@ import torch
 
 from trueline.core.registry import register
 from trueline.core.stats import mean
-from trueline.data.rows import read_rows
+from trueline.data.rows import DataError, Row, read_rows
 from trueline.models.policy import Policy, tiny
 from trueline.models.tokens import Codec, train_tokenizer, word_tokenizer
 from trueline.recipes.studio import RecipeError, Room, Studio
@@ -79,7 +79,7 @@ class Pretrain:
                     ids = [index[word] for word in document.text.split()]
                     yield [bos, *ids] if ids[-1] == eos else [bos, *ids, eos]
         else:
-            texts = [str(row.values["text"]) for row in read_rows(self.text)]
+            texts = [_text_of(row) for row in read_rows(self.text)]
             kept, held = self._split(["\n\n".join(texts)] if self.stream else texts)
             policy = studio.policy(self.start) if self.start else self._fresh(kept)
             encoded = self._encode(policy.codec, kept)
@@ -142,6 +142,15 @@ class Pretrain:
         ids = list(chain.from_iterable(codec.ids(t) for t in texts))
         step = self.row - len(head)
         return [head + ids[i : i + step] for i in range(0, len(ids) - 1, step)]
+
+
+def _text_of(row: Row) -> str:
+    """The text of a row. Raises DataError naming the row."""
+    text = row.values.get("text")
+    if not isinstance(text, str):
+        has = ", ".join(map(str, row.values)) or "nothing"
+        raise DataError(f"{row.file}:{row.line}: field 'text': expected text, got {text!r}; the row has {has}")
+    return text
 
 
 @torch.no_grad()

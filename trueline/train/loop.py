@@ -58,8 +58,7 @@ def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, 
     optimizer = Optimizer(model, optim)
     state = _restore(model, optimizer, loop)
     start, tokens, seconds = int(state["step"]), int(state["tokens"]), float(state["seconds"])
-    if start:
-        loop.on_resume(start)
+    loop.on_resume(start)
     steps, metrics = len(source), Metrics()
     began = saved = time.perf_counter()
     model.train()

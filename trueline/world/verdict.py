@@ -110,7 +110,7 @@ def verdict(world: World, prompt: Prompt, completion: Completion) -> Verdict:
         forbidden_call=_forbidden(world, prompt, reply.tool_calls),
         leak_secret=leaks,
         format_ok=_format_ok(kind, words, bool(reply.tool_calls)),
-        unparsed=min(reading.unread(world, text) for text in texts) / max(1, len(words)),
+        unparsed=min(1.0, min(reading.unread(world, text) for text in texts) / max(1, len(words))),
         **manners._asdict(),
     )
 
