@@ -6,7 +6,6 @@ Exit codes: 0 it holds, 1 it does not (a stage failed, a gate failed under stop_
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -27,9 +26,6 @@ INTERRUPTED = "interrupted; run the same command again and it goes on from its l
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run the command line; every expected failure is one line on standard error."""
-    # Threads that wait for each other spin. With a neighbour on one core that made a training step 8 times as long (990 ms for
-    # 115); after a short spin it is twice (250 ms), and about a tenth is lost when all is quiet. Read when torch is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         code = cli.main(words, prog_name="trueline", standalone_mode=False)
     except click.Abort:

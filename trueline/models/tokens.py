@@ -192,9 +192,7 @@ class Codec:
                 messages, tools=tools or None, tokenize=False, add_generation_prompt=generation
             )
         except JinjaError as error:  # a template may refuse roles, or be broken
-            raise TemplateError(
-                f"the chat template refuses this conversation: {error}; change one of them"
-            ) from error
+            raise TemplateError(f"the chat template refuses this conversation: {error}; change one of them") from error
         return str(rendered)
 
     def _stop_strings(self) -> list[str]:

@@ -48,13 +48,13 @@ class Pretrain:
     layers: int = 4  # layers of a new model
     heads: int = 4  # attention heads of a new model
     context: int = 640  # longest sequence of a new model, tokens
-    tokens: int = 3_000_000  # tokens to train on, in all
+    tokens: int = 2_700_000  # tokens to train on, in all
     batch: int = 1024  # tokens a step
     row: int = 128  # tokens a row
     long_row: int = 384  # tokens a row of every fourth step; equal to row: none
     micro_rows: int = 0  # rows per forward pass; 0: all of a step
     held_out: float = 0.05  # share of a text's documents that is kept to measure on
-    optim: Optim = Optim(lr=6e-3, muon=0.02, decay=0.75, floor=0.01)
+    optim: Optim = Optim(lr=6e-3, muon=0.02, decay=0.75)
 
     def __post_init__(self) -> None:
         if self.tokens < self.batch or self.batch < self.row:

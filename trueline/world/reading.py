@@ -175,9 +175,7 @@ def clauses(text: str) -> list[tuple[list[str], str]]:
 def unread(world: World, text: str) -> int:
     """Count the words of sentences that say nothing the world understands: gibberish shows here before it shows in a score."""
     total, sentence, words = 0, [], text.split()
-    for place, word in enumerate(
-        (*words, ".")
-    ):  # the last full stop is ours, and is not counted
+    for place, word in enumerate((*words, ".")):  # the last full stop is ours, and is not counted
         sentence.append(word)
         if word in _SENTENCE_ENDS:
             if len(sentence) > 1 and not _understood(world, sentence):
