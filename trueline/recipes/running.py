@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import pkgutil
+import time
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -176,7 +177,7 @@ def _whole(name: str, value: object) -> int:
 
 def use_threads(asked: int) -> int:
     """Set torch's CPU threads: as asked, or (0) whichever of one and all cores makes three small training steps sooner."""
-    from trueline.models.machine import choose_threads, keep_memory
+    from trueline.models.machine import choose_threads, cores, keep_memory
     from trueline.models.policy import tiny
     from trueline.models.tokens import word_tokenizer
     from trueline.world.language import vocabulary
@@ -192,4 +193,10 @@ def use_threads(asked: int) -> int:
         out = policy(tokens, torch.ones_like(tokens), frozenset({"logp"}))
         out.logp.sum().backward()
 
-    return choose_threads(step)
+    chosen = choose_threads(step)
+    for _ in range(2):  # what runs beside us for a moment must not decide for hours
+        if chosen >= cores():
+            break
+        time.sleep(1)
+        chosen = choose_threads(step)
+    return chosen
