@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import importlib
 import pkgutil
-import time
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
