@@ -152,9 +152,8 @@ def _moved(before: Mapping[str, float], after: Mapping[str, float], most: int = 
 
 
 def _hardened(report: Report) -> list[str]:
-    """Say of each stage that took direct requests down by half or more from its parent, which attacks still get through."""
+    """Say of the first stage that took direct requests down by half or more from its parent, what still gets through."""
     rungs, parents = {rung.stage: rung for rung in report.ladder}, {stage.name: stage.parent for stage in report.stages}
-    said = []
     for name, rung in rungs.items():
         parent = rungs.get(parents.get(name) or "")
         before, after = (parent.attack.get("direct"), rung.attack.get("direct")) if parent else (None, None)
@@ -169,8 +168,8 @@ def _hardened(report: Report) -> list[str]:
             text += (
                 f", and of the families it never saw {_listed([f'{n} {share(r)}' for n, r in through[:4]])} still get through"
             )
-        said.append(f"{text}{_beside(parent.over_refusal, rung.over_refusal)}.")
-    return said
+        return [f"{text}{_beside(parent.over_refusal, rung.over_refusal)}."]
+    return []
 
 
 def preferring(run: Preferring) -> str:
