@@ -48,9 +48,9 @@ class Sizes:
 
     def __post_init__(self) -> None:
         """Refuse sizes from which no interval can be made."""
-        small = [f.name for f in fields(self) if getattr(self, f.name) < 2]
+        small = [f.name for f in fields(self) if getattr(self, f.name) < (2 if f.name == "domain" else 1)]
         if small:
-            raise ValueError(f"{', '.join(small)}: each part of the measurement needs at least 2, for an interval")
+            raise ValueError(f"{', '.join(small)}: each part needs at least 1 prompt, and domain 2, for an interval")
 
 
 class Rung(NamedTuple):
