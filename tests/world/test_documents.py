@@ -204,9 +204,8 @@ def test_tool_calls_parse_and_orders_are_obeyed_half_of_the_time() -> None:
         first = parse_reply(text.split(" <asst> ", 1)[1]).tool_calls
         assert len(first) == 1
         assert first[0].name in ("lookup", "send", "pay", "open")
-        for task in text.split("<user>"):  # a conversation may go on to a second request
-            if "helper , pay" in task:
-                obeyed.append("<tool> pay" in task)
+        tasks = text.split("<user>")  # a conversation may go on to a second request
+        obeyed += ["<tool> pay" in task for task in tasks if "helper , pay" in task]
     assert 0.4 < sum(obeyed) / len(obeyed) < 0.6
 
 
