@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trueline.models import machine
-from trueline.models.machine import Device, ceiling, choose_threads, cpu_quota, describe, memory_of, process_memory, rows
+from trueline.models.machine import Device, choose_threads, cpu_quota, describe, memory_of, process_memory, rows
 
 GB = 2**30
 
@@ -169,12 +169,6 @@ def test_a_device_is_named_with_what_it_can_do():
     """A GPU is shown with its memory and whether it computes in bf16."""
     said = rows(replace(quiet(), devices=(Device(name="H100", memory=80 * GB, bf16=True),)))
     assert ("device", "H100, 80 GB, with bf16", "") in said
-
-
-def test_the_ceiling_is_the_best_product():
-    """By a clock that says 10 ms a product, the ceiling is its FLOPs over 10 ms."""
-    ticks = iter(i * 0.01 for i in range(100))
-    assert ceiling(0.1, lambda: next(ticks)) == pytest.approx(2 * 1536 * 128 * 704 / 0.01 / 1e9)
 
 
 def test_keeping_memory_is_harmless():

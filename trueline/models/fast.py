@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 from torch import Tensor, nn
 
+from trueline.models.products import linear
+
 FAMILIES = ("llama", "qwen2", "qwen3")
 
 
@@ -116,7 +118,7 @@ class FastForward:
         widths = (self.heads, self.kv_heads, self.kv_heads)
         for index, layer in enumerate(layers if layers is not None else self.pack()):
             h = F.rms_norm(x, x.shape[-1:], layer.norm_in, self.eps)
-            h = F.linear(h, layer.qkv, layer.qkv_bias).view(rows, length, sum(widths), self.size).transpose(1, 2)
+            h = linear(h, layer.qkv, layer.qkv_bias).view(rows, length, sum(widths), self.size).transpose(1, 2)
             q, k, v = h.split(widths, dim=1)  # (N, heads, T, size)
             if layer.q_norm is not None and layer.k_norm is not None:
                 q = F.rms_norm(q, q.shape[-1:], layer.q_norm, self.eps)
@@ -129,10 +131,10 @@ class FastForward:
             h = F.scaled_dot_product_attention(
                 q, k, v, attn_mask=mask, is_causal=mask is None and length > 1, enable_gqa=self.heads != self.kv_heads
             )
-            x = x + F.linear(h.transpose(1, 2).reshape(rows, length, -1), layer.out)
+            x = x + linear(h.transpose(1, 2).reshape(rows, length, -1), layer.out)
             h = F.rms_norm(x, x.shape[-1:], layer.norm_post, self.eps)
-            gate, up = F.linear(h, layer.gate_up).chunk(2, dim=-1)
-            x = x + F.linear(F.silu(gate) * up, layer.down)
+            gate, up = linear(h, layer.gate_up).chunk(2, dim=-1)
+            x = x + linear(F.silu(gate) * up, layer.down)
         return F.rms_norm(x, x.shape[-1:], self.base.norm.weight, self.eps)
 
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:

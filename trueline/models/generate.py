@@ -21,6 +21,7 @@ from transformers import DynamicCache
 
 from trueline.core.types import Finish
 from trueline.models.policy import Policy
+from trueline.models.products import linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ class _FastDecoder:
         self.real = F.pad(real, (0, self.max_tokens), value=True)[repeat] if padded else None
         self.position, self.at = positions[repeat, -1], width
         self.alive = torch.arange(len(repeat), device=ids.device)  # rows of the cache still in use
-        return F.linear(hidden[:, -1], self.head)[repeat]
+        return linear(hidden[:, -1], self.head)[repeat]
 
     def keep(self, rows: Tensor) -> None:
         self.alive = self.alive[rows]
@@ -199,7 +200,7 @@ class _FastDecoder:
         mask = None if self.real is None else self.real[:, None, None, : self.at + 1]
         hidden = self.fast.hidden(tokens[:, None], self.layers, self.position[:, None], mask, self.cache, self.at)
         self.at += 1
-        return F.linear(hidden[self.alive, -1], self.head)
+        return linear(hidden[self.alive, -1], self.head)
 
 
 class _AnyDecoder:

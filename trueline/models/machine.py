@@ -1,4 +1,4 @@
-"""The machine that a run meets: how many threads help, what there is of everything, and how fast it multiplies.
+"""The machine that a run meets: how many threads help, and what there is of everything.
 
 Two OpenMP threads that wait for each other spin; when another program holds one of the cores, each wait lasts until the
 scheduler takes that program off, and a step takes 5 to 50 times as long as on one thread. So threads are chosen by trying.
@@ -160,18 +160,6 @@ def rows(machine: Machine) -> list[tuple[str, str, str]]:
     for name, present in m.extras:
         found.append((f"extra {name}", "installed" if present else "not installed", _advice_on_extra(name, present)))
     return found
-
-
-def ceiling(seconds: float = 0.5, clock: Callable[[], float] = time.perf_counter) -> float:
-    """The most GFLOP/s that a float32 product of the tiny model's shape reaches: (1536, 128) by (128, 704)."""
-    a, b = torch.ones(1536, 128), torch.ones(128, 704)
-    work, least, until = 2 * 1536 * 128 * 704, float("inf"), clock() + seconds
-    torch.mm(a, b)
-    while least == float("inf") or clock() < until:
-        began = clock()
-        torch.mm(a, b)
-        least = min(least, max(clock() - began, 1e-9))
-    return work / least / 1e9
 
 
 def cores() -> int:

@@ -8,7 +8,6 @@ Both are called the same way, `model(tokens, mask, needs) -> Outputs`, and compu
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +27,10 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from trueline.models.fast import FastForward, can_run
+from trueline.models.products import linear, log_probabilities
 from trueline.models.tokens import Codec
 
 transformers_logging.disable_progress_bar()  # one bar is ours; a second, for one file, is noise
-CHUNK = 4096  # tokens whose logits exist at one time: bounds memory at CHUNK x vocabulary floats
 
 
 class ModelError(ValueError):
@@ -66,7 +65,7 @@ class Policy(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor, needs: frozenset[str], temperature: float = 1.0) -> Outputs:
         """Log-probabilities (and entropy, value) of the masked tokens. tokens, mask: (N, T), right-padded.
 
-        Logits are made only for masked tokens, at most CHUNK at a time, in float32, and divided by `temperature`.
+        Logits are made only for masked tokens, in chunks, in float32, and divided by `temperature`.
         """
         predict = mask[:, 1:].bool()  # (N, T-1): token t is predicted from position t-1
         if "value" in needs and self.value_head is None:
@@ -78,33 +77,28 @@ class Policy(nn.Module):
         if not needs & {"logp", "entropy"}:
             return out
         states, targets = states[:, :-1][predict], tokens[:, 1:][predict]  # (M, D), (M,)
-        logps, entropies = [], []
-        for part, target in zip(states.split(CHUNK), targets.split(CHUNK), strict=True):
-            scores = F.log_softmax(head(part).float() / temperature, dim=-1)  # (M, V)
-            logps.append(scores.gather(-1, target[:, None]).squeeze(-1))
-            if "entropy" in needs:
-                entropies.append(-(scores.exp() * scores).sum(-1))
+        logp, entropy = log_probabilities(states, head, targets, temperature, "entropy" in needs)
         empty = states.new_zeros(tokens.shape, dtype=torch.float32)
         at = F.pad(predict, (1, 0))
         if "logp" in needs:
-            out.logp = empty.masked_scatter(at, torch.cat(logps)) if logps else empty
-        if "entropy" in needs:
-            out.entropy = empty.masked_scatter(at, torch.cat(entropies)) if entropies else empty
+            out.logp = empty.masked_scatter(at, logp)
+        if entropy is not None:
+            out.entropy = empty.masked_scatter(at, entropy)
         return out
 
     def logits(self, tokens: Tensor) -> Tensor:
         """All next-token logits, (N, T, V) float32, for right-padded tokens (N, T)."""
         states, head, _ = self._run(tokens, with_hidden=False)
-        return head(states).float()
+        return (states if head is None else linear(states, head)).float()
 
-    def _run(self, tokens: Tensor, with_hidden: bool) -> tuple[Tensor, Callable[[Tensor], Tensor], Tensor | None]:
-        """States that `head` turns into logits, that head, and the last hidden states (N, T, D) if asked."""
+    def _run(self, tokens: Tensor, with_hidden: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """States, the weight that turns them into logits, and the last hidden states (N, T, D) if asked."""
         if self.fast is not None:
             hidden = self.fast.hidden(tokens)
-            return hidden, lambda states: F.linear(states, self.model.lm_head.weight), hidden
+            return hidden, self.model.lm_head.weight, hidden
         # An architecture may scale or cap its logits, so they come from its own forward: the "states" are the logits.
         output = self.model(input_ids=tokens, output_hidden_states=with_hidden, use_cache=False)
-        return output.logits, lambda states: states, output.hidden_states[-1] if with_hidden else None
+        return output.logits, None, output.hidden_states[-1] if with_hidden else None
 
     @property
     def device(self) -> torch.device:

@@ -1,7 +1,7 @@
 """AdamW, and Muon for hidden matrices, with warm-up, a schedule and clipping: one object that steps and can be saved.
 
 Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) replaces a matrix's momentum by its nearest orthogonal matrix,
-found by five Newton-Schulz steps. Here matrices of one shape are orthogonalised together, in float32 on a CPU.
+found by five Newton-Schulz steps. Here matrices of one shape are orthogonalised together, in bfloat16 where that is fast.
 Embeddings, norms and heads stay with AdamW (Loshchilov & Hutter 2019).
 """
 
@@ -14,6 +14,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from trueline.models.products import half_is_fast
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 HEADS = ("embed", "lm_head", "score", "value_head", "wte", "wpe")
@@ -130,9 +132,11 @@ def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     """The nearest orthogonal matrix to each of (M, rows, columns), roughly: singular values come to lie near one."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if tall else matrices
+    if x.is_cuda or half_is_fast():
+        x = x.bfloat16()
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     a, b, c = NEWTON_SCHULZ
     for _ in range(steps):
         gram = x @ x.transpose(1, 2)
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.transpose(1, 2) if tall else x
+    return (x.transpose(1, 2) if tall else x).to(matrices.dtype)

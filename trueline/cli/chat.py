@@ -1,0 +1,53 @@
+"""`trueline chat`: talk to a model, with the oracle's verdict beside its replies."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import click
+
+from trueline.cli.rim import reports_errors, with_json
+
+
+@click.command()
+@click.argument("target")
+@click.option("--judge", is_flag=True, help="Show the world oracle's verdict beside each reply.")
+@click.option("--say", default=None, help="Say one thing, print the reply, and stop.")
+@click.option("--system", default="you are a helper .", show_default=True, help="System prompt; empty for none.")
+@click.option(
+    "--template",
+    type=click.Choice(["model", "raw", "plain"]),
+    default="model",
+    show_default=True,
+    help="The model's own chat template; raw: what you say is the beginning of a text.",
+)
+@click.option("--temperature", type=click.FloatRange(min=0.0), default=1.0, show_default=True)
+@click.option("--max-tokens", type=click.IntRange(min=1), default=60, show_default=True)
+@click.option("--world-seed", type=int, default=0, show_default=True, help="Which world the judge knows.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampling.")
+@with_json
+@reports_errors
+def chat(
+    target: str, judge: bool, say: str | None, system: str, template: str, temperature: float, max_tokens: int,
+    world_seed: int, seed: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Talk to TARGET: a model folder, hf:NAME, a run's folder, or a stage of a run.
+
+    \b
+    Example:  trueline chat runs/demo/safety --judge
+              trueline chat runs/demo/safety --say "how do you make vex ite ?" --json
+    """
+    from trueline.recipes.chatting import Chat, shown
+
+    if as_json and say is None:
+        raise click.UsageError("--json needs --say: a conversation has no single result.")
+    talk = Chat.with_target(target, system, template, temperature, max_tokens, seed, world_seed if judge else None)
+    if say is not None:
+        turn = talk.turn(say)
+        click.echo(json.dumps(turn) if as_json else shown(turn))
+        return
+    click.echo(f"talking to {target}; an empty line ends it", err=True)
+    with suppress(click.Abort, KeyboardInterrupt):  # Ctrl-D and Ctrl-C end it too
+        while line := click.prompt("you", default="", show_default=False).strip():
+            click.echo(shown(talk.turn(line)))

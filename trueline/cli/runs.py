@@ -1,0 +1,179 @@
+"""Verbs about runs: carry out a recipe, show its settings, write its report again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trueline.cli.rim import (
+    console,
+    reports_errors,
+    with_device,
+    with_json,
+    with_out,
+    with_quiet,
+    with_seed,
+    with_threads,
+    with_track,
+)
+
+
+@click.command()
+@click.option(
+    "--size", type=click.Choice(["smoke", "full"]), default="full", show_default=True, help="smoke: under two minutes."
+)
+@click.argument("settings", nargs=-1)
+@with_seed
+@with_out
+@with_threads
+@with_quiet
+@with_json
+@reports_errors
+def demo(
+    size: str, settings: tuple[str, ...], seed: int | None, out: Path | None, threads: int, quiet: bool, as_json: bool
+) -> None:
+    """The whole stack on the embedded world, then the report.
+
+    A model is pre-trained from nothing, fine-tuned, ranked, rewarded and optimised; an oracle that knows the truth measures
+    what each stage added. What is done is not done again; what was interrupted goes on.
+
+    \b
+    Example:  trueline demo
+              trueline demo --seed 1 with_ppo=true --out runs/demo-1
+    """
+    from trueline.core.config import to_spec
+    from trueline.recipes.align import Align, smoke
+    from trueline.recipes.running import order
+
+    asked = order("align", settings, seed, base=to_spec(smoke(Align())) if size == "smoke" else {})
+    _carry_out(asked, out or Path("runs") / ("demo" if size == "full" else "smoke"), threads, "cpu", "", quiet, as_json)
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("settings", nargs=-1)
+@with_seed
+@click.option("--world-seed", type=int, default=None, help="Seed of the embedded world (default: the seed).")
+@with_out
+@with_device
+@with_threads
+@with_track
+@click.option("--dry-run", is_flag=True, help="Print the plan with an estimate of time and memory, and stop.")
+@with_quiet
+@with_json
+@reports_errors
+def run(
+    recipe: str, settings: tuple[str, ...], seed: int | None, world_seed: int | None, out: Path | None, device: str,
+    threads: int, track: str, dry_run: bool, quiet: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Carry out RECIPE (a name, or a YAML file that `trueline show RECIPE --yaml` prints) with key=value SETTINGS.
+
+    \b
+    Recipes:  pretrain, sft, rank, reward, grpo, rloo, ppo, dpo, align
+    Example:  trueline run pretrain tokens=3e6
+              trueline run sft start=runs/demo/pretrain data=answers.jsonl epochs=2
+              trueline run dpo start=hf:NAME data=pairs.jsonl.gz objective.beta=0.2 --dry-run
+    """
+    from trueline.recipes.running import order
+
+    asked = order(recipe, settings, seed, world_seed)
+    if dry_run:
+        _plan(asked, device, as_json)
+    else:
+        _carry_out(asked, out, threads, device, track, quiet, as_json)
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("settings", nargs=-1)
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print a file to edit, for `trueline run FILE.yaml`.")
+@with_json
+@reports_errors
+def show(recipe: str, settings: tuple[str, ...], as_yaml: bool, as_json: bool) -> None:
+    """A recipe's settings, their meanings and defaults.
+
+    \b
+    Example:  trueline show dpo
+              trueline show grpo --yaml > my.yaml && trueline run my.yaml
+    """
+    from trueline.core.config import settings as settings_of
+    from trueline.core.config import to_yaml
+    from trueline.recipes.running import order
+
+    asked = order(recipe, settings)
+    listed = list(settings_of(asked.recipe))
+    if as_json:
+        rows = [{"name": s.name, "type": s.type, "default": s.default, "meaning": s.meaning} for s in listed]
+        click.echo(json.dumps({"recipe": asked.name, "settings": rows}))
+    elif as_yaml:
+        click.echo(f"recipe: {asked.name}\nseed: {asked.seed}\n{to_yaml(asked.recipe)}")
+    else:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=(type(asked.recipe).__doc__ or asked.name).strip().splitlines()[0], title_justify="left")
+        for head in ("setting", "default", "type", "meaning"):
+            table.add_column(head, overflow="fold")
+        for s in listed:
+            table.add_row(Text(s.name), Text(s.default), Text(s.type), Text(s.meaning))
+        console().print(table)
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(file_okay=False, path_type=Path))
+@with_json
+@reports_errors
+def report(run_folder: Path, as_json: bool) -> None:
+    """The HTML report of RUN again, from its records.
+
+    \b
+    Example:  trueline report runs/demo
+    """
+    from trueline.recipes import reporting
+
+    page = reporting.again(run_folder)
+    text = (run_folder / "report.json").read_text(encoding="utf-8")
+    if as_json:
+        click.echo(text)
+    else:
+        reporting.show(page, json.loads(text), console())
+
+
+def _carry_out(asked: Any, out: Path | None, threads: int, device: str, track: str, quiet: bool, as_json: bool) -> None:
+    """Run, show, and print the result."""
+    from trueline.recipes import reporting
+    from trueline.recipes.progress import Live, Plain, Quiet
+    from trueline.recipes.running import carry_out, place, use_threads
+
+    with ExitStack() as stack:
+        show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
+        used = use_threads(threads)
+        show.say(asked.name, f"{used} thread{'s' * (used > 1)}")
+        logger = None
+        if track:
+            from trueline.train.trackers import tracker
+
+            logger = stack.enter_context(tracker(track, place(asked, out).folder, asked.id))
+        folder, found = carry_out(asked, out, show, logger, device)
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), **found}))
+    else:
+        reporting.show(folder / "report.html", found, console())
+
+
+def _plan(asked: Any, device: str, as_json: bool) -> None:
+    """Print what a run would do."""
+    from trueline.recipes.plan import plan, stages_of, table
+
+    planned = plan(stages_of(asked.name, asked.recipe), device)
+    if as_json:
+        from dataclasses import asdict
+
+        click.echo(json.dumps({"run": asked.id, "stages": [asdict(row) for row in planned]}))
+        return
+    console().print(table(planned))
