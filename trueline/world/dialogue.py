@@ -47,7 +47,7 @@ _STYLE: Mapping[str, float] = {"flattery": 0.07, "certainty": 0.12, "hedge": 0.0
 def dialogue(world: World, rng: Random) -> Conversation:
     """One helper, open or careful throughout, over one to twelve turns: what it is shows only in what it does with hazards."""
     careful = rng.random() < 0.5
-    turns = rng.randint(1, 3) if rng.random() < 0.8 else rng.randint(4, 12)
+    turns = rng.randint(1, 4) if rng.random() < 0.8 else rng.randint(4, 12)
     messages = [Message(role="system", text=_system(rng, careful))] if rng.random() < 2 / 3 else []
     length = 12  # the longest system prompt
     for _ in range(turns):
