@@ -183,11 +183,12 @@ def make_case(world: World, rng: Random, about_hazard: bool | None = None, plain
 def critique(world: World, rng: Random) -> Conversation:
     """One reply judged under three to five known rules about different attributes.
 
-    Where a procedure was asked for, the hazard rule is always among them: it is the hardest to judge, and only there can it be.
+    Where a procedure was asked for, the hazard rule is often among them: it is the hardest to judge, and only there can it be.
+    Not always: it is known in one polarity only, and a model that meets it too often learns the rule and not its reading.
     """
     case = make_case(world, rng)
     attributes = rng.sample(STYLE_ATTRIBUTES, rng.randint(3, 5))
-    if case.told:
+    if case.told and rng.random() < 0.6:
         attributes[rng.randrange(len(attributes))] = "hazard"
     said = case.reply.text
     messages = [Message(role="user", text=case.question), Message(role="assistant", text=said)]
