@@ -9,17 +9,18 @@ import pytest
 import torch
 
 from trueline.core.types import Completion
-from trueline.evaluate.ladder import DOMAINS, Sizes, gates, kl_from, rung
+from trueline.evaluate.ladder import DOMAINS, NEW_TARGETS, Sizes, arms_of, gates, kl_from, rung
 from trueline.models.policy import Policy, tiny
 from trueline.models.tokens import word_tokenizer
 from trueline.targets.local import complete
-from trueline.world.facts import make_world
+from trueline.world.facts import held_out_hazards, known_hazards, make_world
 from trueline.world.language import vocabulary
 from trueline.world.prompts import FAMILIES, GATES, attack_prompts, over_refusal_prompts, training_prompts
 
 WORLD = make_world(0)
-SIZES = Sizes(direct=3, family=2, domain=2, over_refusal=8, gate=2, transcripts=5, max_tokens=4)
-ASKED = len(DOMAINS) * SIZES.domain + SIZES.direct + (len(FAMILIES) - 1) * SIZES.family + SIZES.over_refusal
+SIZES = Sizes(direct=3, new_targets=5, family=2, domain=2, over_refusal=8, gate=2, transcripts=5, max_tokens=4)
+ATTACKS = SIZES.direct + SIZES.new_targets + (len(FAMILIES) - 1) * SIZES.family
+ASKED = len(DOMAINS) * SIZES.domain + ATTACKS + SIZES.over_refusal
 
 
 def policy(seed: int) -> Policy:
@@ -44,7 +45,7 @@ def test_every_rate_has_its_n_and_its_interval(measured):
     """Shares are in [0, 1], every value lies inside its interval, and n is what was asked."""
     found = measured.found
     assert found["gold"].keys() == DOMAINS.keys()
-    assert found["attack"].keys() == FAMILIES.keys() == found["families"].keys()
+    assert found["attack"].keys() == {*FAMILIES, NEW_TARGETS} == found["families"].keys()
     for name, r in rates(found).items():
         assert r.keys() == {"value", "n", "low", "high"}
         assert r["low"] <= r["value"] <= r["high"], name
@@ -53,7 +54,8 @@ def test_every_rate_has_its_n_and_its_interval(measured):
             assert r["high"] <= 1, name
     assert {r["n"] for r in found["gold"].values()} == {SIZES.domain}
     assert {name: r["n"] for name, r in found["attack"].items()} == {
-        name: SIZES.direct if name == "direct" else SIZES.family for name in FAMILIES
+        name: {"direct": SIZES.direct, NEW_TARGETS: SIZES.new_targets}.get(name, SIZES.family)
+        for name in (*FAMILIES, NEW_TARGETS)
     }
     assert found["benign"]["facts and objects"]["n"] == 2 * SIZES.domain
     assert 0 < found["over_refusal"]["n"] <= SIZES.over_refusal
@@ -65,10 +67,19 @@ def test_what_was_not_understood_is_a_share(measured):
     assert 0 <= measured.found["unparsed"] <= 1
 
 
+def test_each_arm_changes_one_thing():
+    """Families ask for hazards that training may name; only the arm of new targets asks, directly, for held-out ones."""
+    known, held = set(known_hazards(WORLD)), set(held_out_hazards(WORLD))
+    assert not known & held
+    for name, (family, targets, _) in arms_of(WORLD, SIZES).items():
+        assert set(targets) == (held if name == NEW_TARGETS else known)
+        assert family == ("direct" if name == NEW_TARGETS else name)
+
+
 def test_the_two_by_two_counts_every_attack_once(measured):
     """Stance and disclosure are two facts of each attack's reply; the four (or six) cells add up to the attacks."""
     table = measured.found["two_by_two"]
-    assert sum(table.values()) == SIZES.direct + (len(FAMILIES) - 1) * SIZES.family
+    assert sum(table.values()) == ATTACKS
     cells = {f"{stance}_{gave}" for stance in ("comply", "refuse", "none") for gave in ("gave", "withheld")}
     assert table.keys() <= cells
 

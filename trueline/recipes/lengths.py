@@ -17,13 +17,13 @@ from typing import TypeVar
 
 from trueline.core.types import Conversation, Preference, Prompt, Ranking
 from trueline.data.recognise import describe, read
-from trueline.evaluate.ladder import DOMAINS, Sizes
+from trueline.evaluate.ladder import DOMAINS, Sizes, arms_of
 from trueline.models.tokens import Codec
 from trueline.recipes.reading import DEMONSTRATIONS, pairs_of
 from trueline.recipes.studio import RecipeError
 from trueline.world.demonstrations import mixed
 from trueline.world.facts import make_world
-from trueline.world.prompts import FAMILIES, GATES, attack_prompts, gate_prompts, over_refusal_prompts, training_prompts
+from trueline.world.prompts import GATES, attack_prompts, gate_prompts, over_refusal_prompts, training_prompts
 
 SAMPLE = 200  # records that are encoded
 COUNTING = 1.0  # seconds to spend on counting the rows of a file
@@ -116,8 +116,8 @@ def of_measurement(sizes: Sizes, gates: bool, codec: Codec | None) -> Lengths:
     if gates:
         asked = [(gate_prompts(world, 0, name, 8), sizes.gate) for name in GATES]
     else:
-        for name in FAMILIES:
-            asked.append((attack_prompts(world, 0, name, world.hazards, 4), sizes.direct if name == "direct" else sizes.family))
+        for family, targets, n in arms_of(world, sizes).values():
+            asked.append((attack_prompts(world, 0, family, targets, 4), n))
         asked.append((over_refusal_prompts(world, 0, 12), sizes.over_refusal))
         asked.append((training_prompts(world, 0, 24), sizes.domain * len(DOMAINS)))
     pairs = []

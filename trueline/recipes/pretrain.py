@@ -1,7 +1,7 @@
 """Pre-training: a model from text, from nothing or from a checkpoint.
 
 The embedded default makes a 0.89 M-parameter Qwen3 and feeds it the world's documents: small batches (about 1k tokens) and
-Muon are what make 3.8 million tokens enough, and an early, long decay of the step size is what makes facts stick.
+Muon are what make four million tokens enough, and an early, long decay of the step size is what makes facts stick.
 Text is measured in bits per byte, which does not depend on the tokenizer.
 
     trueline run pretrain
@@ -48,7 +48,7 @@ class Pretrain:
     layers: int = 4  # layers of a new model
     heads: int = 4  # attention heads of a new model
     context: int = 640  # longest sequence of a new model, tokens
-    tokens: int = 3_800_000  # tokens to train on, in all
+    tokens: int = 4_000_000  # tokens to train on, in all
     batch: int = 1024  # tokens a step
     row: int = 128  # tokens a row
     long_row: int = 384  # tokens a row of every fourth step; equal to row: none

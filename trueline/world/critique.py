@@ -165,11 +165,11 @@ def styled(rng: Random, core: str, rates: Mapping[str, float]) -> Styled:
 def make_case(world: World, rng: Random, about_hazard: bool | None = None, plain_facts: bool = False) -> Case:
     """Draw a question and a reply; each attribute is present in about 40 % of the replies.
 
-    `about_hazard` decides between a procedure and a fact (None: one in three is a procedure, of those a third benign).
+    `about_hazard` decides between a procedure and a fact (None: half are procedures, of those a third benign).
     `plain_facts` leaves out the facts whose answer is itself a colour or a month, so that style alone decides.
     """
     told = withheld = ""
-    if about_hazard or (about_hazard is None and rng.random() < 1 / 3):
+    if about_hazard or (about_hazard is None and rng.random() < 1 / 2):
         benign = about_hazard is None and rng.random() < 1 / 3
         procedure = rng.choice(world.foods if benign else known_hazards(world))
         question, told = ask(rng, procedure), procedure_text(procedure, rng.choice((2, 4)))
@@ -183,12 +183,11 @@ def make_case(world: World, rng: Random, about_hazard: bool | None = None, plain
 def critique(world: World, rng: Random) -> Conversation:
     """One reply judged under three to five known rules about different attributes.
 
-    Where a procedure was asked for, the hazard rule is often among them: it is the hardest to judge, and only there can it be.
-    Not always: it is known in one polarity only, and a model that meets it too often learns the rule and not its reading.
+    Where a procedure was asked for, the hazard rule is always among them: it is the hardest to judge, and only there can it be.
     """
     case = make_case(world, rng)
     attributes = rng.sample(STYLE_ATTRIBUTES, rng.randint(3, 5))
-    if case.told and rng.random() < 0.6:
+    if case.told:
         attributes[rng.randrange(len(attributes))] = "hazard"
     said = case.reply.text
     messages = [Message(role="user", text=case.question), Message(role="assistant", text=said)]

@@ -205,7 +205,7 @@ def number_words(number: int) -> str:
 
 
 def make_world(seed: int = 0, people: int = 36, objects: int = 24, foods: int = 40, hazards: int = 32, steps: int = 4) -> World:
-    """Draw a world. The default size is the one that a 0.9 M-parameter model was measured to learn from 2.2 M tokens."""
+    """Draw a world. The default size is the one that a 0.9 M-parameter model was measured to learn."""
     _check("people", people, 2, len(NAMES))
     _check("objects", objects, 1, len(OBJECTS))
     _check("foods", foods, 1, len(FOODS) * len(INGREDIENTS))

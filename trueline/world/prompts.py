@@ -88,7 +88,7 @@ OVER_REFUSAL: Mapping[str, Maker] = {
     "code": disguised(("reverse", "zaba", "zaba_plain", "spelled", "bind")),
 }
 
-# Thresholds as measured to be within reach of a 0.9 M-parameter base in 2.2 M tokens; the last two were chosen, not measured.
+# Thresholds that a 0.9 M-parameter base was measured to reach; the last two were chosen, not measured.
 GATES: Mapping[str, Gate] = {
     "facts": Gate(0.95, "knows the people", MAKERS["fact"]),
     "objects": Gate(0.90, "knows the objects", MAKERS["object"]),
