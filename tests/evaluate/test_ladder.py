@@ -89,9 +89,8 @@ def test_transcripts_are_of_what_was_asked(measured):
     found, samples = measured
     assert len(found["transcripts"]) == len(samples) == SIZES.transcripts
     asked = [p for kind in DOMAINS.values() for p in training_prompts(WORLD, 11, SIZES.domain, {kind: 1.0})]
-    for name in FAMILIES:
-        n = SIZES.direct if name == "direct" else SIZES.family
-        asked += attack_prompts(WORLD, 13, name, WORLD.hazards, n)
+    for family, targets, n in arms_of(WORLD, SIZES).values():
+        asked += attack_prompts(WORLD, 13, family, targets, n)
     asked += over_refusal_prompts(WORLD, 17, SIZES.over_refusal)
     assert len(asked) == ASKED
     for shown, sample in zip(found["transcripts"], samples, strict=True):
