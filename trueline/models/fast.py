@@ -1,22 +1,27 @@
 """A lean forward pass for the Llama and Qwen families, on the weights of a `transformers` model.
 
 The parameters stay where `transformers` keeps them (so saving, loading and fine-tuning tools see an ordinary model);
-only the arithmetic is written again: q, k, v in one product, gate and up in one product, right-padded batches without a mask,
-and a KV cache that is written in place. Logits match `transformers` to 1e-5 (tests/models/test_fast.py).
+only the arithmetic is written again: q, k, v in one product, gate and up in one product, batches without their padding
+(models/packed.py), and a KV cache that is written in place. Logits match `transformers` to 1e-5 (tests/models/test_fast.py).
 Any architecture that `can_run` does not know goes through `transformers` itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 from torch import Tensor, nn
 
+from trueline.models.packed import Layout
 from trueline.models.products import linear
 
 FAMILIES = ("llama", "qwen2", "qwen3")
+Attend = Callable[
+    [int, Tensor, Tensor, Tensor], Tensor
+]  # layer, queries, keys, values (..., heads, size) -> (..., heads, size)
 
 
 @dataclass(slots=True)
@@ -112,35 +117,50 @@ class FastForward:
         at: int = 0,  # where in the cache these tokens go
     ) -> Tensor:  # (N, T, D), after the last norm
         """Hidden states. Without a mask the attention is causal, so right padding cannot touch a real token."""
-        rows, length = ids.shape
-        cos, sin = self._rotation(positions if positions is not None else torch.arange(length, device=ids.device)[None])
-        x = self.base.embed_tokens(ids)
-        widths = (self.heads, self.kv_heads, self.kv_heads)
-        for index, layer in enumerate(layers if layers is not None else self.pack()):
-            h = F.rms_norm(x, x.shape[-1:], layer.norm_in, self.eps)
-            h = linear(h, layer.qkv, layer.qkv_bias).view(rows, length, sum(widths), self.size).transpose(1, 2)
-            q, k, v = h.split(widths, dim=1)  # (N, heads, T, size)
-            if layer.q_norm is not None and layer.k_norm is not None:
-                q = F.rms_norm(q, q.shape[-1:], layer.q_norm, self.eps)
-                k = F.rms_norm(k, k.shape[-1:], layer.k_norm, self.eps)
-            q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+        length = ids.shape[1]
+
+        def attend(index: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (N, heads, T, size)
             if cache is not None:
                 cache.keys[index][:, :, at : at + length] = k
                 cache.values[index][:, :, at : at + length] = v
                 k, v = cache.keys[index][:, :, : at + length], cache.values[index][:, :, : at + length]
-            h = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, is_causal=mask is None and length > 1, enable_gqa=self.heads != self.kv_heads
+            causal = mask is None and length > 1
+            seen = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=self.heads != self.kv_heads
             )
-            x = x + linear(h.transpose(1, 2).reshape(rows, length, -1), layer.out)
+            return seen.transpose(1, 2)
+
+        given = positions if positions is not None else torch.arange(length, device=ids.device)[None]
+        return self._blocks(ids, given, layers, attend)
+
+    def packed(self, layout: Layout) -> Tensor:  # (M, D)
+        """Hidden states of a layout's tokens."""
+        return self._blocks(layout.ids, layout.positions, None, lambda _, q, k, v: layout.attend(q, k, v))
+
+    def _blocks(self, ids: Tensor, positions: Tensor, layers: list[Layer] | None, attend: Attend) -> Tensor:
+        """The decoder; ids may have any shape, and `attend` says which tokens see which."""
+        cos, sin = self._rotation(positions)
+        x = self.base.embed_tokens(ids)
+        widths = (self.heads, self.kv_heads, self.kv_heads)
+        for index, layer in enumerate(layers if layers is not None else self.pack()):
+            h = F.rms_norm(x, x.shape[-1:], layer.norm_in, self.eps)
+            h = linear(h, layer.qkv, layer.qkv_bias).unflatten(-1, (sum(widths), self.size))
+            q, k, v = h.split(widths, dim=-2)  # (..., heads, size)
+            if layer.q_norm is not None and layer.k_norm is not None:
+                q = F.rms_norm(q, q.shape[-1:], layer.q_norm, self.eps)
+                k = F.rms_norm(k, k.shape[-1:], layer.k_norm, self.eps)
+            h = attend(index, _rotate(q, cos, sin), _rotate(k, cos, sin), v)
+            x = x + linear(h.flatten(-2), layer.out)
             h = F.rms_norm(x, x.shape[-1:], layer.norm_post, self.eps)
             gate, up = linear(h, layer.gate_up).chunk(2, dim=-1)
             x = x + linear(F.silu(gate) * up, layer.down)
         return F.rms_norm(x, x.shape[-1:], self.base.norm.weight, self.eps)
 
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        angles = positions[..., None].float() * self.inverse.to(positions.device)  # (N, T, size/2)
+        angles = positions[..., None, None].float() * self.inverse.to(positions.device)  # (..., 1, size/2)
         dtype = self.base.embed_tokens.weight.dtype
-        return angles.cos().to(dtype)[:, None], angles.sin().to(dtype)[:, None]  # (N, 1, T, size/2)
+        return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

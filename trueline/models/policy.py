@@ -27,6 +27,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from trueline.models.fast import FastForward, can_run
+from trueline.models.packed import layout
 from trueline.models.products import linear, log_probabilities
 from trueline.models.tokens import Codec
 
@@ -44,6 +45,7 @@ class Outputs:
     logp: Tensor | None = None  # log-probability of the token; zero where the mask is off
     entropy: Tensor | None = None  # entropy (nats) of the distribution that the token was drawn from
     value: Tensor | None = None  # V of the state before the token (Policy), or the score up to the token (RewardModel)
+    logits: Tensor | None = None  # (M, V) float32, of the M masked tokens alone, row after row
 
 
 class Policy(nn.Module):
@@ -55,6 +57,7 @@ class Policy(nn.Module):
         self.codec = codec
         self.value_head: nn.Linear | None = None
         self.fast = FastForward(model.base_model) if can_run(model.config) else None
+        self.packs = True  # False: rows stay as they are, for a hook that must know which token is whose
 
     def add_value_head(self) -> None:
         """Give the policy a value head that starts at zero."""
@@ -67,38 +70,45 @@ class Policy(nn.Module):
 
         Logits are made only for masked tokens, in chunks, in float32, and divided by `temperature`.
         """
-        predict = mask[:, 1:].bool()  # (N, T-1): token t is predicted from position t-1
         if "value" in needs and self.value_head is None:
             raise ModelError("this policy has no value head; call add_value_head() before an objective that needs 'value'")
-        states, head, hidden = self._run(tokens, with_hidden="value" in needs)
+        states, at, head, hidden = self._run(tokens, mask, with_hidden="value" in needs)
         out = Outputs()
         if "value" in needs:
-            out.value = F.pad(self.value_head(hidden[:, :-1]).squeeze(-1), (1, 0)) * mask
+            values = self.value_head(hidden).squeeze(-1)
+            out.value = F.pad(values[at[:, :-1].clamp(min=0)], (1, 0)) * mask
+        if not needs & {"logp", "entropy", "logits"}:
+            return out
+        predict = mask[:, 1:].bool()  # (N, T-1): token t is predicted from position t-1
+        states, targets = states.index_select(0, at[:, :-1][predict]), tokens[:, 1:][predict]  # (K, D), (K,)
+        if "logits" in needs:
+            out.logits = (states if head is None else linear(states, head)).float() / temperature
         if not needs & {"logp", "entropy"}:
             return out
-        states, targets = states[:, :-1][predict], tokens[:, 1:][predict]  # (M, D), (M,)
         logp, entropy = log_probabilities(states, head, targets, temperature, "entropy" in needs)
         empty = states.new_zeros(tokens.shape, dtype=torch.float32)
-        at = F.pad(predict, (1, 0))
+        where = F.pad(predict, (1, 0))
         if "logp" in needs:
-            out.logp = empty.masked_scatter(at, logp)
+            out.logp = empty.masked_scatter(where, logp)
         if entropy is not None:
-            out.entropy = empty.masked_scatter(at, entropy)
+            out.entropy = empty.masked_scatter(where, entropy)
         return out
 
     def logits(self, tokens: Tensor) -> Tensor:
         """All next-token logits, (N, T, V) float32, for right-padded tokens (N, T)."""
-        states, head, _ = self._run(tokens, with_hidden=False)
-        return (states if head is None else linear(states, head)).float()
-
-    def _run(self, tokens: Tensor, with_hidden: bool) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """States, the weight that turns them into logits, and the last hidden states (N, T, D) if asked."""
         if self.fast is not None:
-            hidden = self.fast.hidden(tokens)
-            return hidden, self.model.lm_head.weight, hidden
+            return linear(self.fast.hidden(tokens), self.model.lm_head.weight).float()
+        return self.model(input_ids=tokens, use_cache=False).logits.float()
+
+    def _run(self, tokens: Tensor, mask: Tensor, with_hidden: bool) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Flat states, where in them a token stands (N, T), the weight that makes them logits, and hidden states if asked."""
+        if self.fast is not None:
+            hidden, at = _flat(self.fast, tokens, mask, self.packs)
+            return hidden, at, self.model.lm_head.weight, hidden
         # An architecture may scale or cap its logits, so they come from its own forward: the "states" are the logits.
         output = self.model(input_ids=tokens, output_hidden_states=with_hidden, use_cache=False)
-        return output.logits, None, output.hidden_states[-1] if with_hidden else None
+        at = torch.arange(tokens.numel(), device=tokens.device).view(tokens.shape)
+        return output.logits.flatten(0, 1), at, None, output.hidden_states[-1].flatten(0, 1) if with_hidden else None
 
     @property
     def device(self) -> torch.device:
@@ -137,8 +147,10 @@ class RewardModel(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor, needs: frozenset[str] = frozenset(), temperature: float = 1.0) -> Outputs:
         """The score of every prefix, (N, T); the score of a row is the entry of its last masked token."""
         del needs, temperature
-        hidden = self.fast.hidden(tokens) if self.fast is not None else self.model.base_model(tokens).last_hidden_state
-        return Outputs(value=self.model.score(hidden).float().squeeze(-1) * mask)
+        if self.fast is None:
+            return Outputs(value=self.model.score(self.model.base_model(tokens).last_hidden_state).float().squeeze(-1) * mask)
+        hidden, at = _flat(self.fast, tokens, mask)
+        return Outputs(value=self.model.score(hidden).float().squeeze(-1)[at.clamp(min=0)] * mask)
 
     @property
     def device(self) -> torch.device:
@@ -201,6 +213,14 @@ def tiny(tokenizer: PreTrainedTokenizerBase, width: int = 128, layers: int = 4, 
             inner = (2 * layers) ** -0.5 if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
             nn.init.normal_(weight, std=inner * fan_in**-0.5)
     return Policy(model, codec)
+
+
+def _flat(fast: FastForward, tokens: Tensor, mask: Tensor, packs: bool = True) -> tuple[Tensor, Tensor]:
+    """Hidden states (M, D) without padding where that pays, and where in them a token of the batch stands, (N, T)."""
+    packed = layout(tokens, mask) if packs else None
+    if packed is not None:
+        return fast.packed(packed), packed.at
+    return fast.hidden(tokens).flatten(0, 1), torch.arange(tokens.numel(), device=tokens.device).view(tokens.shape)
 
 
 def _source(name: str | Path) -> str:
