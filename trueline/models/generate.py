@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from trueline.core.types import Finish
+from trueline.models.forked import share, shared_array, workers_for
 from trueline.models.policy import Policy
 from trueline.models.products import linear
 
@@ -48,6 +49,8 @@ def sample(
     """`count` samples for each prompt, in the order of the prompts. Temperature 0 is greedy. `rows` bounds the batch.
 
     `progress` is told how many prompts are done. An empty prompt is refused: there is nothing to condition on.
+    On a processor with several threads, large requests are shared among as many forked processes of one thread each
+    (models/forked.py): decoding is many small operations, which threads hardly speed up.
     """
     if any(len(p) == 0 for p in prompts):
         raise ValueError(
@@ -64,17 +67,41 @@ def sample(
     policy.eval()
     uniforms = _streams(prompts, count, max_tokens, seed) if temperature > 0 else None
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    results: list[list[Sample]] = [[] for _ in prompts]
-    done = 0
-    for chosen in _alike(order, [len(p) for p in prompts], max(1, rows // count)):
-        noise = None if uniforms is None else uniforms[chosen].reshape(len(chosen) * count, max_tokens)
-        flat = _batch(policy, [prompts[i] for i in chosen], count, max_tokens, temperature, noise)
-        for k, i in enumerate(chosen):
-            results[i] = flat[k * count : (k + 1) * count]
-        done += len(chosen)
-        progress(done)
+    drawn = Drawn.empty(len(prompts) * count, max_tokens)
+
+    def work(part: int, parts: int) -> None:
+        done = 0
+        for chosen in _alike(order[part::parts], [len(p) for p in prompts], max(1, rows // count)):
+            places = np.array([i * count + k for i in chosen for k in range(count)])
+            noise = None if uniforms is None else uniforms.reshape(-1, max_tokens)[places]
+            _batch(policy, [prompts[i] for i in chosen], count, temperature, noise, drawn, places)
+            done += len(chosen)
+            progress(min(len(prompts), done * parts))  # the other parts are as large, and as far
+
+    share(work, workers_for(len(prompts), len(prompts) * count * max_tokens, policy.device))
     policy.train(was_training)
-    return results
+    return [[drawn[i * count + k] for k in range(count)] for i in range(len(prompts))]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Samples as arrays, in memory that forked processes share with this one."""
+
+    tokens: np.ndarray  # (R, T)
+    logps: np.ndarray  # (R, T)
+    lengths: np.ndarray  # (R,)
+    stopped: np.ndarray  # (R,)
+
+    @classmethod
+    def empty(cls, rows: int, length: int) -> Drawn:
+        """Room for `rows` samples of at most `length` tokens."""
+        kinds = ((rows, length), np.int64), ((rows, length), np.float64), ((rows,), np.int64), ((rows,), np.bool_)
+        return cls(*(shared_array(shape, kind) for shape, kind in kinds))
+
+    def __getitem__(self, row: int) -> Sample:
+        n = self.lengths[row]
+        finish: Finish = "stop" if self.stopped[row] else "length"
+        return Sample(tuple(self.tokens[row, :n].tolist()), tuple(self.logps[row, :n].tolist()), finish)
 
 
 def _alike(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
@@ -108,11 +135,12 @@ def _batch(
     policy: Policy,
     prompts: Sequence[Sequence[int]],
     count: int,
-    max_tokens: int,
     temperature: float,
-    noise: np.ndarray | None,  # (N, max_tokens)
-) -> list[Sample]:
-    device = policy.device
+    noise: np.ndarray | None,  # (N, T)
+    drawn: Drawn,
+    places: np.ndarray,  # (N,) rows of `drawn` to fill
+) -> None:
+    device, max_tokens = policy.device, drawn.tokens.shape[1]
     width = max(len(p) for p in prompts)
     ids = torch.full((len(prompts), width), policy.codec.pad)
     real = torch.zeros((len(prompts), width), dtype=torch.bool)
@@ -121,19 +149,16 @@ def _batch(
         real[row, width - len(prompt) :] = True
     decoder = _FastDecoder(policy, max_tokens) if policy.fast is not None else _AnyDecoder(policy)
     logits = decoder.prefill(ids.to(device), real.to(device), count)  # (N, V)
-    total = len(prompts) * count
-    tokens = np.zeros((total, max_tokens), dtype=np.int64)
-    logps = np.zeros((total, max_tokens), dtype=np.float64)
-    lengths = np.full(total, max_tokens)
-    stopped = np.zeros(total, dtype=bool)
-    active = np.arange(total)
+    drawn.lengths[places] = max_tokens
+    active = np.arange(len(places))
     stop_ids = np.array(sorted(policy.codec.ends))
     for t in range(max_tokens):
         u = None if noise is None else torch.from_numpy(noise[active, t]).to(device)
         picked, logp = _draw(logits, temperature, u)
-        tokens[active, t], logps[active, t] = picked.cpu().numpy(), logp.cpu().numpy()
-        ends = np.isin(tokens[active, t], stop_ids)
-        lengths[active[ends]], stopped[active[ends]] = t + 1, True
+        here = places[active]
+        drawn.tokens[here, t], drawn.logps[here, t] = picked.cpu().numpy(), logp.cpu().numpy()
+        ends = np.isin(drawn.tokens[here, t], stop_ids)
+        drawn.lengths[here[ends]], drawn.stopped[here[ends]] = t + 1, True
         if ends.all() or t == max_tokens - 1:
             break
         if ends.any():
@@ -141,10 +166,6 @@ def _batch(
             decoder.keep(keep)
             active, picked = active[~ends], picked[keep]
         logits = decoder.step(picked)
-    return [
-        Sample(tuple(tokens[i, :n].tolist()), tuple(logps[i, :n].tolist()), "stop" if stopped[i] else "length")
-        for i, n in enumerate(lengths)
-    ]
 
 
 def _draw(logits: Tensor, temperature: float, u: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,88 @@
+"""Work shared among forked processes of one thread each: they see the weights as they are, and write into shared memory.
+
+A forked child has the model's weights of this moment at no cost (pages are copied only when written), so nothing has to be
+sent, and a policy in training can be sampled on every core between two steps. Two threads in one process wait for each other
+at every small operation, and collapse when another program is busy; two processes do not.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+ENOUGH = 4096  # tokens that may be drawn: for fewer, forking costs more than it saves
+
+
+def workers_for(pieces: int, tokens: int, device: torch.device) -> int:
+    """Processes that a request is worth: as many as there are threads, on a processor, when it is large."""
+    if device.type != "cpu" or not hasattr(os, "fork") or tokens < ENOUGH or torch.cuda.is_initialized():
+        return 1
+    return max(1, min(torch.get_num_threads(), pieces))
+
+
+def shared_array(shape: tuple[int, ...], kind: Any) -> np.ndarray:
+    """An array of zeros that forked children write for us."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    return np.frombuffer(mmap.mmap(-1, max(1, size)), dtype=kind, count=int(np.prod(shape))).reshape(shape)
+
+
+def share(work: Callable[[int, int], None], parts: int) -> None:
+    """Call `work(part, parts)` for every part: the first here, each other in a forked child.
+
+    What a part makes must go into shared arrays. A child that fails is done again here, where its error can be seen.
+    """
+    if parts == 1 or threading.current_thread() is not threading.main_thread():
+        for part in range(parts):
+            work(part, parts)
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    children: dict[int, int] = {}
+    try:
+        for part in range(1, parts):
+            child = os.fork()
+            if child == 0:
+                _serve(work, part, parts)
+            children[child] = part
+        work(0, parts)
+        failed = []
+        for child in list(children):
+            _, status = os.waitpid(child, 0)
+            part = children.pop(child)
+            if status:
+                failed.append(part)
+        for part in failed:
+            work(part, parts)
+    finally:
+        for child in children:  # an error or an interruption here: nobody waits for what they do
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+        torch.set_num_threads(threads)
+
+
+def _serve(work: Callable[[int, int], None], part: int, parts: int) -> None:
+    """A child's whole life; it never returns. It dies with its parent, and leaves Ctrl-C to it."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        work(part, parts)
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
