@@ -1,0 +1,178 @@
+"""TRL on one kind of work, timed by the step; prints one JSON line. It runs in TRL's own environment.
+
+    PEER_PYTHON benchmarks/peer.py sft INPUTS tiny --steps 20
+
+Tuned as a good engineer would: float32, no gradient checkpointing, fused AdamW, nothing logged while it is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+BEGAN = time.perf_counter()
+os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TRL_EXPERIMENTAL_SILENCE": "1"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", choices=["pretrain", "sft", "reward", "dpo", "grpo", "generate"])
+    parser.add_argument("inputs", type=Path)
+    parser.add_argument("model")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--warm", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=16, help="sequences, pairs or completions a step")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--by-length", action="store_true", help="sft: neighbours in length share a batch")
+    parser.add_argument("--cached", action="store_true", help="dpo: the reference's log-probabilities are there already")
+    parser.add_argument("--device", default="cpu")
+    asked = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(asked.threads)
+    work = generate if asked.work == "generate" else train
+    found = work(asked)
+    if int(os.environ.get("RANK", "0")) == 0:
+        found["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(json.dumps({"side": "peer", "work": asked.work, "model": asked.model, **found}))
+
+
+def train(asked: argparse.Namespace) -> dict[str, float]:
+    """Time the steps of a trainer after the first `warm` ones."""
+    import datasets
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
+
+    datasets.disable_progress_bars()
+    folder = asked.inputs / (f"{asked.model}-reward" if asked.work == "reward" else asked.model)
+    kind = {"reward": "pairs", "dpo": "pairs", "grpo": "prompts"}.get(asked.work, asked.work)
+    rows = [json.loads(line) for line in (asked.inputs / f"{asked.model}.{kind}.jsonl").open()]
+    if asked.cached:  # only what will be used, or the pass that is not timed takes minutes
+        rows = rows[: asked.rows * (asked.steps + asked.warm)]
+    data, tokenizer = datasets.Dataset.from_list(rows), AutoTokenizer.from_pretrained(folder)
+    on_cpu = asked.device == "cpu"
+    common = {
+        "output_dir": tempfile.mkdtemp(),
+        "max_steps": asked.steps + asked.warm,
+        "per_device_train_batch_size": asked.rows,
+        "learning_rate": 1e-5,
+        "lr_scheduler_type": "constant",
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+        "use_cpu": on_cpu,
+        "bf16": not on_cpu,
+        "gradient_checkpointing": False,
+        "optim": "adamw_torch_fused",
+    }
+    if asked.by_length:
+        common["train_sampling_strategy"] = "group_by_length"
+
+    def causal() -> torch.nn.Module:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+    import torch
+
+    marks: list[tuple[float, float, int]] = []
+    useful = 0
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *_: object, **__: object) -> None:
+            marks.append((time.perf_counter(), time.process_time(), useful))
+
+    given = {"processing_class": tokenizer, "train_dataset": data, "callbacks": [Clock()]}
+    if asked.work == "pretrain":
+        from transformers import Trainer, TrainingArguments, default_data_collator
+
+        def blocks(part: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+            ids = [i for text in part["text"] for i in [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]]
+            cut = [ids[i : i + 128] for i in range(0, len(ids) - 127, 128)]
+            return {"input_ids": cut, "labels": cut}
+
+        data = data.map(blocks, batched=True, remove_columns=data.column_names, batch_size=2000)
+        trainer = Trainer(
+            model=causal(), args=TrainingArguments(**common), train_dataset=data, data_collator=default_data_collator,
+            callbacks=[Clock()],
+        )  # fmt: skip
+    elif asked.work == "sft":
+        from trl import SFTConfig, SFTTrainer
+
+        trainer = SFTTrainer(model=causal(), args=SFTConfig(**common, max_length=128), **given)
+    elif asked.work == "reward":
+        from trl import RewardConfig, RewardTrainer
+
+        model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=torch.float32)
+        trainer = RewardTrainer(model=model, args=RewardConfig(**common, max_length=128), **given)
+    elif asked.work == "dpo":
+        from trl import DPOConfig, DPOTrainer
+
+        settings = DPOConfig(**common, max_length=128, precompute_ref_log_probs=asked.cached)
+        trainer = DPOTrainer(model=causal(), ref_model=None if asked.cached else causal(), args=settings, **given)
+    else:
+        from trl import GRPOConfig, GRPOTrainer
+
+        def reward(completions: list[str], **_: object) -> list[float]:
+            return [sum(c in "aeiou" for c in text) / (len(text) + 1) for text in completions]
+
+        settings = GRPOConfig(**common, num_generations=8, max_completion_length=32, temperature=1.0)
+        trainer = GRPOTrainer(model=causal(), reward_funcs=reward, args=settings, **given)
+
+    step = trainer.training_step
+
+    def counting(model: torch.nn.Module, inputs: dict[str, torch.Tensor], *rest: object, **more: object) -> torch.Tensor:
+        nonlocal useful
+        given = inputs if isinstance(inputs, dict) or hasattr(inputs, "keys") else {}
+        if "labels" in given and asked.work in ("pretrain", "sft"):
+            useful += int((given["labels"][:, 1:] != -100).sum())
+        elif "input_ids" in given:
+            useful += given["input_ids"].shape[0] // 2  # pairs
+        return step(model, inputs, *rest, **more)
+
+    trainer.training_step = counting
+    if asked.work == "grpo":
+        make = trainer._generate
+
+        def making(prompts: list[str], *rest: object, **more: object) -> tuple:
+            nonlocal useful
+            found = make(prompts, *rest, **more)
+            useful += sum(map(len, found[1]))
+            return found
+
+        trainer._generate = making
+    ready = time.perf_counter()
+    trainer.train()
+    (began, used, before), (ended, cpu, after) = marks[asked.warm - 1], marks[-1]
+    return {"useful": after - before, "seconds": ended - began, "cpu_s": cpu - used, "start_s": ready - BEGAN}
+
+
+def generate(asked: argparse.Namespace) -> dict[str, float]:
+    """Time `generate` on 64 prompts x 8 samples."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = asked.inputs / asked.model
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).to(asked.device).eval()
+    prompts = [json.loads(line)["prompt"] for line in (asked.inputs / f"{asked.model}.prompts.jsonl").open()]
+    ready, useful, seconds = time.perf_counter(), 0, 0.0
+    for step in range(asked.warm + asked.steps):
+        part = [prompts[(64 * step + i) % len(prompts)] for i in range(64)]
+        began = time.perf_counter()
+        given = tokenizer(part, return_tensors="pt", padding=True, return_token_type_ids=False).to(asked.device)
+        with torch.inference_mode():
+            drawn = model.generate(
+                **given, do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=32, num_return_sequences=8
+            )
+        if step >= asked.warm:
+            seconds += time.perf_counter() - began
+            useful += int((drawn[:, given["input_ids"].shape[1] :] != tokenizer.pad_token_id).sum())
+    return {"useful": useful, "seconds": seconds, "start_s": ready - BEGAN}
+
+
+if __name__ == "__main__":
+    main()
