@@ -1,5 +1,6 @@
 """Threads are chosen by trying, limits of containers count, and advice is given only where something is amiss."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,3 +176,12 @@ def test_keeping_memory_is_harmless():
     """Asking the C library to keep freed memory works or is declined, and allocation goes on."""
     assert machine.keep_memory() in (True, False)
     assert torch.zeros(1 << 22).sum() == 0
+
+
+def test_few_kernels_are_kept_unless_the_user_says_otherwise(monkeypatch):
+    """oneDNN's caches are bounded by their environment variables; one that is set already stands."""
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    machine.few_kernels()
+    found = [os.environ.pop(name) for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")]
+    assert found == ["7", "64"]

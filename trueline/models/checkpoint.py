@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -35,7 +36,8 @@ class Checkpoint:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write the checkpoint and drop all but the newest KEEP."""
     tensors = {name: t.detach().contiguous().cpu() for name, t in checkpoint.tensors.items()}
-    header = {"step": str(checkpoint.step), "note": json.dumps(dict(checkpoint.note)), "sha256": _digest(tensors)}
+    header = {"step": str(checkpoint.step), "note": json.dumps(dict(checkpoint.note))}
+    header["sha256"] = _digest(tensors, header)
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
     with atomic_file(path) as handle:
         handle.write(save(tensors, metadata=header))
@@ -55,14 +57,14 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
         except (SafetensorError, OSError):
             continue
-        if header and header.get("sha256") == _digest(tensors):
+        if header and header.get("sha256") == _digest(tensors, header):
             return Checkpoint(int(header["step"]), tensors, json.loads(header["note"]))
     return None
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    total = hashlib.sha256()
+def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
+    total = hashlib.sha256(f"{header.get('step')} {header.get('note')}".encode())
     for name in sorted(tensors):
         total.update(name.encode())
-        total.update(tensors[name].contiguous().numpy().tobytes())
+        total.update(tensors[name].flatten().view(torch.uint8).numpy().tobytes())  # as bytes: numpy knows no bfloat16
     return total.hexdigest()

@@ -26,6 +26,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from trueline.models import adapters
+from trueline.models.adapters import Adapted, Adapter, AdapterError
 from trueline.models.fast import FastForward, can_run
 from trueline.models.packed import layout
 from trueline.models.products import linear, log_probabilities
@@ -56,8 +58,16 @@ class Policy(nn.Module):
         self.model = model
         self.codec = codec
         self.value_head: nn.Linear | None = None
-        self.fast = FastForward(model.base_model) if can_run(model.config) else None
+        self.fast = _lean(model)
         self.packs = True  # False: rows stay as they are, for a hook that must know which token is whose
+        self.source: str | None = None  # where it was loaded from
+        self.adapted: Adapted | None = None
+
+    def adapt(self, adapter: Adapter) -> Policy:
+        """Freeze the weights and train an adapter on them; with rank 0 nothing changes. Returns the policy itself."""
+        if adapter.rank:
+            self.adapted, self.fast = adapters.attach(self.model, adapter, self.source), None
+        return self
 
     def add_value_head(self) -> None:
         """Give the policy a value head that starts at zero."""
@@ -105,9 +115,12 @@ class Policy(nn.Module):
         if self.fast is not None:
             hidden, at = _flat(self.fast, tokens, mask, self.packs)
             return hidden, at, self.model.lm_head.weight, hidden
+        at = torch.arange(tokens.numel(), device=tokens.device).view(tokens.shape)
+        if self.adapted is not None and can_run(self.model.config):
+            hidden = self.model.base_model(input_ids=tokens, use_cache=False).last_hidden_state.flatten(0, 1)
+            return hidden, at, self.model.lm_head.weight, hidden
         # An architecture may scale or cap its logits, so they come from its own forward: the "states" are the logits.
         output = self.model(input_ids=tokens, output_hidden_states=with_hidden, use_cache=False)
-        at = torch.arange(tokens.numel(), device=tokens.device).view(tokens.shape)
         return output.logits.flatten(0, 1), at, None, output.hidden_states[-1].flatten(0, 1) if with_hidden else None
 
     @property
@@ -115,24 +128,29 @@ class Policy(nn.Module):
         return self.model.device
 
     def frozen(self) -> Policy:
-        """A copy that does not learn: the reference of DPO, PPO and GRPO."""
-        twin = Policy(copy.deepcopy(self.model), self.codec)
+        """A copy that does not learn: the reference of PPO and GRPO. Under an adapter it is the same weights without it."""
+        if self.adapted is not None and self.adapted.adapter.dropout:
+            raise AdapterError("a policy that is compared with a reference must not drop anything; set adapter.dropout=0")
+        model = copy.deepcopy(self.model) if self.adapted is None else adapters.view(self.model, merged=False)
+        twin = Policy(model, self.codec)
         twin.requires_grad_(False)
         return twin.eval()
 
     def save(self, folder: Path) -> None:
-        """Write config, weights (safetensors), tokenizer and chat template into `folder`."""
-        self.model.save_pretrained(folder, safe_serialization=True)
+        """Write config, weights (safetensors) or adapter, tokenizer and chat template into `folder`."""
+        _save(self, folder)
         self.codec.tokenizer.save_pretrained(folder)
 
     @classmethod
     def load(cls, name: str | Path) -> Policy:
         """Read any causal LM that `transformers` loads, from a folder or `hf:NAME`; code in it is never run."""
         source = _source(name)
-        model = _read(AutoModelForCausalLM, source)
+        model = _causal(source)
         stops = getattr(model.generation_config, "eos_token_id", None)
         also = stops if isinstance(stops, list) else []
-        return cls(model, Codec.of(_tokenizer(source), also)).eval()
+        policy = cls(model, Codec.of(_tokenizer(source), also)).eval()
+        policy.source = source
+        return policy
 
 
 class RewardModel(nn.Module):
@@ -142,7 +160,17 @@ class RewardModel(nn.Module):
         super().__init__()
         self.model = model
         self.codec = codec
-        self.fast = FastForward(model.base_model) if can_run(model.config) else None
+        self.fast = _lean(model)
+        self.source: str | None = None  # where its body was loaded from
+        self.adapted: Adapted | None = None
+
+    def adapt(self, adapter: Adapter) -> RewardModel:
+        """Freeze the body and train an adapter on it, and the whole score head; with rank 0 nothing changes."""
+        if adapter.rank and adapter.dropout:
+            raise AdapterError("a reward model must give a text one score; set adapter.dropout=0")
+        if adapter.rank:
+            self.adapted, self.fast = adapters.attach(self.model, adapter, self.source, head="score"), None
+        return self
 
     def forward(self, tokens: Tensor, mask: Tensor, needs: frozenset[str] = frozenset(), temperature: float = 1.0) -> Outputs:
         """The score of every prefix, (N, T); the score of a row is the entry of its last masked token."""
@@ -159,23 +187,23 @@ class RewardModel(nn.Module):
     @classmethod
     def start_from(cls, policy: Policy) -> RewardModel:
         """A reward model with the policy's body and a score head at zero, so that every first comparison is a coin toss."""
-        config = copy.deepcopy(policy.model.config)
-        config.num_labels = 1
-        config.pad_token_id = policy.codec.pad
-        model = AutoModelForSequenceClassification.from_config(config)
-        model.base_model.load_state_dict(policy.model.base_model.state_dict())
-        nn.init.zeros_(model.score.weight)
-        return cls(model, policy.codec).eval()
+        body = policy.model if policy.adapted is None else adapters.view(policy.model, merged=False)
+        reward = cls(_classifier(body, policy.codec.pad), policy.codec).eval()
+        reward.source = policy.source
+        return reward
 
     def save(self, folder: Path) -> None:
         """Write a folder that `AutoModelForSequenceClassification` loads."""
-        self.model.save_pretrained(folder, safe_serialization=True)
+        _save(self, folder)
         self.codec.tokenizer.save_pretrained(folder)
 
     @classmethod
     def load(cls, name: str | Path) -> RewardModel:
         """Read a one-label sequence classifier from a folder or `hf:NAME`."""
         source = _source(name)
+        if base := adapters.base_of(source):
+            codec = Codec.of(_tokenizer(source))
+            return cls(adapters.merged_onto(_classifier(_causal(_source(base)), codec.pad), source), codec).eval()
         model = _read(AutoModelForSequenceClassification, source)
         if model.config.num_labels != 1:
             raise ModelError(f"{source}: a reward model has one label, this classifier has {model.config.num_labels}")
@@ -223,6 +251,36 @@ def _flat(fast: FastForward, tokens: Tensor, mask: Tensor, packs: bool = True) -
     return fast.hidden(tokens).flatten(0, 1), torch.arange(tokens.numel(), device=tokens.device).view(tokens.shape)
 
 
+def _lean(model: PreTrainedModel) -> FastForward | None:
+    """The lean forward pass, where it computes what `transformers` would: a known family, weights that are plain numbers."""
+    plain = can_run(model.config) and not getattr(model, "is_quantized", False)
+    return FastForward(model.base_model) if plain else None
+
+
+def _save(model: Policy | RewardModel, folder: Path) -> None:
+    if model.adapted is None:
+        model.model.save_pretrained(folder, safe_serialization=True)
+    else:
+        model.adapted.save(model.model, folder)
+
+
+def _causal(source: str) -> PreTrainedModel:
+    """The causal LM of a folder or a hub name; an adapter is merged into its base."""
+    base = adapters.base_of(source)
+    return _read(AutoModelForCausalLM, source) if base is None else adapters.merged_onto(_causal(_source(base)), source)
+
+
+def _classifier(causal: PreTrainedModel, pad: int) -> PreTrainedModel:
+    """A one-label classifier with that body and a score head at zero."""
+    config = copy.deepcopy(causal.config)
+    config.num_labels = 1
+    config.pad_token_id = pad
+    model = AutoModelForSequenceClassification.from_config(config)
+    model.base_model.load_state_dict(causal.base_model.state_dict())
+    nn.init.zeros_(model.score.weight)
+    return model
+
+
 def _source(name: str | Path) -> str:
     """A folder that exists, or the hub name behind `hf:`."""
     text = str(name)
@@ -230,7 +288,7 @@ def _source(name: str | Path) -> str:
         return text[3:]
     if not Path(text).is_dir():
         raise ModelError(f"no model folder at {text!r}; give a folder with config.json, or hf:NAME for the hub")
-    if not (Path(text) / "config.json").is_file():
+    if not any((Path(text) / mark).is_file() for mark in adapters.MARKS):
         raise ModelError(f"{text!r} has no config.json, so it is not a model folder")
     return text
 
