@@ -162,6 +162,14 @@ def test_a_tracker_opens_in_the_runs_folder(tmp_path):
     assert any((tmp_path / "mine" / "tensorboard").iterdir())
 
 
+def test_show_without_a_name_lists_the_recipes():
+    """Every recipe with what it does, as lines or as one object."""
+    found = json.loads(trueline("show", "--json").out)
+    assert {"pretrain", "sft", "dpo", "grpo", "align"} <= found.keys()
+    assert all(found.values())
+    assert len(trueline("show").out.splitlines()) == len(found)
+
+
 def test_doctor_describes_the_machine():
     """Versions, cores and memory, as one object or as a table."""
     found = json.loads(trueline("doctor", "--json").out)

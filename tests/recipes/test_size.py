@@ -5,7 +5,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.models.small import random_policy, tiny_policy
-from trueline.models.policy import ModelError, tiny
+from trueline.models.adapters import Adapter
+from trueline.models.policy import ModelError, Policy, tiny
 from trueline.models.tokens import word_tokenizer
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.size import Size, fresh, model_of
@@ -89,3 +90,25 @@ def test_references_are_stages_first_and_else_must_exist():
     assert model_of("pretrain", {"pretrain": known}) is known
     with pytest.raises(ModelError, match="neither an earlier stage of this plan nor a folder"):
         model_of("pretrain", {})
+
+
+def test_an_adapter_is_counted_to_the_parameter(tmp_path):
+    """On the Llama and Qwen families the formula has every parameter that an adapter on all linear layers has."""
+    pytest.importorskip("peft", reason="adapters need the extra `lora`")
+    for name in ("llama", "qwen2"):
+        random_policy(name).save(tmp_path / name)
+        policy = Policy.load(tmp_path / name).adapt(Adapter(rank=3))
+        learns = sum(p.numel() for p in policy.parameters() if p.requires_grad)
+        size = model_of(str(tmp_path / name), {}).size
+        assert size.adapter(3) == learns
+        assert size.training(False, rank=3) == 4 * (size.parameters + 4 * learns)
+        policy.save(tmp_path / f"{name}-adapter")
+        assert model_of(str(tmp_path / f"{name}-adapter"), {}).size == size
+
+
+def test_an_adapter_keeps_no_more_for_the_backward_pass(tmp_path):
+    """What autograd saves under an adapter is at most what the plan counts, and at least two thirds of it."""
+    pytest.importorskip("peft", reason="adapters need the extra `lora`")
+    random_policy("llama").save(tmp_path)
+    policy = Policy.load(tmp_path).adapt(Adapter(rank=4))
+    assert 0.66 < saved_bytes(policy, *tokens(32, 40)) / Size.of(random_policy("llama").model).kept(1280, 1280) < 1

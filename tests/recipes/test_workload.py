@@ -8,11 +8,12 @@ import pytest
 from tests.models.small import tiny_policy
 from trueline.data.rows import DataError
 from trueline.evaluate.ladder import Sizes
+from trueline.models.adapters import Adapter
 from trueline.models.tokens import Codec, word_tokenizer
 from trueline.recipes import lengths
 from trueline.recipes.align import Measure
 from trueline.recipes.lengths import of_comparisons, of_demonstrations, of_measurement, of_prompts
-from trueline.recipes.prefer import Dpo
+from trueline.recipes.prefer import Dpo, Simpo
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.reinforce import Grpo, Ppo, Rloo
 from trueline.recipes.reward import Rank, Reward
@@ -24,6 +25,7 @@ from trueline.train.sources import by_length
 from trueline.world.demonstrations import helpful
 from trueline.world.facts import make_world
 from trueline.world.language import vocabulary
+from trueline.world.prompts import FAMILIES
 
 MODEL = fresh(Pretrain())
 CODEC = Codec.of(word_tokenizer(vocabulary()))
@@ -68,7 +70,10 @@ def test_comparisons_follow_the_rankings_that_are_made_before():
     assert reward.steps == 2 * int(kept / 10)
     assert dpo.steps == pytest.approx(3 * reward.steps, abs=4)
     assert "75% of the 400 prompts" in reward.note
-    assert dpo.flops / dpo.tokens > reward.flops / reward.tokens  # the reference reads too, and logits are made
+    assert dpo.flops / dpo.tokens > reward.flops / reward.tokens  # logits are made
+    with_reference, without = (work(r(start="base"), KNOWN) for r in (Dpo, Simpo))
+    assert with_reference.flops > without.flops  # the reference reads every pair once
+    assert with_reference.memory == without.memory  # and is kept as a table, not as a model
 
 
 def test_rollouts_follow_their_settings():
@@ -99,11 +104,21 @@ def test_micro_batches_save_memory_and_page_faults():
         assert work(replace(recipe, micro_rows=2), KNOWN).memory < work(recipe, KNOWN).memory
 
 
+@pytest.mark.parametrize("recipe", [Sft(start="base"), Dpo(start="base"), Grpo(start="base", reward="gold")])
+def test_an_adapter_saves_gradients_moments_and_the_reference(recipe):
+    """Under an adapter the weights have no gradients and no moments, and the reference of RL is the same weights."""
+    full, adapted = work(recipe, KNOWN).memory, work(replace(recipe, adapter=Adapter(rank=4)), KNOWN).memory
+    size, muon = MODEL.size, recipe.optim.muon > 0
+    saved = size.training(muon) - size.training(muon, 4) + (size.frozen() if isinstance(recipe, Grpo) else 0)
+    assert full - adapted == pytest.approx(saved)
+    assert saved > 0
+
+
 def test_measurements_ask_every_prompt():
     """A rung asks what its sizes say; the base has no divergence from itself to take; gates ask less."""
-    sizes = Sizes(direct=10, family=2, domain=4, over_refusal=5)
+    sizes = Sizes(direct=10, new_targets=3, family=2, domain=4, over_refusal=5)
     found = of_measurement(sizes, False, CODEC)
-    assert found.count == len(found.whole) == 10 + 2 * (len(lengths.FAMILIES) - 1) + 4 * len(lengths.DOMAINS) + 5
+    assert found.count == len(found.whole) == 10 + 3 + 2 * (len(FAMILIES) - 1) + 4 * len(lengths.DOMAINS) + 5
     base, tuned = (work(Measure(model=m, base="base", sizes=sizes), KNOWN) for m in ("base", "reward"))
     assert tuned.flops > base.flops
     assert base.steps == 0

@@ -1,8 +1,8 @@
 """The strongest end-to-end oracle: a one-token bandit whose optimum is known, pi* = pi_ref exp(R / beta) / Z.
 
 The gradients are exact (every arm is in the batch, weighted by its probability), so the only error left is the algorithm's.
-PPO, RLOO and Dr.GRPO must reach pi*, DPO must reach it from Bradley-Terry labels; GRPO divided by its deviation and k3 as a
-loss converge elsewhere, which is itself a fact to keep.
+PPO, RLOO, REINFORCE++ and Dr.GRPO must reach pi*, DPO must reach it from Bradley-Terry labels; GRPO divided by its deviation
+and k3 as a loss converge elsewhere, which is itself a fact to keep.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import torch
 from torch import nn
 
 from trueline.models.policy import Outputs
-from trueline.train import annotate
+from trueline.train import advantages, annotate
 from trueline.train.batch import Batch
 from trueline.train.loop import gradients
+from trueline.train.objectives.ppo import PPO
 from trueline.train.objectives.preference import DPO
-from trueline.train.objectives.reinforce import PPO, PolicyGradient
+from trueline.train.objectives.reinforce import PolicyGradient
 
 ARMS, BETA = 5, 0.5
 REWARD = torch.tensor([1.0, 0.5, 0.0, -0.5, 0.8])
@@ -85,12 +86,23 @@ NO_KL = annotate.kl_in_reward(0.0)
 @pytest.mark.parametrize(
     ("objective", "advantage"),
     [
-        (PolicyGradient(), annotate.chain(K1, annotate.rloo)),
-        (PolicyGradient(), annotate.chain(K1, annotate.reinforce)),
-        (PolicyGradient(average="constant", length=1), annotate.chain(K1, annotate.dr_grpo)),
-        (PolicyGradient(average="constant", length=1, kl=BETA), annotate.chain(NO_KL, annotate.dr_grpo)),
+        (PolicyGradient(), annotate.chain(K1, advantages.rloo)),
+        (PolicyGradient(), annotate.chain(K1, advantages.reinforce)),
+        (PolicyGradient(), annotate.chain(K1, advantages.reinforce_pp)),
+        (PolicyGradient(form="cispo"), annotate.chain(K1, advantages.rloo)),
+        (PolicyGradient(form="gspo", average="row"), annotate.chain(K1, advantages.rloo)),
+        (PolicyGradient(average="constant", length=1), annotate.chain(K1, advantages.dr_grpo)),
+        (PolicyGradient(average="constant", length=1, kl=BETA), annotate.chain(NO_KL, advantages.dr_grpo)),
     ],
-    ids=["rloo, k1 in reward", "reinforce, k1 in reward", "dr_grpo, k1 in reward", "dr_grpo, k2 in loss"],
+    ids=[
+        "rloo, k1 in reward",
+        "reinforce, k1 in reward",
+        "reinforce++, k1 in reward",
+        "cispo, k1 in reward",
+        "gspo, k1 in reward",
+        "dr_grpo, k1 in reward",
+        "dr_grpo, k2 in loss",
+    ],
 )
 def test_policy_gradients_reach_the_kl_optimum(objective, advantage):
     """Unscaled advantages with a reverse-KL penalty end at pi_ref exp(R / beta)."""
@@ -103,7 +115,7 @@ def test_ppo_with_a_value_head_reaches_the_kl_optimum():
     objective = PPO(value_weight=0.5, value_clip=0.0)
     for step in range(400):
         made = Bandit().batch(model.logits)
-        made = annotate.chain(K1, annotate.old_value(model), annotate.gae(whiten=False))(made)
+        made = annotate.chain(K1, annotate.old_value(model), advantages.gae(whiten=False))(made)
         for _ in range(2):
             model.zero_grad()
             gradients(model, objective, made)
@@ -138,11 +150,12 @@ def test_dpo_reaches_it_from_bradley_terry_labels():
 @pytest.mark.parametrize(
     ("objective", "advantage"),
     [
-        (PolicyGradient(kl=BETA), annotate.chain(NO_KL, annotate.grpo())),
-        (PolicyGradient(kl=BETA, kl_form="k3"), annotate.chain(NO_KL, annotate.dr_grpo)),
+        (PolicyGradient(kl=BETA), annotate.chain(NO_KL, advantages.grpo())),
+        (PolicyGradient(kl=BETA), annotate.chain(NO_KL, advantages.reinforce_pp_baseline)),
+        (PolicyGradient(kl=BETA, kl_form="k3"), annotate.chain(NO_KL, advantages.dr_grpo)),
     ],
-    ids=["deviation-normalised grpo", "k3 in loss"],
+    ids=["deviation-normalised grpo", "reinforce++_baseline, k2 in loss", "k3 in loss"],
 )
 def test_scaled_advantages_and_k3_converge_elsewhere(objective, advantage):
-    """Dividing by the deviation, or k3 as a loss, ends more than 0.02 away from pi_ref exp(R / beta)."""
+    """Dividing by a deviation beside a KL in the loss, or k3 as a loss, ends more than 0.02 away from pi_ref exp(R / beta)."""
     assert distance(solve(objective, advantage)) > 0.02

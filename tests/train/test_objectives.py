@@ -8,12 +8,18 @@ import torch
 
 from tests.models.small import tiny_policy
 from trueline.models.policy import Outputs, RewardModel
-from trueline.train import annotate
+from trueline.train import advantages, annotate
+from trueline.train.annotate_preference import RunningDelta, matched_gaps, matched_sides
+from trueline.train.annotate_teacher import teacher
 from trueline.train.batch import Batch, pad_rows
 from trueline.train.loop import gradients
-from trueline.train.objectives.likelihood import NextToken
+from trueline.train.objectives.distil import Divergence
+from trueline.train.objectives.kto import KTO
+from trueline.train.objectives.likelihood import NextToken, Unlikelihood
+from trueline.train.objectives.ppo import PPO
 from trueline.train.objectives.preference import DPO, LINKS
-from trueline.train.objectives.reinforce import PPO, PolicyGradient
+from trueline.train.objectives.reference_free import CPO, ORPO, SimPO
+from trueline.train.objectives.reinforce import PolicyGradient
 from trueline.train.objectives.reward import BradleyTerry, PlackettLuce
 
 ROWS = [[1, 9, 10, 11, 2], [1, 9, 12, 2], [1, 13, 14, 15, 16, 2], [1, 13, 17, 2], [1, 8, 8, 2], [1, 8, 20, 21, 22, 23, 2]]
@@ -31,31 +37,44 @@ def batch(group: int = 2, policy=None, extra_padding: int = 0) -> Batch:
             columns=made.columns,
         )
     made = made.having(reward=torch.tensor([1.0, 0.0, 0.5, 2.0, -1.0, 0.3]), rank=torch.tensor([1, 2, 1, 1, 2, 1]))
+    label = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0, 1.0])
+    made = made.having(label=label, kl_baseline=torch.full((6,), 0.3), share=torch.where(label > 0, 4 / 6, 2 / 6))
     if policy is None:
         return made
     if policy.value_head is None:
         policy.add_value_head()
         torch.nn.init.normal_(policy.value_head.weight, std=0.3)
     other = tiny_policy(seed=1)
+    made = made.having(negative=1 - label, weight=torch.linspace(0.5, 2, 6))
     return annotate.chain(
         annotate.reference(other),
+        teacher(other, top=5),
+        matched_gaps(policy),
+        matched_sides(policy),
+        RunningDelta(policy),
         annotate.column("old_logp", tiny_policy(seed=2)),
         annotate.old_value(policy),
         annotate.kl_in_reward(0.05),
-        annotate.gae(),
+        advantages.gae(),
     )(made)
 
 
 POLICY_OBJECTIVES = [
     NextToken(),
-    DPO(),
-    DPO(link="ipo"),
+    Unlikelihood(weight=0.5),
+    Divergence(beta=0.5, alpha=0.1),
+    *(DPO(link=name, noise=0.1 if link.noisy else 0.0) for name, link in LINKS.items()),
     DPO(link="hinge", nll=0.3),
-    DPO(link="robust", noise=0.1),
+    SimPO(),
+    ORPO(),
+    CPO(),
+    KTO(undesirable=1.5),
     PolicyGradient(kl=0.1),
     PolicyGradient(average="row", kl=0.1, kl_form="k3"),
     PolicyGradient(average="constant", length=12),
-    PPO(entropy=0.01),
+    PolicyGradient(form="gspo", average="row", clip=3e-4, clip_high=4e-4),
+    PolicyGradient(form="cispo", entropy=0.01),
+    PPO(policy=PolicyGradient(dual=3.0, entropy=0.01)),
 ]
 
 
@@ -67,14 +86,15 @@ def gradient(model, objective, made, micro_rows=0):
 
 @pytest.mark.parametrize("objective", POLICY_OBJECTIVES, ids=lambda o: f"{type(o).__name__}")
 def test_splitting_a_step_changes_no_gradient(objective):
-    """Micro-batches of two rows, or of four, give the whole batch's gradient within 1e-6."""
+    """Micro-batches of two rows, or of four, give the whole batch's gradient within 1e-6 of its largest entry."""
     policy = tiny_policy()
     made = batch(policy=policy)
     whole, expected = gradient(policy, objective, made)
+    near = 1e-6 * max(1.0, *(g.abs().max().item() for g in expected.values()))
     for rows in (2, 4):
         metrics, got = gradient(policy, objective, made, rows)
         for name in expected:
-            torch.testing.assert_close(got[name], expected[name], atol=1e-6, rtol=1e-5, msg=name)
+            torch.testing.assert_close(got[name], expected[name], atol=near, rtol=1e-5, msg=name)
         assert metrics == pytest.approx(whole, abs=1e-5)
 
 
@@ -84,12 +104,13 @@ def test_padding_and_group_order_change_no_gradient(objective):
     policy = tiny_policy()
     made = batch(policy=policy)
     _, expected = gradient(policy, objective, made)
+    near = 1e-6 * max(1.0, *(g.abs().max().item() for g in expected.values()))
     pad = torch.nn.functional.pad
     wide = Batch(
         tokens=pad(made.tokens, (0, 5)),
         mask=pad(made.mask, (0, 5)),
         group=2,
-        columns={k: pad(v, (0, 5)) if v.ndim == 2 else v for k, v in made.columns.items()},
+        columns={k: pad(v, (0, 0) * (v.ndim - 2) + (0, 5)) if v.ndim > 1 else v for k, v in made.columns.items()},
     )
     _, got = gradient(policy, objective, wide)
     order = torch.tensor([4, 5, 0, 1, 2, 3])
@@ -98,8 +119,8 @@ def test_padding_and_group_order_change_no_gradient(objective):
     )
     _, permuted = gradient(policy, objective, shuffled)
     for name in expected:
-        torch.testing.assert_close(got[name], expected[name], atol=1e-6, rtol=1e-5)
-        torch.testing.assert_close(permuted[name], expected[name], atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(got[name], expected[name], atol=near, rtol=1e-5)
+        torch.testing.assert_close(permuted[name], expected[name], atol=near, rtol=1e-5)
 
 
 def test_masked_tokens_get_no_gradient():
@@ -107,42 +128,12 @@ def test_masked_tokens_get_no_gradient():
     made = batch(policy=tiny_policy())
     for objective in POLICY_OBJECTIVES:
         columns = [torch.randn(made.tokens.shape, requires_grad=True) for _ in range(3)]
-        out = Outputs(logp=columns[0], entropy=columns[1], value=columns[2])
+        logits = torch.randn(int(made.mask.sum()), 32, requires_grad=True)  # of the masked tokens alone
+        out = Outputs(logp=columns[0], entropy=columns[1], value=columns[2], logits=logits)
         sum(t.weight * t.total for t in objective(out, made) if t.weight).backward()
         for column in columns:
             if column.grad is not None:
                 assert (column.grad[~made.mask] == 0).all(), objective
-
-
-@pytest.mark.parametrize(
-    ("link", "start"), [("sigmoid", math.log(2)), ("conservative", math.log(2)), ("hinge", 1.0), ("ipo", 25.0)]
-)
-def test_dpo_starts_where_it_must(link, start):
-    """With policy equal to reference the loss is the link at zero (log 2 for the sigmoid), and every margin is zero."""
-    policy = tiny_policy()
-    made = annotate.reference(policy)(batch())
-    metrics, _ = gradient(policy, DPO(link=link, noise=0.1 if link == "conservative" else 0.0), made)
-    assert metrics["loss"] == pytest.approx(start, abs=1e-5)
-    assert metrics["margin"] == pytest.approx(0, abs=1e-6)
-    assert list(DPO(link=link).at_start(metrics)) == []
-
-
-def test_dpo_links_by_hand():
-    """The links at a margin of two nats and beta one half have their closed forms."""
-    h, z = torch.tensor(2.0), torch.tensor(1.0)
-    log_sigmoid = torch.nn.functional.logsigmoid
-    assert LINKS["sigmoid"](DPO(beta=0.5), h) == pytest.approx(-log_sigmoid(z).item())
-    assert LINKS["hinge"](DPO(beta=0.25), h) == pytest.approx(0.5)
-    assert LINKS["ipo"](DPO(beta=0.5), h) == pytest.approx(1.0)
-    smooth = LINKS["conservative"](DPO(beta=0.5, noise=0.2), h).item()
-    assert smooth == pytest.approx(-0.8 * log_sigmoid(z).item() - 0.2 * log_sigmoid(-z).item())
-
-
-def test_robust_dpo_is_unbiased_under_flips():
-    """Averaged over labels flipped with the assumed share, rDPO is the loss on clean labels."""
-    o, h = DPO(beta=0.7, link="robust", noise=0.3), torch.linspace(-3, 3, 7)
-    noisy = 0.7 * LINKS["robust"](o, h) + 0.3 * LINKS["robust"](o, -h)
-    torch.testing.assert_close(noisy, LINKS["sigmoid"](o, h))
 
 
 def test_a_chosen_log_ratio_away_from_zero_stops_the_run():

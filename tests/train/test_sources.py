@@ -9,7 +9,7 @@ import torch
 from tests.models.small import tiny_policy
 from trueline.core.types import Conversation, Prompt
 from trueline.models.tokens import Example
-from trueline.train import annotate
+from trueline.train import advantages, annotate
 from trueline.train.rollout import Rollouts
 from trueline.train.sources import Examples, Groups, Packed, by_length
 
@@ -33,7 +33,7 @@ def sources():
             policy=policy,
             prompts=lambda i: prompts,
             reward=lambda cs: [float(len(c.ids)) for c in cs],
-            annotate=annotate.chain(annotate.kl_in_reward(0.0), annotate.rloo),
+            annotate=annotate.chain(annotate.kl_in_reward(0.0), advantages.rloo),
             iterations=3,
             group=2,
             max_tokens=6,

@@ -74,7 +74,7 @@ def run(
     """Carry out RECIPE (a name, or a YAML file that `trueline show RECIPE --yaml` prints) with key=value SETTINGS.
 
     \b
-    Recipes:  pretrain, sft, rank, reward, grpo, rloo, ppo, dpo, align
+    Recipes:  pretrain, sft, rank, reward, grpo, rloo, ppo, dpo, align, ... (`trueline show` lists all)
     Example:  trueline run pretrain tokens=3e6
               trueline run sft start=runs/demo/pretrain data=answers.jsonl epochs=2
               trueline run dpo start=hf:NAME data=pairs.jsonl.gz objective.beta=0.2 --dry-run
@@ -89,22 +89,28 @@ def run(
 
 
 @click.command()
-@click.argument("recipe")
+@click.argument("recipe", required=False)
 @click.argument("settings", nargs=-1)
 @click.option("--yaml", "as_yaml", is_flag=True, help="Print a file to edit, for `trueline run FILE.yaml`.")
 @with_json
 @reports_errors
-def show(recipe: str, settings: tuple[str, ...], as_yaml: bool, as_json: bool) -> None:
-    """A recipe's settings, their meanings and defaults.
+def show(recipe: str | None, settings: tuple[str, ...], as_yaml: bool, as_json: bool) -> None:
+    """A recipe's settings, their meanings and defaults; without a name, the recipes.
 
     \b
-    Example:  trueline show dpo
+    Example:  trueline show
+              trueline show dpo
               trueline show grpo --yaml > my.yaml && trueline run my.yaml
     """
     from trueline.core.config import settings as settings_of
     from trueline.core.config import to_yaml
-    from trueline.recipes.running import order
+    from trueline.recipes.running import order, recipes
 
+    if recipe is None:
+        known = {name: (kind.__doc__ or "").strip().splitlines()[0] for name, kind in sorted(recipes().items())}
+        width = max(map(len, known))
+        click.echo(json.dumps(known) if as_json else "\n".join(f"{name:{width}}  {does}" for name, does in known.items()))
+        return
     asked = order(recipe, settings)
     listed = list(settings_of(asked.recipe))
     if as_json:

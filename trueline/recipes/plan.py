@@ -3,6 +3,7 @@
 Time is the arithmetic of a stage (recipes/workload.py) over the speed of this machine, which is measured in about two seconds:
 training steps of two sizes and decoding of two widths, at the size of the model, give what a step costs in itself and what a
 FLOP costs. Memory is counted: weights, gradients, moments, activations of a micro-batch, logits, KV cache, the process itself.
+What a stage then took stands in its result as `memory_mb` (recipes/memory.py), to be held against this.
 
     trueline run align --dry-run
 """
@@ -106,7 +107,7 @@ def measure(size: Size, device: str = "cpu", clock: Callable[[], float] = time.p
 
     A model too large for that is measured at fewer layers, less width and fewer words.
     """
-    process = process_memory()
+    process = process_memory() if device == "cpu" else 0  # on a GPU memory is what tensors hold there
     with torch.random.fork_rng(devices=[]):
         policy = _probe(size).to(device)
         probe = Size.of(policy.model)

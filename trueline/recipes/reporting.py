@@ -64,7 +64,7 @@ def report(studio: Studio, gates: Iterable[Mapping[str, Any]] = (), not_measured
             if rs and "reward" in rs[0]
         ],
         "preference": [
-            {"stage": n, "points": [_preference(r) for r in rs]} for n, rs in rows.items() if rs and "chosen" in rs[0]
+            {"stage": n, "points": [_preference(r) for r in rs]} for n, rs in rows.items() if rs and "margin" in rs[0]
         ],
         "transcripts": [{"stage": n, "items": rung["transcripts"]} for n, rung in measured.items()],
         "not_measured": list(not_measured),
@@ -138,7 +138,7 @@ def _point(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _preference(row: Mapping[str, Any]) -> dict[str, Any]:
-    named = {"chosen_logp": row["chosen"], "rejected_logp": row["rejected"]}
+    named = {f"{side}_logp": row.get(side, row.get(f"{side}_logp")) for side in ("chosen", "rejected")}
     return {**named, **{k: row[k] for k in ("step", "margin", "accuracy")}}
 
 

@@ -4,14 +4,16 @@ The split is by prompt, never by pair. Beside its accuracy on held-out compariso
 and, in the world, its accuracy against gold itself: a reward model can learn its raters perfectly and still be wrong.
 
     trueline run reward start=MODEL data=hh_harmless.jsonl.gz
+    trueline run reward start=MODEL data=judged.jsonl preference=probability    # soft labels: an AI judge's P(chosen is better)
+    trueline run reward start=MODEL data=pairs.jsonl members=3                  # an ensemble, for reward=ensemble:k=1,...
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from random import Random
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -22,12 +24,16 @@ from trueline.core.registry import register
 from trueline.core.stats import wilson
 from trueline.core.types import Completion, Ranking
 from trueline.data.split import split_by_prompt
+from trueline.models.adapters import Adapter
 from trueline.models.policy import RewardModel
+from trueline.models.tokens import Codec, Example
+from trueline.recipes.fields import numbers
 from trueline.recipes.reading import check_masks, comparisons, context_of, example_of, fitting, pairs_of, prompts
+from trueline.recipes.reward_report import Held, held_out_report, pairs_with
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.targets.local import complete
 from trueline.train.batch import pad_rows
-from trueline.train.loop import train
+from trueline.train.loop import Loop, train
 from trueline.train.objectives.reward import PlackettLuce
 from trueline.train.optim import Optim
 from trueline.train.sources import Groups
@@ -96,12 +102,20 @@ class Reward:
     micro_rows: int = 0  # completions per forward pass; 0: all of a step
     context: int = 0  # longest example, tokens; comparisons with a longer one are left out. 0: the model's room
     held_out: float = 0.15  # share of the prompts that is kept to measure on
+    margin: str = ""  # field of a file of preferences: by how much the chosen must lead; empty: not at all
+    preference: str = ""  # field of a file of preferences: P(chosen is better), 0 to 1, in place of a hard label
+    members: int = 1  # reward models to train, each on a resample of the comparisons where there are several: an ensemble
+    adapter: Adapter = Adapter()
     objective: PlackettLuce = PlackettLuce()  # without ties in the data, ties is 0
     optim: Optim = Optim(lr=1e-3, muon=0.003, decay=0.5)
 
     def __post_init__(self) -> None:
         if not 0 < self.held_out < 1:
             raise ConfigError(f"held_out is a share between 0 and 1, got {self.held_out}")
+        if self.members < 1:
+            raise ConfigError(f"members must be at least 1, got {self.members}")
+        if self.margin and self.preference:
+            raise ConfigError("a pair has a margin or a soft label, not both; leave margin or preference out")
 
     def reads(self) -> tuple[str, ...]:
         return (self.start, self.data)
@@ -109,7 +123,8 @@ class Reward:
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         policy = studio.policy(self.start)
         limit = context_of(policy.codec, policy.model.config.max_position_embeddings, self.context)
-        split = split_by_prompt(comparisons(studio, self.data, self.n), self.held_out, studio.seed)
+        found, about = self._found(studio)
+        split = split_by_prompt(found, self.held_out, studio.seed)
         kept, examples, dropped = _encode(policy.codec, split.train, limit)
         held, held_examples, held_dropped = _encode(policy.codec, split.held_out, limit)
         if not kept or not held:
@@ -118,60 +133,82 @@ class Reward:
                 f"both must be above 0; give more data, or raise context or held_out"
             )
         check_masks(policy.codec, [c for r in kept for c in r.completions], [e for group in examples for e in group])
-        tied = any(len(set(r.ranks)) < len(r.ranks) for r in kept)
+        columns: dict[str, list[list[float]]] = {"rank": [[float(r) for r in ranking.ranks] for ranking in kept]}
+        if name := "margin" if self.margin else "preference" if self.preference else "":
+            columns[name] = [[about[id(ranking)]] * len(ranking.ranks) for ranking in kept]
+        tied = any(len(set(r.ranks)) < len(r.ranks) for r in kept) and not self.preference
         objective = self.objective if tied else replace(self.objective, ties=0.0)  # no ties, no probability kept for them
-        reward = RewardModel.start_from(policy).to(studio.device)
-        source = Groups(
-            rows=examples,
-            columns={"rank": [[float(r) for r in ranking.ranks] for ranking in kept]},
-            epochs=self.epochs,
-            groups=self.groups,
-            pad=policy.codec.pad,
-            seed=studio.seed,
+        flat = [e for group in held_examples for e in group]
+        scores, result = [], {"tokens": 0, "seconds": 0.0}
+        for member in range(self.members):
+            chosen = list(range(len(kept)))
+            if self.members > 1:
+                chosen = sorted(Random(f"member/{studio.seed}/{member}").choices(chosen, k=len(chosen)))
+            source = Groups(
+                rows=[examples[i] for i in chosen],
+                columns={k: [v[i] for i in chosen] for k, v in columns.items()},
+                epochs=self.epochs,
+                groups=self.groups,
+                pad=policy.codec.pad,
+                seed=studio.seed + member,
+            )
+            studio.show.steps(room.name, len(source) * self.members)
+            reward = RewardModel.start_from(policy).adapt(self.adapter).to(studio.device)
+            done = train(reward, objective, source, self.optim, self._loop(room, member, len(source)))
+            reward.save(room.folder / (f"members/{member}" if member else "model"))
+            scores.append(score_examples(reward, flat))
+            result |= {"tokens": result["tokens"] + done.tokens, "seconds": result["seconds"] + done.seconds}
+        result |= {"comparisons": len(kept), "too_long": dropped + held_dropped}
+        agreed = [max(p, 1 - p) for p in (about[id(r)] for r in held)] if self.preference else None
+        lengths = [sum(e.mask) for e in flat]
+        pairs = pairs_with(held, scores, lengths, agreed)
+        if not pairs:
+            raise RecipeError(
+                f"none of the {len(held)} held-out comparisons prefers one answer; raise held_out, or give more data"
+            )
+        means = [fmean(values) for values in zip(*scores, strict=True)]
+        return result | held_out_report(pairs, means, lengths) | _against_gold(studio, pairs)
+
+    def _found(self, studio: Studio) -> tuple[list[Ranking], dict[int, float]]:
+        """The comparisons, and the number that stands beside each: its margin or its soft label, by the ranking's identity."""
+        found = comparisons(studio, self.data, self.n)
+        if not self.margin and not self.preference:
+            return found, {}
+        if len(found[0].ranks) != 2:
+            raise RecipeError(f"{self.data}: margins and soft labels are for pairs, these are rankings; leave the setting out")
+        beside = numbers(self.data, self.margin or self.preference, self.n, 0.0, 1.0 if self.preference else float("inf"))
+        if self.preference:  # what is held to be better is what the label says, even where it is called rejected
+            ranks = [(1, 2) if p > 0.5 else (2, 1) if p < 0.5 else (1, 1) for p in beside]
+            found = [replace(ranking, ranks=r) for ranking, r in zip(found, ranks, strict=True)]
+        return found, {id(ranking): number for ranking, number in zip(found, beside, strict=True)}
+
+    def _loop(self, room: Room, member: int, steps: int) -> Loop:
+        """The room's loop, in which every further member has a log and checkpoints of its own."""
+        whole = room.loop(("loss", "accuracy"), self.micro_rows)
+        if not member or whole.checkpoints is None:
+            return whole
+        name, run, bar = f"{room.name}/{member}", room.studio.run, room.studio.show.bar(room.name)
+
+        def observe(step: int, metrics: Mapping[str, float]) -> None:
+            run.log(step, dict(metrics), name)
+            room.studio.track(name, step, metrics)
+            bar(member * steps + step, {k: metrics[k] for k in ("loss", "accuracy")}, metrics["tokens"], metrics["seconds"])
+
+        return replace(
+            whole,
+            checkpoints=whole.checkpoints / str(member),
+            observe=observe,
+            on_resume=lambda step: run.truncate(step, name),
         )
-        studio.show.steps(room.name, len(source))
-        done = train(reward, objective, source, self.optim, room.loop(("loss", "accuracy"), self.micro_rows))
-        reward.save(room.folder / "model")
-        scores = score_examples(reward, [e for group in held_examples for e in group])
-        result = {"tokens": done.tokens, "seconds": done.seconds, "comparisons": len(kept), "too_long": dropped + held_dropped}
-        return result | held_out_accuracy(studio, held, scores)
 
 
-def held_out_accuracy(studio: Studio, held: Sequence[Ranking], scores: Sequence[float]) -> dict[str, Any]:
-    """Accuracy on the held-out pairs (with interval), calibration in bins, and accuracy against gold where gold is known."""
-    gaps, gold_right, gold_n, at = [], 0.0, 0, 0
-    world = all("kind" in ranking.prompt.about for ranking in held)  # only the world's own prompts can be judged
-    for ranking in held:
-        group = scores[at : at + len(ranking.ranks)]
-        at += len(ranking.ranks)
-        by_completion = dict(zip(map(id, ranking.completions), group, strict=True))
-        for pair in pairs_of(ranking):
-            gap = by_completion[id(pair.chosen)] - by_completion[id(pair.rejected)]
-            gaps.append(gap)
-            if world:
-                difference = gold_of(studio, pair.chosen) - gold_of(studio, pair.rejected)
-                if difference:
-                    gold_right, gold_n = gold_right + ((gap > 0) == (difference > 0)), gold_n + 1
-    right = sum(1.0 if g > 0 else 0.5 if g == 0 else 0.0 for g in gaps)
-    result: dict[str, Any] = {"accuracy": asdict(wilson(right, len(gaps))), "calibration": calibration(gaps)}
-    bins = result["calibration"]
-    result["ece"] = sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / max(1, len(gaps))
-    if gold_n:
-        result["accuracy_vs_gold"] = asdict(wilson(gold_right, gold_n))
-    return result
-
-
-def calibration(gaps: Sequence[float], bins: int = 5) -> list[dict[str, float]]:
-    """How often the favoured completion is the right one, by sigmoid(|gap|), in equal bins of confidence from 0.5 to 1."""
-    found: list[list[tuple[float, float]]] = [[] for _ in range(bins)]
-    for gap in gaps:
-        confidence = 1 / (1 + math.exp(-min(abs(gap), 50.0)))
-        found[min(bins - 1, int((confidence - 0.5) * 2 * bins))].append((confidence, 1.0 if gap > 0 else 0.0))
-    return [
-        {"confidence": sum(c for c, _ in part) / len(part), "accuracy": sum(r for _, r in part) / len(part), "n": len(part)}
-        for part in found
-        if part
-    ]
+def _against_gold(studio: Studio, held: Sequence[Held]) -> dict[str, Any]:
+    """Accuracy against gold on the pairs that differ in it; nothing where gold is not known: outside the world."""
+    if not all("kind" in h.pair.prompt.about for h in held):
+        return {}
+    differences = [(h.gap, gold_of(studio, h.pair.chosen) - gold_of(studio, h.pair.rejected)) for h in held]
+    right = [(gap > 0) == (difference > 0) for gap, difference in differences if difference]
+    return {"accuracy_vs_gold": asdict(wilson(sum(right), len(right)))} if right else {}
 
 
 def gold_of(studio: Studio, completion: Completion) -> float:
@@ -185,7 +222,7 @@ def scorer(reward: RewardModel) -> Callable[[Sequence[Completion]], list[float]]
 
 
 @torch.no_grad()
-def score_examples(reward: RewardModel, examples: Sequence[Any], rows: int = 128) -> list[float]:
+def score_examples(reward: RewardModel, examples: Sequence[Example], rows: int = 128) -> list[float]:
     """The score of each example at its last trained token; neighbours in length share a batch."""
     order = sorted(range(len(examples)), key=lambda i: len(examples[i].ids))
     scores = [0.0] * len(examples)
@@ -199,7 +236,7 @@ def score_examples(reward: RewardModel, examples: Sequence[Any], rows: int = 128
     return scores
 
 
-def _encode(codec: Any, rankings: Sequence[Ranking], limit: int) -> tuple[list[Ranking], list[list[Any]], int]:
+def _encode(codec: Codec, rankings: Sequence[Ranking], limit: int) -> tuple[list[Ranking], list[list[Example]], int]:
     examples = [[example_of(codec, c) for c in ranking.completions] for ranking in rankings]
     fits = fitting(examples, limit)
     return [rankings[i] for i in fits], [examples[i] for i in fits], len(rankings) - len(fits)

@@ -4,13 +4,15 @@ reward          a stage of this run
 FOLDER          a reward model
 gold            the oracle's own utility: only in the world, and only as a control
 rule:contains=WORD,ends     the share of these conditions that the reply meets
+ensemble:k=1,A,B            mean less k standard deviations over the reward models A, B and the members trained with them
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
+from pathlib import Path
+from statistics import fmean, stdev
 
 from trueline.core.types import Completion
 from trueline.recipes.reward import scorer
@@ -28,7 +30,60 @@ def reward_of(studio: Studio, name: str) -> Reward:
     if name.startswith("rule:"):
         rules = parse_rules(name.removeprefix("rule:"))
         return lambda completions: [fmean(float(rule(c)) for rule in rules) for c in completions]
+    if name.startswith("ensemble:"):
+        k, names = parse_ensemble(name.removeprefix("ensemble:"))
+        folders = [folder for reference in names for folder in members_of(studio, reference)]
+        if len(folders) < 2:
+            raise RecipeError(
+                f"{name}: an ensemble needs two or more reward models, found 1; train one with members=3, or name more"
+            )
+        return conservative([scorer(studio.reward_model(folder)) for folder in folders], k)
     return scorer(studio.reward_model(name))
+
+
+def models_of(name: str) -> tuple[str, ...]:
+    """The models (stages, folders, hf:NAME) that a reward reads.
+
+    >>> models_of("ensemble:k=2,first,second"), models_of("gold")
+    (('first', 'second'), ())
+    """
+    if name == "gold" or name.startswith("rule:"):
+        return ()
+    return parse_ensemble(name.removeprefix("ensemble:"))[1] if name.startswith("ensemble:") else (name,)
+
+
+def parse_ensemble(text: str) -> tuple[float, tuple[str, ...]]:
+    """Read `k=1,A,B`: how many standard deviations are taken off (1 if it is not said), and the reward models."""
+    parts = [part for part in (p.strip() for p in text.split(",")) if part]
+    said = [part.removeprefix("k=") for part in parts if part.startswith("k=")]
+    names = tuple(part for part in parts if not part.startswith("k="))
+    try:
+        k = float(said[0]) if said else 1.0
+    except ValueError:
+        k = -1.0
+    if len(said) > 1 or not 0 <= k < float("inf") or not names:
+        raise RecipeError(f"an ensemble is ensemble:k=NUMBER,MODEL,MODEL with k from 0, got ensemble:{text}")
+    return k, names
+
+
+def members_of(studio: Studio, reference: str) -> list[str]:
+    """A reward model's folder, and those of the further members that were trained with it."""
+    first = studio.model(reference)
+    beside = Path(first).parent / "members"
+    return [first, *sorted(str(folder) for folder in beside.iterdir())] if beside.is_dir() else [first]
+
+
+def conservative(members: Sequence[Reward], k: float) -> Reward:
+    """The members' mean less k times their standard deviation (n - 1) on each completion: what they disagree on counts less.
+
+    Coste et al. 2023 (2310.02743) take the variance off; the standard deviation has the unit of a score.
+    """
+
+    def score(completions: Sequence[Completion]) -> Sequence[float]:
+        said = zip(*(member(completions) for member in members), strict=True)
+        return [fmean(scores) - k * stdev(scores) for scores in said]
+
+    return score
 
 
 def parse_rules(text: str) -> list[Rule]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from trueline.models.adapters import MARKS, base_of
 from trueline.models.policy import ModelError, tiny
 from trueline.models.tokens import Codec, word_tokenizer
 from trueline.recipes.pretrain import Pretrain
@@ -64,9 +65,18 @@ class Size:
         attention = 2 * self.layers * self.queries * row * tokens  # half of 4 T^2: causal
         return 2 * self.body * tokens + attention + 2 * self.vocabulary * self.width * predicted
 
-    def training(self, muon: bool) -> int:
-        """Bytes of weights, gradients and moments: two moments under AdamW, one for the matrices that Muon moves."""
-        return FLOAT * ((3 if muon else 4) * self.body + 4 * self.embedding)
+    def training(self, muon: bool, rank: int = 0) -> int:
+        """Bytes of weights, gradients and moments: two moments under AdamW, one for the matrices that Muon moves.
+
+        Under an adapter of that rank the weights stand still, and only the adapter has the rest.
+        """
+        each = 3 if muon else 4
+        return FLOAT * (self.parameters + each * self.adapter(rank) if rank else each * self.body + 4 * self.embedding)
+
+    def adapter(self, rank: int) -> int:
+        """Parameters of an adapter on every linear layer of the body: `rank` for each input and each output."""
+        ends = (self.width + self.queries, self.width + self.keys, self.width + self.inner)  # q and o, k and v, gate up down
+        return self.layers * rank * sum(n * e for n, e in zip((2, 2, 3), ends, strict=True))
 
     def frozen(self) -> int:
         """Bytes of a copy that does not learn."""
@@ -115,7 +125,7 @@ def model_of(reference: str, stages: Mapping[str, Model]) -> Model:
     """The model that a reference names: a stage of the plan, a folder, or hf:NAME if it has been fetched before."""
     if reference in stages:
         return stages[reference]
-    if not reference.startswith("hf:") and not (Path(reference) / "config.json").is_file():
+    if not reference.startswith("hf:") and not any((Path(reference) / mark).is_file() for mark in MARKS):
         raise ModelError(
             f"no model at {reference!r}: it is neither an earlier stage of this plan nor a folder with config.json; "
             f"set start to one of them, or to hf:NAME"
@@ -125,6 +135,8 @@ def model_of(reference: str, stages: Mapping[str, Model]) -> Model:
 
 @cache
 def _read(source: str) -> Model:
+    if base := base_of(source):
+        return replace(_read(base.removeprefix("hf:")), codec=Codec.load(source))
     try:
         config = AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):

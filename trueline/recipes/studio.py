@@ -19,7 +19,9 @@ import torch
 
 from trueline.core.config import to_spec
 from trueline.core.types import Completion
+from trueline.models.adapters import MARKS, WHOLE, Adapter
 from trueline.models.policy import Policy, RewardModel
+from trueline.recipes.memory import watched
 from trueline.recipes.progress import Quiet, Show
 from trueline.store.database import open_database, save_run, save_stage
 from trueline.store.folders import content_hash, write_json
@@ -135,7 +137,9 @@ class Studio:
         self.show.begin(name, again=there.state == "partial")
         began = time.perf_counter()
         torch.manual_seed(self.seed)
-        result = dict(recipe(self, Room(name, there.folder, self)))
+        with watched(name, recipe, self.device) as memory:
+            made = recipe(self, Room(name, there.folder, self))
+        result: dict[str, Any] = {**memory, **made}
         result["wall"] = time.perf_counter() - began  # of this sitting; `seconds` is training alone, over all sittings
         result.setdefault("seconds", result["wall"])
         result.setdefault("parent", next((r for r in reads if r in self.stages), None))
@@ -149,9 +153,9 @@ class Studio:
         """The folder or hub name that a reference to a model stands for."""
         return str(self.stages[reference].model) if reference in self.stages else model_folder(reference)
 
-    def policy(self, reference: str, frozen: bool = False) -> Policy:
-        """Load the model that a reference names."""
-        loaded = Policy.load(self.model(reference)).to(self.device)
+    def policy(self, reference: str, frozen: bool = False, adapter: Adapter = WHOLE) -> Policy:
+        """Load the model that a reference names, to be trained as `adapter` says."""
+        loaded = Policy.load(self.model(reference)).to(self.device).adapt(adapter)
         if frozen:
             loaded.requires_grad_(False)
         return loaded
@@ -191,7 +195,7 @@ def model_folder(reference: str) -> str:
     path = Path(reference)
     if reference.startswith("hf:"):
         return reference
-    if (path / "config.json").is_file():
+    if any((path / mark).is_file() for mark in MARKS):
         if not any(path.glob("*.safetensors")) and (pickled := [p.name for k in PICKLES for p in sorted(path.glob(k))]):
             raise RecipeError(
                 f"{reference!r}: expected weights in safetensors, found {pickled[0]}, a pickle, which can run code when it is "

@@ -18,12 +18,12 @@ from trueline.recipes.align import Measure
 from trueline.recipes.lengths import Lengths, of_comparisons, of_demonstrations, of_measurement, of_prompts
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.pretrain import Pretrain
-from trueline.recipes.reinforce import Grpo, Ppo, Reinforce, Rloo
+from trueline.recipes.reinforce import Ppo, Reinforce
 from trueline.recipes.reward import Rank, Reward
+from trueline.recipes.rewards import models_of
 from trueline.recipes.sft import Sft
 from trueline.recipes.size import FLOAT, Model, Size, fresh, model_of
 from trueline.train.annotate import ROWS
-from trueline.train.optim import Optim
 from trueline.train.sources import by_length
 
 DECODED = 768  # rows that `models.generate` decodes together
@@ -111,7 +111,7 @@ def _(recipe: Sft, known: Known) -> Work:
         base,
         flops=model.size.forward(passes, found.mean, passes * said),
         records=found.count,
-        memory=model.size.training(recipe.optim.muon > 0) + model.size.activations(largest, largest * said),
+        memory=_weights(model.size, recipe) + model.size.activations(largest, largest * said),
     )
 
 
@@ -125,23 +125,12 @@ def _(recipe: Rank, known: Known) -> Work:
 
 @work.register
 def _(recipe: Reward, known: Known) -> Work:
-    return _compared(recipe, known, pairs=False, passes=3, measured=1)
+    return _compared(recipe, known, pairs=False, remembered=False, measured=1)
 
 
 @work.register
 def _(recipe: Dpo, known: Known) -> Work:
-    # The reference reads every pair once; held-out pairs are read before and after, under both models.
-    return _compared(recipe, known, pairs=True, passes=4, measured=4)
-
-
-@work.register
-def _(recipe: Grpo | Rloo, known: Known) -> Work:
-    return _rolled_out(recipe, known, 1, recipe.optim)
-
-
-@work.register
-def _(recipe: Ppo, known: Known) -> Work:
-    return _rolled_out(recipe, known, recipe.epochs, recipe.optim, reads=2)
+    return _compared(recipe, known, pairs=True, remembered="ref_logp" in recipe.objective.requires, measured=2)
 
 
 @work.register
@@ -156,8 +145,11 @@ def _(recipe: Measure, known: Known) -> Work:
     return replace(done, flops=done.flops + 2 * model.size.forward(gold, found.mean, gold))
 
 
-def _compared(recipe: Reward | Dpo, known: Known, *, pairs: bool, passes: int, measured: int) -> Work:
-    """Training on comparisons: batches in random order, so that each is padded to the longest completion in it."""
+def _compared(recipe: Reward | Dpo, known: Known, *, pairs: bool, remembered: bool, measured: int) -> Work:
+    """Training on comparisons: batches in random order, so that each is padded to the longest completion in it.
+
+    What the reference gives is remembered, from one reading of every pair; held-out ones are read `measured` times.
+    """
     model = model_of(recipe.start, known.models)
     found = _fitting(_comparisons(recipe, known, model, pairs), model, recipe.context)
     base = Work(reads=(recipe.start, recipe.data), model=model, note=found.note)
@@ -169,18 +161,18 @@ def _compared(recipe: Reward | Dpo, known: Known, *, pairs: bool, passes: int, m
     base = replace(base, steps=steps, tokens=round(steps * rows * found.mean))
     if model.size is None:
         return base
-    held = (found.count - kept) * found.group * found.mean * measured
+    read = ((found.count - kept) * measured + kept * remembered) * found.group * found.mean
     padded, said = found.longest(rows), sum(found.said) / sum(found.whole) * pairs  # a score needs no logits
     together = min(rows, recipe.micro_rows or rows)
     micro = together * found.longest(together)
-    tokens = passes * steps * rows * micro / together + held
-    real = (passes * steps * rows * found.mean + held) * said
+    tokens = 3 * steps * rows * micro / together + read
+    real = (3 * steps * rows * found.mean + read) * said
     return replace(
         base,
         flops=model.size.forward(tokens, padded, real) * _paging(model.size, micro),
         records=found.count * found.group,
-        memory=model.size.training(recipe.optim.muon > 0)
-        + model.size.frozen()  # the reference, or the policy that the reward model was made from
+        memory=_weights(model.size, recipe)
+        + model.size.frozen() * (not pairs)  # what a reward model was made from
         + model.size.activations(micro, micro * said),
     )
 
@@ -201,16 +193,18 @@ def _comparisons(recipe: Reward | Dpo, known: Known, model: Model, pairs: bool) 
     return replace(found, count=count, group=2 if pairs else made.k, note="; ".join(filter(None, (found.note, note))))
 
 
-def _rolled_out(recipe: Reinforce, known: Known, epochs: int, optim: Optim, reads: int = 1) -> Work:
+@work.register
+def _(recipe: Reinforce, known: Known) -> Work:
     """Rollouts: decode, score, read (by the reference, by PPO also for the value), train `epochs` times.
 
     A batch is padded to its longest row.
     """
+    epochs, reads = recipe.epochs, 2 if isinstance(recipe, Ppo) else 1
     model = model_of(recipe.start, known.models)
     codec = None if model.codec is None else model.codec.with_template(recipe.template)
     found = of_prompts(recipe.prompts, codec, recipe.max_tokens)
     rows = recipe.batch * recipe.group
-    steps, drawn = recipe.iterations * epochs, recipe.iterations * rows
+    steps, drawn = recipe.iterations * epochs * recipe.minibatches, recipe.iterations * rows
     base = Work(
         reads=(recipe.start, recipe.reward, recipe.prompts),
         model=model,
@@ -221,9 +215,7 @@ def _rolled_out(recipe: Reinforce, known: Known, epochs: int, optim: Optim, read
     if model.size is None:
         return base
     decoded = _decoded(base, found, rows, recipe.group)
-    scorer = (
-        None if recipe.reward == "gold" or recipe.reward.startswith("rule:") else model_of(recipe.reward, known.models).size
-    )
+    scorers = [size for name in models_of(recipe.reward) if (size := model_of(name, known.models).size) is not None]
     padded, said = found.longest(rows), sum(found.said) / sum(found.whole)
     passes, chunk = 3 * epochs, found.longest(min(rows, max(recipe.group, ROWS)))
     micro = min(rows, recipe.micro_rows or rows)
@@ -231,9 +223,9 @@ def _rolled_out(recipe: Reinforce, known: Known, epochs: int, optim: Optim, read
     flops = model.size.forward(passes * drawn * padded, padded, passes * real) * _paging(model.size, micro * padded)
     flops += reads * model.size.forward(drawn * chunk, chunk, real) * _paging(model.size, min(rows, ROWS) * chunk)
     flops += recipe.iterations * decoded.flops
-    if scorer is not None:
+    for scorer in scorers:
         flops += scorer.forward(drawn * found.mean, found.mean, 0.0)  # sorted by length: hardly any padding
-    held = model.size.frozen() + (0 if scorer is None else scorer.frozen())
+    held = model.size.frozen() * (recipe.adapter.rank == 0) + sum(scorer.frozen() for scorer in scorers)
     peak = model.size.activations(micro * padded, micro * found.mean * said)
     return replace(
         base,
@@ -241,7 +233,7 @@ def _rolled_out(recipe: Reinforce, known: Known, epochs: int, optim: Optim, read
         turns=recipe.iterations * decoded.turns,
         decoding=recipe.iterations * decoded.decoding,
         records=2 * drawn + recipe.iterations * decoded.records,
-        memory=model.size.training(optim.muon > 0) + held + max(peak, decoded.memory),
+        memory=_weights(model.size, recipe) + held + max(peak, decoded.memory),
     )
 
 
@@ -274,6 +266,11 @@ def _decoded(base: Work, found: Lengths, rows: int, count: int) -> Work:
         records=rows * (1 + VERDICT),
         memory=size.frozen() + peak + 5 * FLOAT * min(rows, DECODED) * size.vocabulary,
     )
+
+
+def _weights(size: Size, recipe: Sft | Dpo | Reward | Reinforce) -> int:
+    """Bytes of the weights and of what training keeps for each that learns."""
+    return size.training(recipe.optim.muon > 0, recipe.adapter.rank)
 
 
 def _paging(size: Size, tokens: float) -> float:

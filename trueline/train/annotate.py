@@ -1,20 +1,23 @@
 """Annotations: columns that are computed without gradient, over the WHOLE batch, before it is split.
 
-Advantages live here and not in objectives, because whitening and group means are batch-wide: computed after a split they would
-make the gradient depend on the micro-batch size (algorithms 7.0 rule 7).
+What models say of a batch (log-probabilities, values) and what becomes a token's reward are here; advantages, which are made
+of them, are in `train.advantages`. None of it is in objectives: computed after a split, a batch-wide number would make the
+gradient depend on the micro-batch size (algorithms 7.0 rule 7).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from trueline.train.batch import Annotate, Batch, Model
+from trueline.train.controllers import AdaptiveKL
 
 ROWS = 128  # rows a forward pass without gradient takes at a time: larger ones were slower on a CPU
-STD_FLOOR = 1e-4  # added to a group's standard deviation; torch's unbiased std (ddof = 1) is used
 
 
 def chain(*annotations: Annotate) -> Annotate:
@@ -39,8 +42,13 @@ def reference(model: Model) -> Annotate:
 
 
 def old_value(model: Model) -> Annotate:
-    """Write `old_value`, the value head's estimate before the update, (N, T)."""
+    """Write `old_value`, the value before the update, (N, T)."""
     return lambda batch: batch.having(old_value=_forward(model, batch, "value"))
+
+
+def old_cost_value(model: Model) -> Annotate:
+    """Write `old_cost_value`, that of the costs, (N, T); `model` is an `ActorCritic` with two critics."""
+    return lambda batch: batch.having(old_cost_value=_forward(model, batch, "cost_value"))
 
 
 def log_kl(batch: Batch) -> Batch:
@@ -49,92 +57,72 @@ def log_kl(batch: Batch) -> Batch:
     return batch.logging(kl=float(difference.sum(-1).mean()))
 
 
-def kl_in_reward(beta: float) -> Annotate:
+def watch_kl(model: Model, rows: int = ROWS) -> Annotate:
+    """Log `kl` as `log_kl` does, from about `rows` of the rows, evenly spaced: all that a KL which steers nothing needs."""
+
+    def annotate(batch: Batch) -> Batch:
+        every = max(1, len(batch.tokens) // max(1, rows))
+        some = replace(batch, group=1).take(torch.arange(0, len(batch.tokens), every, device=batch.tokens.device))
+        return batch.logging(**log_kl(reference(model)(some)).metrics)
+
+    return annotate
+
+
+def kl_in_reward(beta: float | AdaptiveKL) -> Annotate:
     """Write `token_reward` (N, T): -beta k1 at each token, and the row's `reward` at its last one.
 
     k1 = log old - log ref on samples of old; as a reward its policy gradient is exactly that of the reverse KL
-    (algorithms 7.1; Ziegler et al. 2019, 1909.08593, eq. 2).
+    (algorithms 7.1; Ziegler et al. 2019, 1909.08593, eq. 2). An adaptive beta is logged, and then moved by the metric `kl`.
     """
 
     def annotate(batch: Batch) -> Batch:
-        rewards = torch.zeros_like(batch.columns["old_logp"])
-        if beta > 0:
-            rewards = -beta * (batch.columns["old_logp"] - batch.columns["ref_logp"]) * batch.mask
-        rewards = rewards.scatter_add(1, batch.last()[:, None], batch.columns["reward"][:, None].to(rewards.dtype))
-        return batch.having(token_reward=rewards)
+        if not isinstance(beta, AdaptiveKL):
+            return batch.having(token_reward=_stream(batch, "reward", -beta))
+        batch = batch.having(token_reward=_stream(batch, "reward", -beta.beta)).logging(kl_weight=beta.beta)
+        beta.update(batch.metrics["kl"])
+        return batch
 
     return annotate
 
 
-def reinforce(batch: Batch) -> Batch:
-    """R minus the batch mean (Williams 1992 with a constant baseline)."""
-    total = _returns(batch)
-    return _spread(batch, total - total.mean())
+def kl_in_cost(beta: float) -> Annotate:
+    """Write `token_cost` (N, T): +beta k1 at each token, and the row's `cost` at its last one. Dai et al. 2023 (2310.12773).
 
-
-def rloo(batch: Batch) -> Batch:
-    """R_i minus the mean of the other samples of its prompt. Ahmadian et al. 2024 (2402.14740), eq. 8."""
-    total = _returns(batch).view(-1, batch.group)
-    others = (total.sum(-1, keepdim=True) - total) / max(1, batch.group - 1)
-    return _spread(batch, (total - others if batch.group > 1 else total).flatten())
-
-
-def dr_grpo(batch: Batch) -> Batch:
-    """R_i minus the group mean, not divided by the group's deviation. Liu et al. 2025 (2503.20783), eq. 5."""
-    total = _returns(batch).view(-1, batch.group)
-    return _spread(batch, (total - total.mean(-1, keepdim=True)).flatten())
-
-
-def grpo(floor: float = STD_FLOOR) -> Annotate:
-    """(R_i - mean) / (std + floor) within the group. Shao et al. 2024 (2402.03300), 4.1.2. A group of one has advantage 0."""
-
-    def annotate(batch: Batch) -> Batch:
-        total = _returns(batch).view(-1, batch.group)
-        spread = total.std(-1, keepdim=True) if batch.group > 1 else torch.ones_like(total)
-        batch = batch.logging(zero_spread=float((spread < 1e-6).float().mean()))
-        return _spread(batch, ((total - total.mean(-1, keepdim=True)) / (spread + floor)).flatten())
-
-    return annotate
-
-
-def gae(discount: float = 1.0, decay: float = 0.95, whiten: bool = True) -> Annotate:
-    """Generalised advantage estimation (Schulman et al. 2015, 1506.02438, eq. 16) over each row's trained tokens.
-
-    Writes `advantage` (whitened over all trained tokens of the batch) and `returns` = unwhitened advantage + old value.
+    With the sign turned: (A_reward - lambda A_cost) / (1 + lambda) then carries the penalty with weight beta, whatever lambda.
     """
+    return lambda batch: batch.having(token_cost=_stream(batch, "cost", beta))
+
+
+def truncated_importance(cap: float, over: Literal["token", "sequence"]) -> Annotate:
+    """Correct for a sampler that is not quite the trainer's model: weigh `advantage` by w = exp(old_logp - sampler_logp).
+
+    token: w_t, at most `cap` (truncated importance sampling). sequence: rows whose whole ratio lies outside [1 / cap, cap] get
+    weight 0, the others 1. The surrogate is linear in a weight that is not negative, so weighing the advantage weighs the loss;
+    a KL in the loss stays as it is (algorithms 7.4). To be applied last, after any whitening.
+    """
+    if cap <= 1:
+        raise ValueError(f"the cap of an importance weight must be above 1, got {cap}; 2 to 3 is usual")
 
     def annotate(batch: Batch) -> Batch:
-        rewards, values = batch.columns["token_reward"], batch.columns["old_value"]
-        mask = batch.mask.to(values.dtype)
-        advantage = torch.zeros_like(values)
-        running, next_value = torch.zeros_like(values[:, 0]), torch.zeros_like(values[:, 0])
-        for t in range(values.shape[1] - 1, -1, -1):
-            here = mask[:, t]  # outside the reply nothing accumulates, and the next value passes through
-            delta = rewards[:, t] + discount * next_value - values[:, t]
-            running = here * (delta + discount * decay * running) + (1 - here) * running
-            next_value = here * values[:, t] + (1 - here) * next_value
-            advantage[:, t] = here * running
-        returns = (advantage + values) * mask
-        if whiten:
-            count = mask.sum()
-            mean = (advantage * mask).sum() / count
-            std = (((advantage - mean).square() * mask).sum() / count).sqrt()
-            advantage = (advantage - mean) / (std + 1e-8) * mask
-        return batch.having(advantage=advantage, returns=returns)
+        away = (batch.columns["old_logp"] - batch.columns["sampler_logp"]) * batch.mask  # (N, T)
+        if over == "token":
+            weight = away.exp().clamp(max=cap)
+            cut = ((weight == cap) & batch.mask).sum() / batch.mask.sum()
+        else:
+            inside = away.sum(-1, keepdim=True).abs() <= torch.tensor(cap).log()
+            weight, cut = inside.to(away.dtype).expand_as(away), 1 - inside.float().mean()
+        batch = batch.having(advantage=batch.columns["advantage"] * weight)
+        return batch.logging(mismatch_kl=float(-away.sum() / batch.mask.sum()), mismatch_cut=float(cut))
 
     return annotate
 
 
-ESTIMATORS: dict[str, Annotate] = {"reinforce": reinforce, "rloo": rloo, "grpo": grpo(), "dr_grpo": dr_grpo}
-
-
-def _returns(batch: Batch) -> Tensor:
-    """The row's whole reward, (N,): its token rewards summed, KL penalty included."""
-    return (batch.columns["token_reward"] * batch.mask).sum(-1)
-
-
-def _spread(batch: Batch, per_row: Tensor) -> Batch:
-    return batch.having(advantage=per_row[:, None] * batch.mask)
+def _stream(batch: Batch, name: str, beta: float) -> Tensor:
+    """beta k1 at each token, plus the column `name` (N,) at each row's last one: (N, T)."""
+    rewards = torch.zeros_like(batch.columns["old_logp"])
+    if beta:
+        rewards = beta * (batch.columns["old_logp"] - batch.columns["ref_logp"]) * batch.mask
+    return rewards.scatter_add(1, batch.last()[:, None], batch.columns[name][:, None].to(rewards.dtype))
 
 
 @torch.no_grad()

@@ -15,15 +15,25 @@ from torch import Tensor
 
 from trueline.models.policy import Outputs
 
-Per = Literal["token", "row", "group"]
+Per = Literal["token", "row", "group", "max"]  # max: the largest over the step, a metric only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A metric that must not pass a bound at this step, or the run stops; `meaning` says why, and what to check."""
+
+    name: str
+    most: float
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Right-padded rows, the trained tokens among them, and whatever columns an annotator has added.
 
-    Rows of one group are neighbours; `group` is their number. `columns` are (N,) or (N, T), and travel with their rows.
-    `metrics` are facts about the batch (a reward, an accuracy) that are logged with the step.
+    Rows of one group are neighbours; `group` is their number. `columns` are (N,), (N, T) or (N, T, K), and go with their rows.
+    `metrics` are facts about the batch (a reward, an accuracy) that are logged with the step; `limits` are what must hold.
+    A batch of no rows is a step that is not made.
     """
 
     tokens: Tensor  # (N, T) int64
@@ -32,6 +42,7 @@ class Batch:
     temperature: float = 1.0  # at which rows were sampled; all their log-probabilities are taken there (algorithms 7.0 rule 5)
     columns: Mapping[str, Tensor] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
         if self.tokens.shape != self.mask.shape or self.tokens.ndim != 2:
@@ -42,7 +53,7 @@ class Batch:
     def count(self, per: Per) -> float:
         """How many tokens, rows or groups the whole batch has: the denominators of its terms."""
         rows = len(self.tokens)
-        return float({"token": int(self.mask.sum()), "row": rows, "group": rows // self.group}[per])
+        return float({"token": int(self.mask.sum()), "row": rows, "group": rows // self.group, "max": 1}[per])
 
     def split(self, rows: int) -> Iterator[Batch]:
         """Micro-batches of at most `rows` rows that never cut a group; rows <= 0 means no split."""
@@ -56,7 +67,7 @@ class Batch:
         columns = {k: v[rows] for k, v in self.columns.items()}
         used = columns.get("length")
         width = int(used.max()) if used is not None and len(used) else tokens.shape[1]
-        columns = {k: v[:, :width] if v.ndim == 2 else v for k, v in columns.items()}
+        columns = {k: v[:, :width] if v.ndim > 1 else v for k, v in columns.items()}
         return replace(self, tokens=tokens[:, :width], mask=mask[:, :width], columns=columns)
 
     def having(self, **columns: Tensor) -> Batch:

@@ -5,8 +5,8 @@
             weight * total / count  each term by its own denominator, counted over the whole step
         optimiser step, metrics, checkpoint
 
-Resume: a checkpoint holds weights, momenta and the step; sources are functions of the step; so a run that was killed goes on
-as if nothing had happened, from the last step that its source can be taken up at.
+Resume: a checkpoint holds weights, momenta, what keepers keep, and the step; sources are functions of the step; so a run
+that was killed goes on as if nothing had happened, from the last step that its source can be taken up at.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trueline.models.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
 from trueline.train.batch import Batch, Objective, Source
@@ -29,7 +30,28 @@ Observer = Callable[[int, Mapping[str, float]], None]
 
 
 class InvariantError(RuntimeError):
-    """What must hold before the first update does not hold: going on would train something else than was asked."""
+    """What must hold before an update does not hold: going on would train something else than was asked."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """What the next step depends on beside weights and momenta: a controller's weight, a running mean.
+
+    It is written into every checkpoint as the tensors `keep.NAME.KEY`, and put back when a run is taken up.
+    """
+
+    def state(self) -> dict[str, Tensor]: ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A second objective on batches of its own, whose gradient is added at every step: replay, PPO's ptx."""
+
+    objective: Objective
+    source: Source  # at least as many batches as the main source has steps
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +63,8 @@ class Loop:
     save_every: float = 20.0  # seconds between checkpoints
     observe: Observer = field(default=lambda step, metrics: None)
     on_resume: Callable[[int], None] = field(default=lambda step: None)  # told the step from which metrics are written again
+    keep: Mapping[str, Keeper] = field(default_factory=dict)  # by name
+    beside: Mapping[str, Beside] = field(default_factory=dict)  # by name; their metrics are logged as NAME_METRIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +78,7 @@ class Trained:
 
 
 def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, loop: Loop = Loop()) -> Trained:
-    """Train `model` on every batch of `source`; return what it came to. Raises InvariantError at step 0."""
+    """Train `model` on every batch of `source`; return what it came to. Raises InvariantError before an update."""
     optimizer = Optimizer(model, optim)
     state = _restore(model, optimizer, loop)
     start, tokens, seconds = int(state["step"]), int(state["tokens"]), float(state["seconds"])
@@ -62,33 +86,41 @@ def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, 
     steps, metrics = len(source), Metrics()
     began = saved = time.perf_counter()
     model.train()
+    device = next(model.parameters()).device
+    beside = {name: other.source.batches(start) for name, other in loop.beside.items()}
     for step, batch in enumerate(source.batches(start), start):
-        batch = batch.to(next(model.parameters()).device)
-        missing = objective.requires - batch.columns.keys()
-        if missing:
-            raise ValueError(
-                f"{type(objective).__name__} requires the columns {sorted(missing)}; add the annotations that write them"
-            )
-        metrics = {**batch.metrics, **gradients(model, objective, batch, loop.micro_rows)}
-        if step == 0:
-            faults = list(objective.at_start(metrics))
+        others = {name: next(batches) for name, batches in beside.items()}
+        if len(batch.tokens):
+            batch = batch.to(device)
+            missing = objective.requires - batch.columns.keys()
+            if missing:
+                raise ValueError(
+                    f"{type(objective).__name__} requires the columns {sorted(missing)}; add the annotations that write them"
+                )
+            metrics = {**batch.metrics, **gradients(model, objective, batch, loop.micro_rows)}
+            faults = [*(objective.at_start(metrics) if step == 0 else ()), *_passed(batch, metrics)]
             if faults:
                 raise InvariantError("; ".join(faults))
-        metrics["grad_norm"] = optimizer.step(optim.scale(step, steps))
-        tokens += _real_tokens(batch)
+            for name, other in loop.beside.items():
+                added = gradients(model, other.objective, others[name].to(device), loop.micro_rows, other.weight)
+                metrics |= {f"{name}_{key}": value for key, value in added.items()}
+            metrics["grad_norm"] = optimizer.step(optim.scale(step, steps))
+            tokens += _real_tokens(batch) + sum(map(_real_tokens, others.values()))
+            metrics |= {"tokens": float(tokens), "seconds": seconds + time.perf_counter() - began}
+            loop.observe(step + 1, metrics)
         now = time.perf_counter()
-        metrics |= {"tokens": float(tokens), "seconds": seconds + now - began}
-        loop.observe(step + 1, metrics)
         due = now - saved > loop.save_every or step + 1 == steps
         if loop.checkpoints is not None and due and source.resumable(step + 1):
-            _save(loop.checkpoints, step + 1, model, optimizer, tokens, seconds + now - began)
+            _save(loop, step + 1, model, optimizer, {"tokens": tokens, "seconds": seconds + now - began})
             saved = time.perf_counter()
     model.eval()
     return Trained(steps, tokens, seconds + time.perf_counter() - began, metrics)
 
 
-def gradients(model: nn.Module, objective: Objective, batch: Batch, micro_rows: int = 0) -> Metrics:
-    """Add the gradient of the objective on the whole batch to the model's; return each term's value, and their sum as `total`.
+def gradients(model: nn.Module, objective: Objective, batch: Batch, micro_rows: int = 0, weight: float = 1.0) -> Metrics:
+    """Add `weight` times the gradient of the objective on the whole batch to the model's.
+
+    Returns each term's value, and their weighted sum as `total`.
 
     The split into micro-batches changes nothing but memory: every denominator is counted over the whole batch first.
     """
@@ -99,11 +131,15 @@ def gradients(model: nn.Module, objective: Objective, batch: Batch, micro_rows: 
         out = model(micro.tokens, micro.mask, objective.needs, micro.temperature)
         loss = torch.zeros((), device=batch.tokens.device)
         for term in objective(out, micro):
+            if term.per == "max":
+                largest = float(term.total)
+                sums[term.name], weights[term.name] = max(sums.get(term.name, largest), largest), 0.0
+                continue
             value = term.total / counts[term.per]
             sums[term.name] = sums.get(term.name, 0.0) + float(value.detach())
-            weights[term.name] = term.weight
+            weights[term.name] = term.weight * weight
             if term.weight:
-                loss = loss + term.weight * value
+                loss = loss + term.weight * weight * value
         loss.backward()
     total = sum(weights[name] * value for name, value in sums.items())
     if not math.isfinite(total):
@@ -117,10 +153,22 @@ def _real_tokens(batch: Batch) -> int:
     return int(batch.columns["length"].sum()) if "length" in batch.columns else batch.tokens.numel()
 
 
-def _save(folder: Path, step: int, model: nn.Module, optimizer: Optimizer, tokens: int, seconds: float) -> None:
-    tensors = {f"model.{n}": p for n, p in model.named_parameters()}
+def _passed(batch: Batch, metrics: Metrics) -> list[str]:
+    """The batch's limits that do not hold; a metric that the objective does not have is not limited."""
+    return [
+        f"{limit.name} is {metrics[limit.name]:.2e}, at most {limit.most:.0e} is expected: {limit.meaning}"
+        for limit in batch.limits
+        if limit.name in metrics and not metrics[limit.name] <= limit.most
+    ]
+
+
+def _save(loop: Loop, step: int, model: nn.Module, optimizer: Optimizer, note: Mapping[str, object]) -> None:
+    assert loop.checkpoints is not None
+    tensors = {f"model.{n}": p for n, p in model.named_parameters() if p.requires_grad}
     tensors |= {f"optimizer.{n}": t for n, t in optimizer.state().items()}
-    save_checkpoint(folder, Checkpoint(step, tensors, {"tokens": tokens, "seconds": seconds}))
+    for name, keeper in loop.keep.items():
+        tensors |= {f"keep.{name}.{key}": t for key, t in keeper.state().items()}
+    save_checkpoint(loop.checkpoints, Checkpoint(step, tensors, note))
 
 
 @torch.no_grad()
@@ -129,7 +177,13 @@ def _restore(model: nn.Module, optimizer: Optimizer, loop: Loop) -> Mapping[str,
     if found is None:
         return {"step": 0, "tokens": 0, "seconds": 0.0}
     for name, parameter in model.named_parameters():
-        parameter.copy_(found.tensors[f"model.{name}"])
-    prefix = "optimizer."
-    optimizer.restore({n.removeprefix(prefix): t for n, t in found.tensors.items() if n.startswith(prefix)})
+        if parameter.requires_grad:
+            parameter.copy_(found.tensors[f"model.{name}"])
+    optimizer.restore(_under("optimizer.", found.tensors))
+    for name, keeper in loop.keep.items():
+        keeper.restore(_under(f"keep.{name}.", found.tensors))
     return {"step": found.step, **found.note}
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -5,7 +5,7 @@ Every source is a function of the step: batch k is the same whether the run came
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -15,6 +15,8 @@ import torch
 
 from trueline.models.tokens import Example
 from trueline.train.batch import Annotate, Batch, pad_rows
+
+Column = Sequence[float] | Sequence[Sequence[float]]  # one value an example, or one a token of each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,7 @@ class Examples:
     """Masked examples in random order, `tokens` a step; neighbours in length share a step, so that little is padding."""
 
     examples: Sequence[Example]
+    columns: Mapping[str, Column] = field(default_factory=dict)  # travel with the examples: `weight`, `negative`, `step_label`
     epochs: int = 1
     tokens: int = 1024  # tokens a step, padding included
     pad: int = 0
@@ -103,7 +106,8 @@ class Examples:
         plan = [rows for epoch in self._plan for rows in epoch]
         for rows in plan[start:]:
             chosen = [self.examples[i] for i in rows]
-            yield pad_rows([e.ids for e in chosen], [e.mask for e in chosen], self.pad)
+            batch = pad_rows([e.ids for e in chosen], [e.mask for e in chosen], self.pad)
+            yield batch.having(**{k: _column([v[i] for i in rows], batch.tokens.shape[1]) for k, v in self.columns.items()})
 
     @cached_property
     def _plan(self) -> list[list[list[int]]]:
@@ -149,6 +153,11 @@ class Groups:
             batch = pad_rows([e.ids for e in flat], [e.mask for e in flat], self.pad, size)
             extra = {k: torch.tensor([x for i in chosen for x in v[i]]) for k, v in self.columns.items()}
             yield self.annotate(batch.having(**extra))
+
+
+def _column(values: Sequence[float | Sequence[float]], width: int) -> torch.Tensor:
+    """One value a row, (N,), or one a token, (N, width), with zeros where a row is shorter."""
+    return torch.tensor([v if isinstance(v, int | float) else [*v, *[0.0] * (width - len(v))] for v in values])
 
 
 def by_length(lengths: Sequence[int], tokens: int, seed: str) -> list[list[int]]:

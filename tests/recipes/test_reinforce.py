@@ -1,0 +1,125 @@
+"""RL recipes: every estimator and objective by its settings, and a constraint that binds."""
+
+import json
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.recipes import toys
+from trueline.core.config import ConfigError
+from trueline.recipes.running import order
+
+FAST = ("optim.lr=1e-2", "optim.muon=0.02", "optim.warmup=0")
+SMALL = ("iterations=3", "batch=4", "group=4", "max_tokens=6")
+
+
+def rows(folder, stage):
+    made = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in made if row["stage"] == stage]
+
+
+def run(tmp_path, recipe, *words):
+    start, asked = f"start={toys.model(tmp_path)}", f"prompts={toys.prompts(tmp_path)}"
+    folder, _ = toys.run(tmp_path / "run", recipe, start, asked, "reward=rule:contains=a,ends", *words)
+    return rows(folder, recipe), folder
+
+
+@pytest.mark.parametrize("estimator", ["dr_grpo", "reinforce", "reinforce++", "reinforce++_baseline", "remax"])
+def test_every_estimator_raises_a_rule_reward(tmp_path, estimator):
+    """Whatever the expectation is that is taken off, what scores well becomes more likely."""
+    made, _ = run(tmp_path, "grpo", f"estimator={estimator}", "iterations=12", "batch=8", "group=4", "max_tokens=8", *FAST)
+    first, last = (sum(r["reward"] for r in part) / 3 for part in (made[:3], made[-3:]))
+    assert last > first + 0.1
+    assert max(r["ratio_max"] for r in made) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("objective.clip_high=0.28", "refills=2", "overlong=3"),
+        ("objective.form=gspo", "objective.average=row", "objective.clip=3e-4", "objective.clip_high=4e-4"),
+        ("objective.form=cispo", "objective.entropy=0.01"),
+        ("objective.dual=3", "objective.kl=0.05", "normalise=true", "truncated_reward=-1"),
+        ("kl=0.05", "kl_target=0.5", "mismatch=token"),
+        ("mismatch=sequence", "truncation_penalty=0.5", "stop_kl=1e-9"),
+    ],
+    ids=["dapo", "gspo", "cispo", "dual clip and k2", "adaptive kl", "sequence mask and early stop"],
+)
+def test_settings_go_together(tmp_path, words):
+    """Several updates a rollout, under each objective and with what can stand beside it; every rollout starts on policy."""
+    made, _ = run(tmp_path, "grpo", *SMALL, "minibatches=2", "epochs=2", *words, *FAST)
+    firsts = [row for row in made if row["step"] % 4 == 1]
+    assert len(firsts) == 3
+    assert max(row["ratio_max"] for row in firsts) < 1e-4
+    assert max(row["clipped"] for row in firsts) == 0
+    if "refills=2" in words:
+        assert {"draws", "drawn_zero_spread"} <= made[0].keys()
+    if "kl_target=0.5" in words:
+        assert made[0]["kl_weight"] == 0.05
+        assert made[-1]["kl_weight"] != 0.05
+    if "stop_kl=1e-9" in words:
+        assert [row["step"] for row in made] == [1, 2, 5, 6, 9, 10]
+
+
+@pytest.mark.parametrize("critic", ["head", "start"])
+def test_ppo_has_a_head_or_a_critic(tmp_path, critic):
+    """With either critic the value starts at zero and then moves, and the folder that is left is the policy alone."""
+    made, folder = run(tmp_path, "ppo", f"critic={critic}", *SMALL, *FAST)
+    assert made[0]["explained_variance"] == pytest.approx(0, abs=1e-6)
+    assert made[-1]["explained_variance"] != 0
+    saved = load_file(folder / "stages/ppo/model/model.safetensors")
+    assert saved.keys() == load_file(tmp_path / "model" / "model.safetensors").keys()
+
+
+def test_ppo_starts_its_critic_from_a_reward_model(tmp_path):
+    """A reward model serves as reward and, read one token earlier, as the start of the critic."""
+    start = toys.model(tmp_path)
+    reward, _ = toys.run(
+        tmp_path / "reward", "reward", f"start={start}", f"data={toys.preferences(tmp_path)}", "groups=8", "epochs=1"
+    )
+    folder, _ = toys.run(
+        tmp_path / "run", "ppo", f"start={start}", f"reward={reward}", f"critic={reward}", f"prompts={toys.prompts(tmp_path)}",
+        *SMALL,
+    )  # fmt: skip
+    made = rows(folder, "ppo")
+    assert len(made) == 6
+    assert made[0]["value_loss"] > 0
+
+
+def test_a_constraint_binds(tmp_path):
+    """Where the reward pays for a word and the cost forbids it, the multiplier climbs and the word does not spread."""
+    words = ("reward=rule:contains=a", "iterations=12", "batch=8", "group=4", "max_tokens=8", *FAST)
+    start, asked = f"start={toys.model(tmp_path)}", f"prompts={toys.prompts(tmp_path)}"
+    bound, _ = toys.run(tmp_path / "bound", "ppo_lagrangian", start, asked, "cost=rule:contains=a", "multiplier_lr=1", *words)
+    free, _ = toys.run(tmp_path / "free", "ppo", start, asked, "critic=start", *words)
+    held, loose = rows(bound, "ppo_lagrangian"), rows(free, "ppo")
+    assert held[-1]["multiplier"] > held[0]["multiplier"] > 1
+    assert held[-1]["cost"] < loose[-1]["reward"] - 0.3
+    result = json.loads((bound / "stages/ppo_lagrangian/result.json").read_text())
+    assert result["cost_last"] == held[-1]["cost"]
+
+
+def test_replay_keeps_what_was_demonstrated(tmp_path):
+    """Demonstrations beside the reward: their loss is logged, and falls."""
+    data = toys.conversations(tmp_path)
+    made, _ = run(tmp_path, "rloo", f"replay={data}", "iterations=10", "batch=4", "group=4", "max_tokens=6", *FAST)
+    assert made[-1]["replay_loss"] < made[0]["replay_loss"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "word", "message"),
+    [
+        ("grpo", "kl_target=3", "start at kl=0.02"),
+        ("grpo", "overlong=99", "limit of 56 tokens"),
+        ("grpo", "minibatches=99", "48 prompts"),
+        ("grpo", "mismatch_cap=1", "above 1"),
+        ("grpo", "objective.form=gspo", "set average=row"),
+        ("ppo_lagrangian", "window=0", "window >= 1"),
+        ("ppo_lagrangian", "kl_target=3", "leave kl_target at 0"),
+        ("ppo", "refills=-1", "not negative"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_before_work_starts(recipe, word, message):
+    """Each error says what was expected and what to do."""
+    with pytest.raises(ConfigError, match=message):
+        order(recipe, [word])
