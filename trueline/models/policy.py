@@ -13,31 +13,22 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Qwen3Config,
 )
-from transformers.utils import logging as transformers_logging
 
 from trueline.models import adapters
 from trueline.models.adapters import Adapted, Adapter, AdapterError
 from trueline.models.fast import FastForward, can_run
+from trueline.models.folders import ModelError, causal_of, classifier_on, read_weights, source_of, tokenizer_of
 from trueline.models.packed import layout
 from trueline.models.products import linear, log_probabilities
 from trueline.models.tokens import Codec
-
-transformers_logging.disable_progress_bar()  # one bar is ours; a second, for one file, is noise
-
-
-class ModelError(ValueError):
-    """A folder or name that does not hold the model that was asked for."""
 
 
 @dataclass(slots=True)
@@ -144,11 +135,11 @@ class Policy(nn.Module):
     @classmethod
     def load(cls, name: str | Path) -> Policy:
         """Read any causal LM that `transformers` loads, from a folder or `hf:NAME`; code in it is never run."""
-        source = _source(name)
-        model = _causal(source)
+        source = source_of(name)
+        model = causal_of(source)
         stops = getattr(model.generation_config, "eos_token_id", None)
         also = stops if isinstance(stops, list) else []
-        policy = cls(model, Codec.of(_tokenizer(source), also)).eval()
+        policy = cls(model, Codec.of(tokenizer_of(source), also)).eval()
         policy.source = source
         return policy
 
@@ -188,7 +179,7 @@ class RewardModel(nn.Module):
     def start_from(cls, policy: Policy) -> RewardModel:
         """A reward model with the policy's body and a score head at zero, so that every first comparison is a coin toss."""
         body = policy.model if policy.adapted is None else adapters.view(policy.model, merged=False)
-        reward = cls(_classifier(body, policy.codec.pad), policy.codec).eval()
+        reward = cls(classifier_on(body, policy.codec.pad), policy.codec).eval()
         reward.source = policy.source
         return reward
 
@@ -200,14 +191,14 @@ class RewardModel(nn.Module):
     @classmethod
     def load(cls, name: str | Path) -> RewardModel:
         """Read a one-label sequence classifier from a folder or `hf:NAME`."""
-        source = _source(name)
+        source = source_of(name)
         if base := adapters.base_of(source):
-            codec = Codec.of(_tokenizer(source))
-            return cls(adapters.merged_onto(_classifier(_causal(_source(base)), codec.pad), source), codec).eval()
-        model = _read(AutoModelForSequenceClassification, source)
+            codec = Codec.of(tokenizer_of(source))
+            return cls(adapters.merged_onto(classifier_on(causal_of(source_of(base)), codec.pad), source), codec).eval()
+        model = read_weights(AutoModelForSequenceClassification, source)
         if model.config.num_labels != 1:
             raise ModelError(f"{source}: a reward model has one label, this classifier has {model.config.num_labels}")
-        return cls(model, Codec.of(_tokenizer(source))).eval()
+        return cls(model, Codec.of(tokenizer_of(source))).eval()
 
 
 def tiny(tokenizer: PreTrainedTokenizerBase, width: int = 128, layers: int = 4, heads: int = 4, context: int = 640) -> Policy:
@@ -262,55 +253,3 @@ def _save(model: Policy | RewardModel, folder: Path) -> None:
         model.model.save_pretrained(folder, safe_serialization=True)
     else:
         model.adapted.save(model.model, folder)
-
-
-def _causal(source: str) -> PreTrainedModel:
-    """The causal LM of a folder or a hub name; an adapter is merged into its base."""
-    base = adapters.base_of(source)
-    return _read(AutoModelForCausalLM, source) if base is None else adapters.merged_onto(_causal(_source(base)), source)
-
-
-def _classifier(causal: PreTrainedModel, pad: int) -> PreTrainedModel:
-    """A one-label classifier with that body and a score head at zero."""
-    config = copy.deepcopy(causal.config)
-    config.num_labels = 1
-    config.pad_token_id = pad
-    model = AutoModelForSequenceClassification.from_config(config)
-    model.base_model.load_state_dict(causal.base_model.state_dict())
-    nn.init.zeros_(model.score.weight)
-    return model
-
-
-def _source(name: str | Path) -> str:
-    """A folder that exists, or the hub name behind `hf:`."""
-    text = str(name)
-    if text.startswith("hf:"):
-        return text[3:]
-    if not Path(text).is_dir():
-        raise ModelError(f"no model folder at {text!r}; give a folder with config.json, or hf:NAME for the hub")
-    if not any((Path(text) / mark).is_file() for mark in adapters.MARKS):
-        raise ModelError(f"{text!r} has no config.json, so it is not a model folder")
-    return text
-
-
-def _read(kind: type, source: str) -> PreTrainedModel:
-    try:
-        AutoConfig.from_pretrained(source, trust_remote_code=False)
-        model, found = kind.from_pretrained(
-            source, trust_remote_code=False, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ModelError(f"{source!r} could not be loaded as {kind.__name__}: {reason}") from error
-    if found["missing_keys"]:
-        missing = ", ".join(sorted(found["missing_keys"])[:3])
-        raise ModelError(f"{source!r} lacks weights of a {type(model).__name__} ({missing}): it is another kind of model")
-    return model
-
-
-def _tokenizer(source: str) -> PreTrainedTokenizerBase:
-    try:
-        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ModelError(f"{source!r} has no tokenizer that can be loaded: {reason}") from error

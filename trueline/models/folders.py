@@ -1,0 +1,86 @@
+"""Reading model folders and hub names into `transformers` models, with errors that say what was wrong with them.
+
+Weights are read from safetensors alone, and code that comes with a model is never run.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from trueline.models import adapters
+
+transformers_logging.disable_progress_bar()  # one bar is ours; a second, for one file, is noise
+
+
+class ModelError(ValueError):
+    """A folder or name that does not hold the model that was asked for."""
+
+
+def causal_of(source: str) -> PreTrainedModel:
+    """The causal LM of a folder or a hub name; an adapter is merged into its base."""
+    base = adapters.base_of(source)
+    return (
+        read_weights(AutoModelForCausalLM, source) if base is None else adapters.merged_onto(causal_of(source_of(base)), source)
+    )
+
+
+def classifier_on(causal: PreTrainedModel, pad: int) -> PreTrainedModel:
+    """A one-label classifier with that body and a score head at zero."""
+    config = copy.deepcopy(causal.config)
+    config.num_labels = 1
+    config.pad_token_id = pad
+    model = AutoModelForSequenceClassification.from_config(config)
+    model.base_model.load_state_dict(causal.base_model.state_dict())
+    nn.init.zeros_(model.score.weight)
+    return model
+
+
+def source_of(name: str | Path) -> str:
+    """A folder that exists, or the hub name behind `hf:`."""
+    text = str(name)
+    if text.startswith("hf:"):
+        return text[3:]
+    if not Path(text).is_dir():
+        raise ModelError(f"no model folder at {text!r}; give a folder with config.json, or hf:NAME for the hub")
+    if not any((Path(text) / mark).is_file() for mark in adapters.MARKS):
+        raise ModelError(f"{text!r} has no config.json, so it is not a model folder")
+    return text
+
+
+def read_weights(kind: type, source: str) -> PreTrainedModel:
+    """The model of that Auto class. Raises ModelError when weights are missing or cannot be read."""
+    try:
+        AutoConfig.from_pretrained(source, trust_remote_code=False)
+        model, found = kind.from_pretrained(
+            source, trust_remote_code=False, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ModelError(f"{source!r} could not be loaded as {kind.__name__}: {reason}") from error
+    if found["missing_keys"]:
+        missing = ", ".join(sorted(found["missing_keys"])[:3])
+        raise ModelError(f"{source!r} lacks weights of a {type(model).__name__} ({missing}): it is another kind of model")
+    return model
+
+
+def tokenizer_of(source: str) -> PreTrainedTokenizerBase:
+    """The tokenizer that lies beside a model."""
+    try:
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ModelError(f"{source!r} has no tokenizer that can be loaded: {reason}") from error
