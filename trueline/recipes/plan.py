@@ -39,7 +39,7 @@ from trueline.train.optim import Optim, Optimizer
 ROW = 40  # tokens a row of the measured batches: what most stages have
 MB = 2**20
 LOADING = 0.3  # seconds to load and save a small model
-ERROR = "stages took 0.6 to 1.4 times their estimate where this was checked, at 0.9 M parameters on a CPU"
+ERROR = "stages took 0.5 to 1.4 times their estimate where this was checked, at 0.9 M parameters on a CPU"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
