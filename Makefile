@@ -36,11 +36,11 @@ clean: ## remove what can be made again; runs/ holds results and stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than the files that say what to install; the tools of development bring the rest with them.
-.venv/ready: pyproject.toml constraints.txt | $(BIN)/python
+.venv/ready: pyproject.toml constraints.txt trueline/models/kernels.cpp | $(BIN)/python
 	$(PIP) install -c constraints.txt -e .
 	@touch $@
 
-.venv/ready-dev: pyproject.toml constraints.txt | $(BIN)/python
+.venv/ready-dev: pyproject.toml constraints.txt trueline/models/kernels.cpp | $(BIN)/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@ .venv/ready
 

@@ -5,7 +5,7 @@ import torch
 
 from tests.models.small import random_policy
 from trueline.models import policy as policies
-from trueline.models.packed import Segments, layout
+from trueline.models.packed import _Segments, layout
 from trueline.models.policy import RewardModel
 
 NEEDS = frozenset({"logp", "entropy", "value"})
@@ -92,10 +92,10 @@ def test_rows_are_not_shared_unless_all_before_the_first_trained_token_is_the_sa
     assert len(layout(tokens, mask).ids) == 15
     other = tokens.clone()
     other[1, 0] += 1
-    assert layout(other, mask).prompts is None
+    assert layout(other, mask).shared == 0
     moved = mask.clone()
     moved[1, 8] = True
-    assert layout(tokens, moved).prompts is None
+    assert layout(tokens, moved).shared == 0
 
 
 def test_a_full_batch_is_left_as_it_is():
@@ -120,7 +120,7 @@ def test_a_row_without_trained_tokens_does_no_harm():
 
 def test_padding_and_taking_it_off_again_changes_nothing():
     """pad and unpad are inverse to each other, gradients included."""
-    segments = Segments.of(torch.tensor([2, 5, 1]))
+    segments = _Segments.of(torch.tensor([2, 5, 1]))
     flat = torch.arange(16.0).view(8, 2).requires_grad_()
     again = segments.unpad(segments.pad(flat))
     assert torch.equal(again, flat)

@@ -113,11 +113,12 @@ def test_grpo_follows_a_learned_reward_model(tmp_path):
         tmp_path / "reward", "reward", f"start={start}", f"data={toys.preferences(tmp_path)}", "groups=8", "held_out=0.3", *FAST
     )
     folder, _ = toys.run(
-        tmp_path / "run", "grpo", f"start={start}", f"reward={reward}", f"prompts={toys.prompts(tmp_path)}", "iterations=6",
+        tmp_path / "run", "grpo", f"start={start}", f"reward={reward}", f"prompts={toys.prompts(tmp_path)}", "iterations=15",
         "batch=8", "group=4", "max_tokens=8", *FAST,
     )  # fmt: skip
     rows = metrics(folder, "grpo")
-    assert rows[-1]["reward"] > rows[0]["reward"]
+    first, last = (sum(r["reward"] for r in part) / 3 for part in (rows[:3], rows[-3:]))
+    assert last > first
 
 
 def test_rl_samples_and_trains_at_one_temperature(tmp_path):

@@ -2,7 +2,8 @@
 
 The parameters stay where `transformers` keeps them (so saving, loading and fine-tuning tools see an ordinary model);
 only the arithmetic is written again: q, k, v in one product, gate and up in one product, batches without their padding
-(models/packed.py), and a KV cache that is written in place. Logits match `transformers` to 1e-5 (tests/models/test_fast.py).
+(models/packed.py), and what is not a product by kernels of our own on a processor (models/native.py). Logits match
+`transformers` to 1e-5 (tests/models/test_fast.py).
 Any architecture that `can_run` does not know goes through `transformers` itself.
 """
 
@@ -15,13 +16,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 from torch import Tensor, nn
 
-from trueline.models.packed import Layout
+from trueline.models import native
+from trueline.models.packed import Layout, split_heads
 from trueline.models.products import linear
 
 FAMILIES = ("llama", "qwen2", "qwen3")
-Attend = Callable[
-    [int, Tensor, Tensor, Tensor], Tensor
-]  # layer, queries, keys, values (..., heads, size) -> (..., heads, size)
+# Given layer, qkv (..., (H + 2 G) D) before the rotation, cos and sin (..., D / 2): what its tokens gather, (..., H D).
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+See = Callable[[int, Tensor, Tensor, Tensor], object]
+Times = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # x, weight, bias
 
 
 @dataclass(slots=True)
@@ -107,63 +110,64 @@ class FastForward:
         count = len(self.base.layers)
         return Cache([like.new_empty(shape) for _ in range(count)], [like.new_empty(shape) for _ in range(count)])
 
-    def hidden(
+    def hidden(self, ids: Tensor) -> Tensor:
+        """Hidden states (N, T, D) of ids (N, T), after the last norm; causal, so right padding cannot touch a real token."""
+        return self.packed(Layout.of_rows(ids)).unflatten(0, ids.shape)
+
+    def packed(
+        self, layout: Layout, layers: list[Layer] | None = None, see: See = lambda *_: None, times: Times = linear
+    ) -> Tensor:
+        """Hidden states (M, D) of a layout's tokens; `see` is shown what each layer's attention is given."""
+
+        def attend(index: int, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+            see(index, qkv, cos, sin)
+            return layout.attend(qkv, cos, sin, (self.heads, self.kv_heads))
+
+        return self.blocks(layout.ids, layout.positions, layers or self.pack(), attend, times)
+
+    def cached(
         self,
         ids: Tensor,  # (N, T)
-        layers: list[Layer] | None = None,
-        positions: Tensor | None = None,  # (N, T); default 0..T-1
-        mask: Tensor | None = None,  # (N, 1, T, S) True where attention is allowed; default causal
-        cache: Cache | None = None,
+        layers: list[Layer],
+        positions: Tensor,  # (N, T)
+        mask: Tensor | None,  # (N, 1, T, S) True where attention is allowed; default causal
+        cache: Cache,
         at: int = 0,  # where in the cache these tokens go
     ) -> Tensor:  # (N, T, D), after the last norm
-        """Hidden states. Without a mask the attention is causal, so right padding cannot touch a real token."""
+        """Hidden states of tokens whose keys and values go into a cache, in plain torch."""
         length = ids.shape[1]
 
-        def attend(index: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (N, heads, T, size)
-            if cache is not None:
-                cache.keys[index][:, :, at : at + length] = k
-                cache.values[index][:, :, at : at + length] = v
-                k, v = cache.keys[index][:, :, : at + length], cache.values[index][:, :, : at + length]
+        def attend(index: int, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+            q, k, v = (x.transpose(1, 2) for x in split_heads(qkv, cos, sin, (self.heads, self.kv_heads)))
+            cache.keys[index][:, :, at : at + length] = k
+            cache.values[index][:, :, at : at + length] = v
+            k, v = cache.keys[index][:, :, : at + length], cache.values[index][:, :, : at + length]
             causal = mask is None and length > 1
             seen = F.scaled_dot_product_attention(
                 q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=self.heads != self.kv_heads
             )
-            return seen.transpose(1, 2)
+            return seen.transpose(1, 2).flatten(-2)
 
-        given = positions if positions is not None else torch.arange(length, device=ids.device)[None]
-        return self._blocks(ids, given, layers, attend)
+        return self.blocks(ids, positions, layers, attend)
 
-    def packed(self, layout: Layout) -> Tensor:  # (M, D)
-        """Hidden states of a layout's tokens."""
-        return self._blocks(layout.ids, layout.positions, None, lambda _, q, k, v: layout.attend(q, k, v))
-
-    def _blocks(self, ids: Tensor, positions: Tensor, layers: list[Layer] | None, attend: Attend) -> Tensor:
-        """The decoder; ids may have any shape, and `attend` says which tokens see which."""
+    def blocks(self, ids: Tensor, positions: Tensor, layers: list[Layer], attend: Attend, times: Times = linear) -> Tensor:
+        """The decoder; ids may have any shape, `attend` says which tokens see which, and `times` multiplies."""
         cos, sin = self._rotation(positions)
         x = self.base.embed_tokens(ids)
-        widths = (self.heads, self.kv_heads, self.kv_heads)
-        for index, layer in enumerate(layers if layers is not None else self.pack()):
-            h = F.rms_norm(x, x.shape[-1:], layer.norm_in, self.eps)
-            h = linear(h, layer.qkv, layer.qkv_bias).unflatten(-1, (sum(widths), self.size))
-            q, k, v = h.split(widths, dim=-2)  # (..., heads, size)
+        h = native.norm(x, layers[0].norm_in, self.eps)
+        for index, layer in enumerate(layers):
+            qkv = times(h, layer.qkv, layer.qkv_bias)
             if layer.q_norm is not None and layer.k_norm is not None:
-                q = F.rms_norm(q, q.shape[-1:], layer.q_norm, self.eps)
-                k = F.rms_norm(k, k.shape[-1:], layer.k_norm, self.eps)
-            h = attend(index, _rotate(q, cos, sin), _rotate(k, cos, sin), v)
-            x = x + linear(h.flatten(-2), layer.out)
-            h = F.rms_norm(x, x.shape[-1:], layer.norm_post, self.eps)
-            gate, up = linear(h, layer.gate_up).chunk(2, dim=-1)
-            x = x + linear(F.silu(gate) * up, layer.down)
-        return F.rms_norm(x, x.shape[-1:], self.base.norm.weight, self.eps)
+                qkv = native.norm_heads(qkv, layer.q_norm, layer.k_norm, (self.heads, self.kv_heads), self.eps)
+            seen = attend(index, qkv, cos, sin)
+            x, h = native.add_norm(x, times(seen, layer.out, None), layer.norm_post, self.eps)
+            h = native.swiglu(times(h, layer.gate_up, None))
+            after = layers[index + 1].norm_in if index + 1 < len(layers) else self.base.norm.weight
+            x, h = native.add_norm(x, times(h, layer.down, None), after, self.eps)
+        return h
 
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        angles = positions[..., None, None].float() * self.inverse.to(positions.device)  # (..., 1, size/2)
+        """cos and sin, (..., D / 2) each."""
+        angles = positions[..., None].float() * self.inverse.to(positions.device)
         dtype = self.base.embed_tokens.weight.dtype
         return angles.cos().to(dtype), angles.sin().to(dtype)
-
-
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding, half-split convention. Su et al. 2021, eq. 34."""
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)

@@ -2,24 +2,124 @@
 
 Rows of a batch are padded to the longest, and neighbours often begin with the same prompt: the two completions of a pair, the
 samples of a group. Here every real token is laid out once, prompts first, so that products cost what the tokens cost.
-Attention runs on padded views: a prompt over itself, a tail (what follows the prompt) over its prompt and itself.
+Attention runs over pieces of that layout: a prompt over itself, a tail (what follows the prompt) over its prompt and itself.
 Nothing after a row's last trained token is computed, since no loss can depend on it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 from torch import Tensor
 
+from trueline.models import native
+
 WORTH = 0.9  # a layout is used when it has fewer tokens than this share of the padded batch
 
 
-@dataclass(frozen=True, slots=True)
-class Segments:
+@dataclass(frozen=True)
+class Layout:
+    """Every token of a batch that a loss can depend on, once."""
+
+    ids: Tensor  # (M,): prompts, then tails
+    positions: Tensor  # (M,) in its row
+    at: Tensor  # (N, T) where in `ids` a token of the batch stands; -1 where it is not computed
+    pieces: Tensor  # (S, 4) int64, on the CPU: first token, tokens, first token and tokens of the prefix that they see
+    shared: int = 0  # the first so many pieces are prompts that others have as prefix
+
+    @classmethod
+    def of_rows(cls, tokens: Tensor) -> Layout:
+        """A batch (N, T) as it stands, padding and all."""
+        rows, width = tokens.shape
+        at = torch.arange(rows * width, device=tokens.device).view(rows, width)
+        positions = torch.arange(width, device=tokens.device).expand(rows, width).flatten()
+        return cls(tokens.flatten(), positions, at, _whole(torch.full((rows,), width)))
+
+    @classmethod
+    def of_lists(cls, rows: list[list[int]]) -> Layout:
+        """Rows of any lengths, one after another."""
+        lengths = torch.tensor([len(r) for r in rows])
+        positions = torch.cat([torch.arange(len(r)) for r in rows])
+        return cls(torch.tensor([i for r in rows for i in r]), positions, torch.empty(0), _whole(lengths))
+
+    def attend(self, qkv: Tensor, cos: Tensor, sin: Tensor, heads: tuple[int, int]) -> Tensor:
+        """Attention of the layout's tokens: (M, (H + 2 G) D) to (M, H D); `heads` is (H, G)."""
+        if native.fits(qkv):
+            return native.attend(qkv, cos, sin, self.pieces, heads)
+        q, k, v = split_heads(qkv, cos, sin, heads)
+        return self._padded.attend(q, k, v).flatten(-2)
+
+    @cached_property
+    def _padded(self) -> _Padded:
+        return _Padded.of(self)
+
+
+def layout(tokens: Tensor, mask: Tensor) -> Layout | None:
+    """Lay out a right-padded batch (N, T) whose loss reads the tokens in `mask`; None where that would save next to nothing.
+
+    Neighbouring rows share a prompt when all before their first trained token is the same.
+    """
+    rows, width = tokens.shape
+    mask, steps = mask.bool(), torch.arange(width, device=tokens.device)
+    length = (mask * steps).amax(-1) + 1  # (N,) up to the last trained token
+    first = torch.where(mask.any(-1), mask.int().argmax(-1), 0)  # (N,) the prompt's length
+    before = (tokens[1:] == tokens[:-1]) | (steps >= first[1:, None])
+    same = F.pad((first[1:] == first[:-1]) & (first[1:] > 0) & before.all(-1), (1, 0))
+    saved = int((first * same).sum())
+    total = int(length.sum())
+    if saved < (1 - WORTH) * total:
+        if total > WORTH * rows * width:
+            return None
+        inside = steps < length[:, None]
+        at = torch.full((rows, width), -1, device=tokens.device).masked_scatter(
+            inside, torch.arange(total, device=tokens.device)
+        )
+        return Layout(tokens[inside], steps.expand(rows, width)[inside], at, _whole(length.cpu()))
+    owner = (~same).cumsum(0) - 1  # (N,) which prompt a row has
+    leaders = (~same).nonzero()[:, 0]
+    heads = first[leaders]  # (G,)
+    in_head, in_tail = steps < heads[:, None], (steps >= first[:, None]) & (steps < length[:, None])
+    ids = torch.cat([tokens[leaders][in_head], tokens[in_tail]])
+    positions = torch.cat([steps.expand(len(leaders), width)[in_head], steps.expand(rows, width)[in_tail]])
+    starts = heads.cumsum(0) - heads
+    count = int(heads.sum())
+    at = torch.where(steps < first[:, None], starts[owner, None] + steps, -1)
+    at = torch.where(in_tail, in_tail.flatten().cumsum(0).view(rows, width) - 1 + count, at)
+    tails = _whole((length - first).cpu())
+    tails[:, 0] += count
+    tails[:, 2], tails[:, 3] = starts[owner].cpu(), first.cpu()
+    pieces = torch.cat([_whole(heads.cpu()), tails])
+    return Layout(ids, positions, at, pieces, shared=len(leaders))
+
+
+def split_heads(qkv: Tensor, cos: Tensor, sin: Tensor, heads: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Rotated queries and keys, and values, (..., heads, D) each, of (..., (H + 2 G) D); cos and sin (..., D / 2)."""
+    queries, keys = heads
+    size = qkv.shape[-1] // (queries + 2 * keys)
+    q, k, v = qkv.unflatten(-1, (-1, size)).split((queries, keys, keys), dim=-2)
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
+    return _rotate(q, cos, sin), _rotate(k, cos, sin), v
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding, half-split convention. Su et al. 2021, eq. 34."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
+
+
+def _whole(lengths: Tensor) -> Tensor:
+    """Pieces of these lengths, one after another, without a prefix: (S, 4)."""
+    lengths = lengths.long()
+    nothing = torch.zeros_like(lengths)
+    return torch.stack([lengths.cumsum(0) - lengths, lengths, nothing, nothing], dim=1)
+
+
+@dataclass(frozen=True)
+class _Segments:
     """Pieces of the flat tokens as rows of a padded (rows, width) view."""
 
     rows: int
@@ -27,7 +127,7 @@ class Segments:
     cells: Tensor  # (tokens,) where each flat token stands in the padded view
 
     @classmethod
-    def of(cls, lengths: Tensor) -> Segments:
+    def of(cls, lengths: Tensor) -> _Segments:
         """Pieces of these lengths, one after another."""
         width = int(lengths.max())
         real = torch.arange(width, device=lengths.device) < lengths[:, None]
@@ -35,24 +135,41 @@ class Segments:
 
     def pad(self, flat: Tensor) -> Tensor:
         """(tokens, ...) as (rows, width, ...), zeros elsewhere."""
+        if len(self.cells) == self.rows * self.width:
+            return flat.unflatten(0, (self.rows, self.width))
         return _Pad.apply(flat, self.cells, self.rows * self.width).unflatten(0, (self.rows, self.width))
 
     def unpad(self, padded: Tensor) -> Tensor:
         """(rows, width, ...) as (tokens, ...)."""
-        return _Unpad.apply(padded.flatten(0, 1), self.cells)
+        flat = padded.flatten(0, 1)
+        return flat if len(self.cells) == len(flat) else _Unpad.apply(flat, self.cells)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Every token of a batch that a loss can depend on, once."""
+@dataclass(frozen=True)
+class _Padded:
+    """A layout's attention in torch: on padded views, prompts apart from tails."""
 
-    ids: Tensor  # (M,): prompts, then tails
-    positions: Tensor  # (M,) in its row
-    at: Tensor  # (N, T) where in `ids` a token of the batch stands; -1 where it is not computed
-    prompts: Segments | None  # None: no prompt is shared, and rows are tails as a whole
-    tails: Segments
-    owner: Tensor  # (N,) which prompt a row has
+    prompts: _Segments | None  # None: no prompt is shared, and rows are tails as a whole
+    tails: _Segments
+    owner: Tensor  # (N,) which prompt a tail has
     mask: Tensor | None  # (N, 1, tail, prompt + tail), 0 or -inf: what a tail may see; None: itself, causally
+
+    @classmethod
+    def of(cls, found: Layout) -> _Padded:
+        """The view of these pieces, where their tokens are."""
+        device = found.ids.device
+        pieces = found.pieces.to(device)
+        if not found.shared:
+            return cls(None, _Segments.of(pieces[:, 1]), pieces[:0, 0], None)
+        heads, tails = pieces[: found.shared], pieces[found.shared :]
+        prompts, rows = _Segments.of(heads[:, 1]), _Segments.of(tails[:, 1])
+        owner = torch.searchsorted(heads[:, 0].contiguous(), tails[:, 2].contiguous(), right=True) - 1
+        causal = torch.ones(rows.width, rows.width, dtype=torch.bool, device=device).tril()
+        visible = torch.arange(prompts.width, device=device) < tails[:, 3, None]  # (N, prompt)
+        allowed = torch.cat(
+            [visible[:, None].expand(-1, rows.width, -1), causal.expand(len(tails), -1, -1)], dim=-1
+        )  # (N, tail, prompt + tail)
+        return cls(prompts, rows, owner, torch.zeros(allowed.shape, device=device).masked_fill_(~allowed, -torch.inf)[:, None])
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention of (M, heads, size) queries over (M, kv heads, size) keys and values; gives (M, heads, size)."""
@@ -67,46 +184,6 @@ class Layout:
         tk, tv = torch.cat([pk[self.owner], tk], dim=2), torch.cat([pv[self.owner], tv], dim=2)
         seen = F.scaled_dot_product_attention(tq, tk, tv, attn_mask=self.mask.to(tq.dtype), enable_gqa=shared)
         return torch.cat([self.prompts.unpad(own.transpose(1, 2)), self.tails.unpad(seen.transpose(1, 2))])
-
-
-def layout(tokens: Tensor, mask: Tensor) -> Layout | None:
-    """Lay out a right-padded batch (N, T) whose loss reads the tokens in `mask`; None where that would save next to nothing.
-
-    Neighbouring rows share a prompt when all before their first trained token is the same.
-    """
-    rows, width = tokens.shape
-    mask, steps = mask.bool(), torch.arange(width, device=tokens.device)
-    length = (mask * steps).amax(-1) + 1  # (N,) up to the last trained token
-    first = torch.where(mask.any(-1), mask.int().argmax(-1), 0)  # (N,) the prompt's length
-    before = (tokens[1:] == tokens[:-1]) | (steps >= first[1:, None])
-    same = F.pad((first[1:] == first[:-1]) & (first[1:] > 0) & before.all(-1), (1, 0))
-    owner = (~same).cumsum(0) - 1
-    saved = int((first * same).sum())
-    total = int(length.sum())
-    if saved < (1 - WORTH) * total:
-        if total > WORTH * rows * width:
-            return None
-        inside = steps < length[:, None]
-        at = torch.full((rows, width), -1, device=tokens.device).masked_scatter(
-            inside, torch.arange(total, device=tokens.device)
-        )
-        positions = steps.expand(rows, width)[inside]
-        return Layout(tokens[inside], positions, at, None, Segments.of(length), owner, None)
-    leaders = (~same).nonzero()[:, 0]
-    heads = first[leaders]  # (G,)
-    in_head, in_tail = steps < heads[:, None], (steps >= first[:, None]) & (steps < length[:, None])
-    ids = torch.cat([tokens[leaders][in_head], tokens[in_tail]])
-    positions = torch.cat([steps.expand(len(leaders), width)[in_head], steps.expand(rows, width)[in_tail]])
-    starts = heads.cumsum(0) - heads
-    count = int(heads.sum())
-    at = torch.where(steps < first[:, None], starts[owner, None] + steps, -1)
-    at = torch.where(in_tail, in_tail.flatten().cumsum(0).view(rows, width) - 1 + count, at)
-    prompts, tails = Segments.of(heads), Segments.of(length - first)
-    causal = torch.ones(tails.width, tails.width, dtype=torch.bool, device=tokens.device).tril()
-    visible = torch.arange(prompts.width, device=tokens.device) < first[:, None]  # (N, prompt)
-    allowed = torch.cat([visible[:, None].expand(rows, tails.width, -1), causal.expand(rows, -1, -1)], dim=-1)
-    bias = torch.zeros(allowed.shape, device=tokens.device).masked_fill_(~allowed, -torch.inf)[:, None]
-    return Layout(ids, positions, at, prompts, tails, owner, bias)
 
 
 class _Pad(torch.autograd.Function):

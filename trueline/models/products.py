@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 from torch import Tensor
 
+from trueline.models import native
+
 CHUNK = 4096  # tokens whose logits are made at one time
 KEPT = 2**26  # floats: logits up to this many are kept for the backward pass, more are made again
 
@@ -33,6 +35,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         with _onednn():
             product = F.linear(x, weight)
     return product if bias is None else product + bias
+
+
+def small_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`linear` for decoding, without a gradient: by torch's default, which writes no kernel for each new number of rows."""
+    return F.linear(x, weight, bias)
 
 
 def log_probabilities(
@@ -136,12 +143,19 @@ class _LogProbabilities(torch.autograd.Function):
         keep = weight is not None and any(ctx.needs_input_grad) and len(targets) * size <= KEPT
         logps, entropies, sums, kept = [], [], [], []
         for part, target in zip(states.split(CHUNK), targets.split(CHUNK), strict=True):
-            z = _scaled_logits(part, weight, temperature)
-            total = z.logsumexp(-1, keepdim=True)
-            logps.append((z.gather(-1, target[:, None]) - total).squeeze(-1))
-            if entropy:
-                entropies.append((total - ((z - total).exp() * z).sum(-1, keepdim=True)).squeeze(-1))
+            z = _logits(part, weight)
+            if native.fits(z):
+                logp, total, nats = native.log_probability(z, target, temperature, entropy)
+            else:
+                z.div_(temperature)
+                total = z.logsumexp(-1)
+                logp = z.gather(-1, target[:, None]).squeeze(-1) - total
+                logs = z - total[:, None]
+                nats = -(logs.exp() * logs).sum(-1) if entropy else None
+            logps.append(logp)
             sums.append(total)
+            if nats is not None:
+                entropies.append(nats)
             if keep:
                 kept.append(z)
         nothing = states.new_empty(0, dtype=torch.float32)
@@ -158,14 +172,19 @@ class _LogProbabilities(torch.autograd.Function):
         to_states, to_weight = [], None
         for i, (part, target) in enumerate(zip(states.split(CHUNK), targets.split(CHUNK), strict=True)):
             at = slice(i * CHUNK, i * CHUNK + len(target))
-            z = kept[i] if kept else _scaled_logits(part, weight, ctx.temperature)
-            logs = z.sub_(sums[i])
-            if ctx.entropy:
-                to_z = logs.exp().mul_(-to_logp[at, None] - to_entropy[at, None] * (logs + nats[at, None]))
+            z = kept[i] if kept else _logits(part, weight)
+            to_nats = to_entropy[at] if ctx.entropy else None
+            if native.fits(z):
+                z = z if kept else z.div_(ctx.temperature)
+                to_z = native.log_probability_back(z, target, ctx.temperature, sums[i], nats[at], to_logp[at], to_nats)
             else:
-                to_z = logs.exp_().mul_(-to_logp[at, None])
-            to_z.scatter_add_(-1, target[:, None], to_logp[at, None])
-            to_z = (to_z if ctx.temperature == 1.0 else to_z.div_(ctx.temperature)).to(states.dtype)
+                logs = (z if kept else z.div_(ctx.temperature)).sub_(sums[i][:, None])
+                if to_nats is not None:
+                    to_z = logs.exp().mul_(-to_logp[at, None] - to_nats[:, None] * (logs + nats[at, None]))
+                else:
+                    to_z = logs.exp_().mul_(-to_logp[at, None])
+                to_z = to_z.scatter_add_(-1, target[:, None], to_logp[at, None]).div_(ctx.temperature)
+            to_z = to_z.to(states.dtype)
             if weight is None:
                 to_states.append(to_z)
                 continue
@@ -179,7 +198,6 @@ class _LogProbabilities(torch.autograd.Function):
         return joined, to_weight, None, None, None
 
 
-def _scaled_logits(part: Tensor, weight: Tensor | None, temperature: float) -> Tensor:
+def _logits(part: Tensor, weight: Tensor | None) -> Tensor:
     """Logits as a float32 tensor of our own, which may be written over."""
-    z = part.to(torch.float32, copy=True) if weight is None else linear(part, weight).float()
-    return z if temperature == 1.0 else z.div_(temperature)
+    return part.to(torch.float32, copy=True) if weight is None else linear(part, weight).float()

@@ -1,0 +1,301 @@
+"""The kernels of `kernels.cpp` as functions of tensors, with their gradients; and what takes their place without them.
+
+They were built when the package was installed, if there was a C++ compiler. `fits(x)` says whether they can serve a tensor:
+float32, on a processor. Everything that they do, `models/fast.py` and `models/products.py` also do in plain torch.
+
+A kernel starts no thread. With several torch threads a large call is cut by rows or by heads among Python threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
+from torch import Tensor
+
+VERSION = 1  # of the functions' signatures; a file that was built from others is left alone
+OFF = "TRUELINE_NO_KERNELS"  # set in the environment: use plain torch, to compare
+LANES = 16  # floats that a kernel takes at a time
+WORTH = 1 << 16  # numbers in a call: fewer are not cut among threads
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The compiled file beside this one; None where it was not built, is of another version, or is switched off."""
+    if os.environ.get(OFF):
+        return None
+    for path in sorted(Path(__file__).parent.glob("_kernels*.so")):
+        try:
+            found = ctypes.CDLL(str(path))
+            if found.kernels_version() == VERSION:
+                return found
+        except (OSError, AttributeError):
+            continue
+    return None
+
+
+def fits(x: Tensor) -> bool:
+    """Whether the kernels can compute on this tensor."""
+    return x.dtype == torch.float32 and x.device.type == "cpu" and library() is not None
+
+
+def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """RMSNorm of (..., D). Zhang & Sennrich 2019 (1910.07467), eq. 4."""
+    return _Norm.apply(x, None, weight, eps)[1] if fits(x) else F.rms_norm(x, x.shape[-1:], weight, eps)
+
+
+def add_norm(x: Tensor, y: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """x + y, and its RMSNorm; all (..., D)."""
+    if fits(x):
+        return _Norm.apply(x, y, weight, eps)
+    total = x + y
+    return total, F.rms_norm(total, x.shape[-1:], weight, eps)
+
+
+def norm_heads(qkv: Tensor, q_weight: Tensor, k_weight: Tensor, heads: tuple[int, int], eps: float) -> Tensor:
+    """qkv (..., (H + 2 G) D) with the RMSNorm of each query head and key head, as Qwen3 has it; `heads` is (H, G)."""
+    if fits(qkv):
+        return _NormHeads.apply(qkv, q_weight, k_weight, heads, eps)
+    size, (queries, keys) = q_weight.shape, heads
+    q, k, v = qkv.unflatten(-1, (-1, len(q_weight))).split((queries, keys, keys), dim=-2)
+    return torch.cat([F.rms_norm(q, size, q_weight, eps), F.rms_norm(k, size, k_weight, eps), v], dim=-2).flatten(-2)
+
+
+def swiglu(both: Tensor) -> Tensor:
+    """silu(gate) * up of (..., 2 F), gate first: (..., F). Shazeer 2020 (2002.05202), eq. 6."""
+    if fits(both) and both.shape[-1] % (2 * LANES) == 0:
+        return _SwiGLU.apply(both)
+    gate, up = both.chunk(2, dim=-1)
+    return F.silu(gate) * up
+
+
+def attend(qkv: Tensor, cos: Tensor, sin: Tensor, pieces: Tensor, heads: tuple[int, int]) -> Tensor:
+    """Attention of each piece's tokens over its prefix and, causally, over themselves; (M, (H + 2 G) D) to (M, H D).
+
+    pieces (S, 4) int64: first token, tokens, first token of the prefix, tokens of the prefix (0: none). Together their tokens
+    are all M. cos, sin (M, D / 2): the rotation of queries and keys, which happens here.
+    """
+    return _Attend.apply(qkv, cos, sin, pieces, heads)
+
+
+def log_probability(z: Tensor, targets: Tensor, temperature: float, entropy: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Log-probabilities (n,), log-sum-exps (n,) and entropies of logits z (n, V), which are divided by the temperature."""
+    logp, total = z.new_empty(len(z)), z.new_empty(len(z))
+    nats = z.new_empty(len(z)) if entropy else None
+    targets = targets.contiguous()
+    _rows(
+        z, lambda a, b: _call("log_probability", z, targets, z.shape[1], 1 / temperature, a, b, logp, total, nats)
+    )  # fmt: skip
+    return logp, total, nats
+
+
+def log_probability_back(
+    z: Tensor, targets: Tensor, temperature: float, total: Tensor, nats: Tensor, to_logp: Tensor, to_nats: Tensor | None
+) -> Tensor:
+    """The gradient of the logits, in their place."""
+    targets, to_logp = targets.contiguous(), to_logp.contiguous()
+    to_nats = None if to_nats is None else to_nats.contiguous()
+    size = z.shape[1]
+    _rows(
+        z,
+        lambda a, b: _call("log_probability_back", z, targets, size, 1 / temperature, a, b, total, nats, to_logp, to_nats),
+    )
+    return z
+
+
+def keep_prompts(
+    qkv: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, heads: tuple[int, int], size: int, room: int, places: Tensor,
+    keys: Tensor, values: Tensor,
+) -> None:  # fmt: skip
+    """Put prompts' rotated keys and their values, of qkv (M, (H + 2 G) D), into the places of a decoder's two buffers.
+
+    keys (places, G, D, room), values (places, G, room, D), seen flat; lengths and places (prompts,) int64.
+    """
+    what = (qkv.contiguous(), cos, sin, lengths, places, len(lengths), *heads, size, room, keys, values)
+    _call("keep_prompts", *what)
+
+
+def attend_step(
+    qkv: Tensor, cos: Tensor, sin: Tensor, starts: Tensor, owners: Tensor, lengths: Tensor, slots: Tensor, made: Tensor,
+    heads: tuple[int, int], size: int, prompt_room: int, own_room: int, prompt_keys: Tensor, prompt_values: Tensor,
+    own_keys: Tensor, own_values: Tensor,
+) -> Tensor:  # fmt: skip
+    """One token's attention for each row, qkv (R, (H + 2 G) D): over its prompt, which rows share, and over its own tokens.
+
+    Rows starts[i] .. starts[i + 1] - 1 have prompt owners[i], of lengths[owners[i]] tokens; row r has made[r] tokens of its own
+    in slot slots[r], and this one is added. Buffers as `keep_prompts` has them. All indices int64. Gives (R, H D).
+    """
+    queries, keys = heads
+    qkv = qkv.contiguous()
+    _call("rotate_rows", qkv, qkv.shape[1], cos, sin, len(qkv), queries + keys, size)
+    out = qkv.new_empty(len(qkv), queries * size)
+    where = (starts, owners, lengths, slots, made, len(owners), queries, keys, size, size**-0.5)
+    _call("attend_step", qkv, *where, prompt_room, prompt_keys, prompt_values, own_room, own_keys, own_values, out)
+    return out
+
+
+def draw(logits: Tensor, temperature: float, u: Tensor | None) -> tuple[Tensor, Tensor]:
+    """As `generate._draw`: for each row the token at u (N,), float64, of its cumulative distribution, or the likeliest."""
+    picked, logp = torch.empty(len(logits), dtype=torch.int64), logits.new_empty(len(logits))
+    inverse = 1 / temperature if temperature > 0 else 1.0
+    _rows(logits, lambda a, b: _call("draw", logits, logits.shape[1], inverse, u, a, b, picked, logp))
+    return picked, logp
+
+
+class _Norm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        x, y = x.contiguous(), None if y is None else y.contiguous()
+        total = x if y is None else torch.empty_like(x)
+        normed = torch.empty_like(x)
+        _rows(x, lambda a, b: _call("norm", x, y, weight, x.shape[-1], eps, a, b, total, normed))
+        ctx.save_for_backward(total, weight)
+        ctx.eps, ctx.two = eps, y is not None
+        ctx.set_materialize_grads(False)
+        if y is None:
+            ctx.mark_non_differentiable(total := x.new_empty(0))
+        return total, normed
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, to_total: Tensor | None, to_normed: Tensor | None) -> tuple[Tensor | None, ...]:
+        total, weight = ctx.saved_tensors
+        if to_normed is None:
+            return to_total, to_total if ctx.two else None, None, None
+        to_normed = to_normed.contiguous()
+        to_total = to_total.contiguous() if ctx.two and to_total is not None else None
+        to_x = torch.empty_like(total)
+        to_w = _by_rows(
+            total,
+            (weight,),
+            lambda a, b, w: _call("norm_back", total, weight, to_normed, to_total, total.shape[-1], ctx.eps, a, b, to_x, w),
+        )
+        return to_x, to_x if ctx.two else None, *to_w, None
+
+
+class _NormHeads(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, qkv: Tensor, q_weight: Tensor, k_weight: Tensor, heads: tuple[int, int], eps: float) -> Tensor:
+        qkv = qkv.contiguous()
+        to, size = torch.empty_like(qkv), len(q_weight)
+        _rows(qkv, lambda a, b: _call("norm_heads", qkv, q_weight, k_weight, *heads, size, eps, a, b, to))
+        ctx.save_for_backward(qkv, q_weight, k_weight)
+        ctx.heads, ctx.eps = heads, eps
+        return to
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
+        qkv, q_weight, k_weight = ctx.saved_tensors
+        given = given.contiguous()
+        to, size = torch.empty_like(qkv), len(q_weight)
+        weights = _by_rows(
+            qkv,
+            (q_weight, k_weight),
+            lambda a, b, q, k: _call(
+                "norm_heads_back", qkv, q_weight, k_weight, given, *ctx.heads, size, ctx.eps, a, b, to, q, k
+            ),
+        )
+        return to, *weights, None, None
+
+
+class _SwiGLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, both: Tensor) -> Tensor:
+        both = both.contiguous()
+        ctx.save_for_backward(both)
+        to = both.new_empty(*both.shape[:-1], both.shape[-1] // 2)
+        _rows(both, lambda a, b: _call("swiglu", both, to.shape[-1], a, b, to))
+        return to
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, given: Tensor) -> Tensor:
+        (both,) = ctx.saved_tensors
+        given, to = given.contiguous(), torch.empty_like(both)
+        _rows(both, lambda a, b: _call("swiglu_back", both, given, given.shape[-1], a, b, to))
+        return to
+
+
+class _Attend(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, qkv: Tensor, cos: Tensor, sin: Tensor, pieces: Tensor, heads: tuple[int, int]) -> Tensor:
+        queries, keys = heads
+        qkv, size = qkv.contiguous(), qkv.shape[1] // (queries + 2 * keys)
+        out, lse = qkv.new_empty(len(qkv), queries * size), qkv.new_empty(len(qkv), queries)
+        what = (qkv, cos, sin, pieces, len(pieces), queries, keys, size, size**-0.5)
+        _spread(keys, qkv.numel(), lambda a, b: _call("attend", *what, a, b, out, lse))
+        ctx.save_for_backward(qkv, cos, sin, pieces, out, lse)
+        ctx.heads = heads
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
+        qkv, cos, sin, pieces, out, lse = ctx.saved_tensors
+        queries, keys = ctx.heads
+        given, to, size = given.contiguous(), torch.zeros_like(qkv), qkv.shape[1] // (queries + 2 * keys)
+        what = (qkv, cos, sin, pieces, len(pieces), queries, keys, size, size**-0.5)
+        _spread(keys, qkv.numel(), lambda a, b: _call("attend_back", *what, a, b, out, lse, given, to))
+        return to, None, None, None, None
+
+
+def _by_rows(x: Tensor, weights: tuple[Tensor, ...], call: Callable[..., object]) -> list[Tensor]:
+    """Call for ranges of rows, each with weight gradients of its own; give their sums, which do not depend on who was first."""
+    made: dict[int, list[Tensor]] = {}
+
+    def work(a: int, b: int) -> None:
+        made[a] = [torch.zeros_like(w) for w in weights]
+        call(a, b, *made[a])
+
+    _rows(x, work)
+    first, *others = (made[a] for a in sorted(made))
+    for more in others:
+        for into, other in zip(first, more, strict=True):
+            into.add_(other)
+    return first
+
+
+def _rows(x: Tensor, work: Callable[[int, int], object]) -> None:
+    _spread(x.numel() // x.shape[-1], x.numel(), work)
+
+
+def _spread(pieces: int, numbers: int, work: Callable[[int, int], object]) -> None:
+    """Call `work(first, end)` for all pieces: at once, or a share for each of torch's threads."""
+    threads = min(torch.get_num_threads(), pieces)
+    if threads <= 1 or numbers < WORTH:
+        work(0, pieces)
+        return
+    ends = [pieces * i // threads for i in range(threads + 1)]
+    waiting = [_pool(threads).submit(work, a, b) for a, b in pairwise(ends[1:])]
+    work(0, ends[1])
+    for one in waiting:
+        one.result()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
+def _call(name: str, *given: Tensor | int | float | None) -> None:
+    """Call a kernel: tensors as pointers, whole numbers as int64, others as float32."""
+    found = library()
+    assert found is not None
+    getattr(found, name)(*map(_as_c, given))
+
+
+def _as_c(value: Tensor | int | float | None) -> Any:
+    if isinstance(value, torch.Tensor):
+        return ctypes.c_void_p(value.data_ptr())
+    if isinstance(value, int):
+        return ctypes.c_int64(value)
+    return None if value is None else ctypes.c_float(value)
