@@ -121,7 +121,7 @@ class Native:
 
 
 class Fast:
-    """Decoding in torch on `models.fast`: weights fused once, a cache written in place, ended rows dropped a quarter at a time."""
+    """Decoding in torch on `models.fast`: weights fused once, a cache written in place, ended rows dropped by the quarter."""
 
     joins, places = False, sys.maxsize
 
