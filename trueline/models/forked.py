@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,89 @@ def workers_for(pieces: int, tokens: int, device: torch.device) -> int:
     if device.type != "cpu" or not hasattr(os, "fork") or tokens < ENOUGH or torch.cuda.is_initialized():
         return 1
     return max(1, min(torch.get_num_threads(), pieces))
+
+
+def crew_for(device: torch.device) -> int:
+    """Processes that long work on one model is worth: as many as there are threads, on a processor, from the main thread."""
+    main = threading.current_thread() is threading.main_thread()
+    if device.type != "cpu" or not hasattr(os, "fork") or torch.cuda.is_initialized() or not main:
+        return 1
+    return max(1, torch.get_num_threads())
+
+
+def shared_tensor(size: int) -> torch.Tensor:
+    """`size` bytes that forked processes and this one share."""
+    return torch.from_numpy(shared_array((size,), np.uint8))
+
+
+class Worker:
+    """A forked process that answers messages until its parent ends it, or dies with it."""
+
+    def __init__(self, serve: Callable[[bytes], bytes]) -> None:
+        there, self._from = os.pipe(), os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            self.process = os.fork()
+            if self.process == 0:
+                os.close(there[1])
+                _serve(lambda *_: _answer(serve, there[0], self._from[1]), 0, 1)
+        finally:
+            torch.set_num_threads(threads)
+        os.close(there[0])
+        os.close(self._from[1])
+        self._to = there[1]
+
+    def send(self, message: bytes) -> None:
+        """Give it a message; one that has died is found out by `receive`."""
+        with suppress(BrokenPipeError):
+            _write(self._to, message)
+
+    def receive(self) -> bytes | None:
+        """Its answer; None if it died, and then it is gone."""
+        answer = _read(self._from[0])
+        if answer is None:
+            self.end()
+        return answer
+
+    def end(self) -> None:
+        """Stop it, whatever it does."""
+        if self.process:
+            os.close(self._to)
+            os.close(self._from[0])
+            os.kill(self.process, signal.SIGKILL)
+            os.waitpid(self.process, 0)
+            self.process = 0
+
+
+def _answer(serve: Callable[[bytes], bytes], source: int, to: int) -> None:
+    while (message := _read(source)) is not None:
+        _write(to, serve(message))
+
+
+def _write(to: int, message: bytes) -> None:
+    left = memoryview(len(message).to_bytes(8, "little") + message)
+    while left:
+        left = left[os.write(to, left) :]
+
+
+def _read(source: int) -> bytes | None:
+    """The next message; None when the other side is gone."""
+    size = _exactly(source, 8)
+    return None if size is None else _exactly(source, int.from_bytes(size, "little"))
+
+
+def _exactly(source: int, size: int) -> bytes | None:
+    parts: list[bytes] = []
+    while size:
+        part = os.read(source, size)
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 def shared_array(shape: tuple[int, ...], kind: Any) -> np.ndarray:

@@ -44,7 +44,7 @@ class Noisy(nn.Module):
         self.policy = policy
         self.alpha = alpha
         self.seed = seed
-        self.step = 0
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64), persistent=False)  # processes that help must see it
 
     def forward(self, tokens: Tensor, mask: Tensor, needs: frozenset[str], temperature: float = 1.0) -> Any:
         """As the policy's own forward pass, with noise in training mode."""
@@ -52,7 +52,8 @@ class Noisy(nn.Module):
             return self.policy(tokens, mask, needs, temperature)
 
         def add(module: nn.Module, inputs: tuple[Tensor, ...], embedded: Tensor) -> Tensor:
-            return embedded + self._noise(tokens, mask, embedded)
+            wide = embedded.view(*tokens.shape, -1)  # the lean forward pass embeds a batch as one row of tokens
+            return embedded + self._noise(tokens, mask, wide).view_as(embedded)
 
         self.policy.packs = False  # a prompt that rows share would have the noise of one of them
         hook = self.policy.model.get_input_embeddings().register_forward_hook(add)
@@ -78,7 +79,7 @@ class Noisy(nn.Module):
         return noise
 
     def _key(self, row: list[int]) -> int:
-        digest = hashlib.blake2b(repr((self.seed, self.step, row)).encode(), digest_size=8).digest()
+        digest = hashlib.blake2b(repr((self.seed, int(self.step), row)).encode(), digest_size=8).digest()
         return int.from_bytes(digest, "little") >> 1
 
 
@@ -97,5 +98,5 @@ class Following:
 
     def batches(self, start: int) -> Iterator[Any]:
         for step, batch in enumerate(self.source.batches(start), start):
-            self.noisy.step = step
+            self.noisy.step.fill_(step)
             yield batch

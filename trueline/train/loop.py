@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from trueline.models.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
 from trueline.train.batch import Batch, Objective, Source
+from trueline.train.crew import Crew, Parts, accumulate
 from trueline.train.optim import Optim, Optimizer
 
 Metrics = dict[str, float]
@@ -79,6 +80,11 @@ class Trained:
 
 def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, loop: Loop = Loop()) -> Trained:
     """Train `model` on every batch of `source`; return what it came to. Raises InvariantError before an update."""
+    with Crew(model, {"": objective, **{name: other.objective for name, other in loop.beside.items()}}) as crew:
+        return _train(model, crew, objective, source, optim, loop)
+
+
+def _train(model: nn.Module, crew: Crew, objective: Objective, source: Source, optim: Optim, loop: Loop) -> Trained:
     optimizer = Optimizer(model, optim)
     state = _restore(model, optimizer, loop)
     start, tokens, seconds = int(state["step"]), int(state["tokens"]), float(state["seconds"])
@@ -97,13 +103,13 @@ def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, 
                 raise ValueError(
                     f"{type(objective).__name__} requires the columns {sorted(missing)}; add the annotations that write them"
                 )
-            metrics = {**batch.metrics, **gradients(model, objective, batch, loop.micro_rows)}
+            metrics = {**batch.metrics, **_metrics(crew.gradients("", batch, step, loop.micro_rows))}
             faults = [*(objective.at_start(metrics) if step == 0 else ()), *_passed(batch, metrics)]
             if faults:
                 raise InvariantError("; ".join(faults))
             for name, other in loop.beside.items():
-                added = gradients(model, other.objective, others[name].to(device), loop.micro_rows, other.weight)
-                metrics |= {f"{name}_{key}": value for key, value in added.items()}
+                added = crew.gradients(name, others[name].to(device), step, loop.micro_rows, other.weight)
+                metrics |= {f"{name}_{key}": value for key, value in _metrics(added).items()}
             metrics["grad_norm"] = optimizer.step(optim.scale(step, steps))
             tokens += _real_tokens(batch) + sum(map(_real_tokens, others.values()))
             metrics |= {"tokens": float(tokens), "seconds": seconds + time.perf_counter() - began}
@@ -118,35 +124,22 @@ def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, 
 
 
 def gradients(model: nn.Module, objective: Objective, batch: Batch, micro_rows: int = 0, weight: float = 1.0) -> Metrics:
-    """Add `weight` times the gradient of the objective on the whole batch to the model's.
+    """Add `weight` times the gradient of the objective on the whole batch to the model's, in this process.
 
     Returns each term's value, and their weighted sum as `total`.
 
     The split into micro-batches changes nothing but memory: every denominator is counted over the whole batch first.
     """
     counts = {per: max(1.0, batch.count(per)) for per in ("token", "row", "group")}
-    sums: Metrics = {}
-    weights: Metrics = {}
-    for micro in batch.split(micro_rows):
-        out = model(micro.tokens, micro.mask, objective.needs, micro.temperature)
-        loss = torch.zeros((), device=batch.tokens.device)
-        for term in objective(out, micro):
-            if term.per == "max":
-                largest = float(term.total)
-                sums[term.name], weights[term.name] = max(sums.get(term.name, largest), largest), 0.0
-                continue
-            value = term.total / counts[term.per]
-            sums[term.name] = sums.get(term.name, 0.0) + float(value.detach())
-            weights[term.name] = term.weight * weight
-            if term.weight:
-                loss = loss + term.weight * weight * value
-        loss.backward()
-    total = sum(weights[name] * value for name, value in sums.items())
+    return _metrics(accumulate(model, objective, batch, counts, micro_rows, weight))
+
+
+def _metrics(found: Parts) -> Metrics:
+    total = sum(found.weights[name] * value for name, value in found.sums.items())
     if not math.isfinite(total):
-        raise FloatingPointError(
-            f"the loss is {total} ({', '.join(f'{k}={v:.3g}' for k, v in sums.items())}); no weight was changed"
-        )
-    return {**sums, "total": total}
+        terms = ", ".join(f"{k}={v:.3g}" for k, v in found.sums.items())
+        raise FloatingPointError(f"the loss is {total} ({terms}); no weight was changed")
+    return {**found.sums, **found.largest, "total": total}
 
 
 def _real_tokens(batch: Batch) -> int:
