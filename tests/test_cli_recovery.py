@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from tests.calling import trueline
 from tests.recipes import toys
+from trueline.models.decoder import Decoder
 from trueline.models.policy import Policy
 from trueline.store import runs
 
@@ -41,7 +42,7 @@ def full_at(name: str, monkeypatch) -> None:
 
 
 def saving(kind: type, error: Exception):
-    """Let one of transformers' own savers fail with what its library raises."""
+    """Let a saver fail with what the library under it raises."""
 
     def save(*_, **__):
         raise error
@@ -63,9 +64,7 @@ def full_database(monkeypatch) -> None:
 FULL = {
     "metrics": lambda m: full_at("metrics.jsonl", m),
     "checkpoint": lambda m: full_at("step-", m),
-    "weights": saving(
-        PreTrainedModel, SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
-    ),
+    "weights": saving(Decoder, SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")),
     "tokenizer": saving(PreTrainedTokenizerBase, Exception("No space left on device (os error 28)")),
     "result": lambda m: full_at("result.json", m),
     "report.json": lambda m: full_at("report.json", m),

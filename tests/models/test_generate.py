@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.models.small import random_policy, tiny_policy
+from trueline.models.decoder import ordinary
 from trueline.models.generate import sample
 
 PROMPTS = [[1, 4, 9, 10, 5], [1, 4, 11, 5], [1, 4, 12, 13, 14, 15, 5], [1, 4, 9, 10, 5]]
@@ -46,8 +47,9 @@ def test_logprobs_are_the_trainers_logprobs(family, temperature):
 def test_greedy_equals_transformers_generate():
     """Temperature 0 follows transformers' own greedy decoding."""
     policy = tiny_policy()
+    theirs_of = ordinary(policy.model).generate
     for prompt, group in zip(PROMPTS, sample(policy, PROMPTS, max_tokens=8, temperature=0), strict=True):
-        theirs = policy.model.generate(torch.tensor([prompt]), max_new_tokens=8, do_sample=False)[0, len(prompt) :]
+        theirs = theirs_of(torch.tensor([prompt]), max_new_tokens=8, do_sample=False)[0, len(prompt) :]
         assert list(group[0].ids) == theirs.tolist()
 
 

@@ -26,12 +26,10 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
-from transformers.utils.hub import cached_file
 
 if TYPE_CHECKING:
     from peft.tuners.tuners_utils import BaseTunerLayer
+    from transformers import PreTrainedModel
 
 MARKS = ("config.json", "adapter_config.json")  # one of them makes a folder a model, or an adapter
 WEIGHTS, RECORD = "adapter_model.safetensors", "base.json"
@@ -111,6 +109,8 @@ def attach(model: PreTrainedModel, adapter: Adapter, source: str | None, head: s
         raise AdapterError("an adapter needs a base that it can name: load the model from a folder or hf:NAME")
     if adapter.merge and getattr(model, "is_quantized", False):
         raise AdapterError("adapter.merge would round the adapter away on a quantised base; leave it off")
+    from transformers.pytorch_utils import Conv1D  # takes half a second to import
+
     targets = _targets(model, adapter.targets)
     conv = any(isinstance(m, Conv1D) for m in model.modules())
     config = _peft().LoraConfig(
@@ -193,6 +193,8 @@ def merged_onto(model: PreTrainedModel, folder: str) -> PreTrainedModel:
 
 def linear_layers(model: PreTrainedModel) -> list[str]:
     """The last names of the linear layers in a model's body, in order: what `adapter.targets` chooses from."""
+    from transformers.pytorch_utils import Conv1D  # takes half a second to import
+
     found = (name.rpartition(".")[2] for name, m in model.base_model.named_modules() if isinstance(m, nn.Linear | Conv1D))
     return list(dict.fromkeys(found))
 
@@ -214,6 +216,8 @@ def _merged(layer: BaseTunerLayer) -> nn.Module:
 def _hashes(source: str) -> dict[str, str]:
     folder = Path(source)
     if not folder.is_dir():
+        from transformers.utils.hub import cached_file  # takes half a second to import
+
         folder = Path(str(cached_file(source.removeprefix("hf:"), "config.json"))).parent
     return {path.name: _sha256(path) for path in _hashed(folder)}
 

@@ -1,49 +1,50 @@
-"""Reading model folders and hub names into `transformers` models, with errors that say what was wrong with them.
+"""Reading model folders and hub names, with errors that say what was wrong with them.
 
-Weights are read from safetensors alone, and code that comes with a model is never run.
+A plain folder of a family that `models.decoder` knows is read there; all else goes through `transformers`, which takes seconds
+to import. Weights are read from safetensors alone, and code that comes with a model is never run.
 """
 
 from __future__ import annotations
 
 import copy
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
-from transformers.utils import logging as transformers_logging
 
 from trueline.models import adapters
+from trueline.models.decoder import Causal, Classifier, Decoder, ordinary, read
 
-transformers_logging.disable_progress_bar()  # one bar is ours; a second, for one file, is noise
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class ModelError(ValueError):
     """A folder or name that does not hold the model that was asked for."""
 
 
-def causal_of(source: str) -> PreTrainedModel:
+def causal_of(source: str) -> PreTrainedModel | Decoder:
     """The causal LM of a folder or a hub name; an adapter is merged into its base."""
-    base = adapters.base_of(source)
-    return (
-        read_weights(AutoModelForCausalLM, source) if base is None else adapters.merged_onto(causal_of(source_of(base)), source)
-    )
+    if base := adapters.base_of(source):
+        return adapters.merged_onto(ordinary(causal_of(source_of(base))), source)
+    return read(Path(source), Causal) or read_weights("AutoModelForCausalLM", source)
 
 
-def classifier_on(causal: PreTrainedModel, pad: int) -> PreTrainedModel:
+def classifier_of(source: str) -> PreTrainedModel | Decoder:
+    """The sequence classifier of a folder or a hub name."""
+    return read(Path(source), Classifier) or read_weights("AutoModelForSequenceClassification", source)
+
+
+def classifier_on(causal: PreTrainedModel | Decoder, pad: int) -> PreTrainedModel | Decoder:
     """A one-label classifier with that body and a score head at zero."""
     config = copy.deepcopy(causal.config)
-    config.num_labels = 1
+    config.id2label, config.label2id = {0: "LABEL_0"}, {"LABEL_0": 0}
     config.pad_token_id = pad
-    model = AutoModelForSequenceClassification.from_config(config)
+    kind = Classifier if isinstance(causal, Decoder) else transformers().AutoModelForSequenceClassification.from_config
+    model = kind(config)
     model.base_model.load_state_dict(causal.base_model.state_dict())
     nn.init.zeros_(model.score.weight)
     return model
@@ -61,16 +62,17 @@ def source_of(name: str | Path) -> str:
     return text
 
 
-def read_weights(kind: type, source: str) -> PreTrainedModel:
+def read_weights(kind: str, source: str) -> PreTrainedModel:
     """The model of that Auto class. Raises ModelError when weights are missing or cannot be read."""
+    library = transformers()
     try:
-        AutoConfig.from_pretrained(source, trust_remote_code=False)
-        model, found = kind.from_pretrained(
+        library.AutoConfig.from_pretrained(source, trust_remote_code=False)
+        model, found = getattr(library, kind).from_pretrained(
             source, trust_remote_code=False, dtype=torch.float32, use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ModelError(f"{source!r} could not be loaded as {kind.__name__}: {reason}") from error
+        raise ModelError(f"{source!r} could not be loaded as {kind}: {reason}") from error
     if found["missing_keys"]:
         missing = ", ".join(sorted(found["missing_keys"])[:3])
         raise ModelError(f"{source!r} lacks weights of a {type(model).__name__} ({missing}): it is another kind of model")
@@ -80,7 +82,16 @@ def read_weights(kind: type, source: str) -> PreTrainedModel:
 def tokenizer_of(source: str) -> PreTrainedTokenizerBase:
     """The tokenizer that lies beside a model."""
     try:
-        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        return transformers().AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(f"{source!r} has no tokenizer that can be loaded: {reason}") from error
+
+
+def transformers() -> ModuleType:
+    """The library, which takes seconds to import what it is asked for."""
+    import transformers
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # one bar is ours; a second, for one file, is noise
+    return transformers

@@ -1,7 +1,8 @@
 """A Hugging Face causal LM as a Policy, and a sequence classifier as a RewardModel.
 
 The only model format is the ecosystem's own: a folder that `AutoModelForCausalLM` (or `AutoModelForSequenceClassification`)
-and `AutoTokenizer` load. Llama and Qwen models run through `models.fast`; every other architecture through `transformers`.
+and `AutoTokenizer` load. Llama and Qwen models are read by `models.decoder` and run by `models.fast`; every other architecture,
+and a model that gets an adapter, goes through `transformers`.
 Both are called the same way, `model(tokens, mask, needs) -> Outputs`, and compute only what is asked.
 """
 
@@ -10,25 +11,24 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    Qwen3Config,
-)
 
 from trueline.models import adapters
 from trueline.models.adapters import Adapted, Adapter, AdapterError
+from trueline.models.configuration import Config
+from trueline.models.decoder import Causal, Decoder, ordinary
 from trueline.models.fast import FastForward, can_run
-from trueline.models.folders import ModelError, causal_of, classifier_on, read_weights, source_of, tokenizer_of
+from trueline.models.folders import ModelError, causal_of, classifier_of, classifier_on, source_of, tokenizer_of
 from trueline.models.packed import layout
 from trueline.models.products import linear, log_probabilities
 from trueline.models.tokens import Codec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Outputs:
 class Policy(nn.Module):
     """A causal language model with its codec, and a value head when PPO asks for one."""
 
-    def __init__(self, model: PreTrainedModel, codec: Codec) -> None:
+    def __init__(self, model: PreTrainedModel | Decoder, codec: Codec) -> None:
         super().__init__()
         self.model = model
         self.codec = codec
@@ -57,7 +57,9 @@ class Policy(nn.Module):
     def adapt(self, adapter: Adapter) -> Policy:
         """Freeze the weights and train an adapter on them; with rank 0 nothing changes. Returns the policy itself."""
         if adapter.rank:
-            self.adapted, self.fast = adapters.attach(self.model, adapter, self.source), None
+            model = ordinary(self.model)
+            self.adapted = adapters.attach(model, adapter, self.source)
+            self.model, self.fast = model, None
         return self
 
     def add_value_head(self) -> None:
@@ -145,9 +147,9 @@ class Policy(nn.Module):
 
 
 class RewardModel(nn.Module):
-    """A scalar score for a conversation: a transformers sequence classifier with one label."""
+    """A scalar score for a conversation: a sequence classifier with one label."""
 
-    def __init__(self, model: PreTrainedModel, codec: Codec) -> None:
+    def __init__(self, model: PreTrainedModel | Decoder, codec: Codec) -> None:
         super().__init__()
         self.model = model
         self.codec = codec
@@ -160,7 +162,9 @@ class RewardModel(nn.Module):
         if adapter.rank and adapter.dropout:
             raise AdapterError("a reward model must give a text one score; set adapter.dropout=0")
         if adapter.rank:
-            self.adapted, self.fast = adapters.attach(self.model, adapter, self.source, head="score"), None
+            model = ordinary(self.model)
+            self.adapted = adapters.attach(model, adapter, self.source, head="score")
+            self.model, self.fast = model, None
         return self
 
     def forward(self, tokens: Tensor, mask: Tensor, needs: frozenset[str] = frozenset(), temperature: float = 1.0) -> Outputs:
@@ -194,8 +198,9 @@ class RewardModel(nn.Module):
         source = source_of(name)
         if base := adapters.base_of(source):
             codec = Codec.of(tokenizer_of(source))
-            return cls(adapters.merged_onto(classifier_on(causal_of(source_of(base)), codec.pad), source), codec).eval()
-        model = read_weights(AutoModelForSequenceClassification, source)
+            blank = ordinary(classifier_on(causal_of(source_of(base)), codec.pad))
+            return cls(adapters.merged_onto(blank, source), codec).eval()
+        model = classifier_of(source)
         if model.config.num_labels != 1:
             raise ModelError(f"{source}: a reward model has one label, this classifier has {model.config.num_labels}")
         return cls(model, Codec.of(tokenizer_of(source))).eval()
@@ -210,22 +215,22 @@ def tiny(tokenizer: PreTrainedTokenizerBase, width: int = 128, layers: int = 4, 
     if width % heads:
         raise ValueError(f"width {width} is not a multiple of heads {heads}")
     codec = Codec.of(tokenizer)
-    config = Qwen3Config(
-        vocab_size=(len(tokenizer) + 15) // 16 * 16,
-        hidden_size=width,
-        intermediate_size=max(32, round(width * 8 / 3 / 32) * 32),
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=heads,
-        head_dim=width // heads,
-        max_position_embeddings=context,
-        tie_word_embeddings=True,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-        bos_token_id=codec.bos,
-        eos_token_id=codec.eos,
-        pad_token_id=codec.pad,
-    )
-    model = AutoModelForCausalLM.from_config(config)
+    values = {
+        "model_type": "qwen3",
+        "vocab_size": (len(tokenizer) + 15) // 16 * 16,
+        "hidden_size": width,
+        "intermediate_size": max(32, round(width * 8 / 3 / 32) * 32),
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "head_dim": width // heads,
+        "max_position_embeddings": context,
+        "tie_word_embeddings": True,
+        "bos_token_id": codec.bos,
+        "eos_token_id": codec.eos,
+        "pad_token_id": codec.pad,
+    }
+    model = Causal(Config.of(values))
     for name, weight in model.named_parameters():
         if weight.ndim == 2:
             fan_in = weight.shape[1]
@@ -242,7 +247,7 @@ def _flat(fast: FastForward, tokens: Tensor, mask: Tensor, packs: bool = True) -
     return fast.hidden(tokens).flatten(0, 1), torch.arange(tokens.numel(), device=tokens.device).view(tokens.shape)
 
 
-def _lean(model: PreTrainedModel) -> FastForward | None:
+def _lean(model: PreTrainedModel | Decoder) -> FastForward | None:
     """The lean forward pass, where it computes what `transformers` would: a known family, weights that are plain numbers."""
     plain = can_run(model.config) and not getattr(model, "is_quantized", False)
     return FastForward(model.base_model) if plain else None
@@ -250,6 +255,6 @@ def _lean(model: PreTrainedModel) -> FastForward | None:
 
 def _save(model: Policy | RewardModel, folder: Path) -> None:
     if model.adapted is None:
-        model.model.save_pretrained(folder, safe_serialization=True)
+        model.model.save_pretrained(folder)
     else:
         model.adapted.save(model.model, folder)

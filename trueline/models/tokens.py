@@ -11,13 +11,15 @@ import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jinja2 import TemplateError as JinjaError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from trueline.core.types import Conversation, Message, ToolCall
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 # Every assistant turn ends with eos, so that "stop" is learned from data; whitespace is the world's own: one space a word.
 WORLD_TEMPLATE = (
@@ -76,6 +78,8 @@ class Codec:
     @classmethod
     def load(cls, path: str | Path) -> Codec:
         """Read the tokenizer of a model folder (or hub name); code in it is never run."""
+        from transformers import AutoTokenizer  # takes half a second to import
+
         return cls.of(AutoTokenizer.from_pretrained(str(path), trust_remote_code=False))
 
     def with_template(self, name: str) -> Codec:
@@ -262,6 +266,8 @@ def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
 
 
 def _finish(core: Tokenizer, bos: str, eos: str, pad: str, unk: str | None, template: str) -> PreTrainedTokenizerFast:
+    from transformers import PreTrainedTokenizerFast  # takes half a second to import
+
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=core, bos_token=bos, eos_token=eos, pad_token=pad, unk_token=unk, clean_up_tokenization_spaces=False
     )

@@ -11,15 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from trueline.models.adapters import MARKS, base_of
+from trueline.models.decoder import Causal, Decoder, blank, weightless
 from trueline.models.policy import ModelError, tiny
 from trueline.models.tokens import Codec, word_tokenizer
 from trueline.recipes.pretrain import Pretrain
 from trueline.world.language import vocabulary
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 FLOAT = 4  # bytes of a number: weights are kept in float32
 
@@ -39,7 +43,7 @@ class Size:
     context: int  # longest row, tokens
 
     @classmethod
-    def of(cls, model: PreTrainedModel) -> Size:
+    def of(cls, model: PreTrainedModel | Decoder) -> Size:
         """Read a model's size; it may live on the meta device, without weights."""
         config, counts = model.config, {n: p.numel() for n, p in model.named_parameters()}
         embedding = sum(c for n, c in counts.items() if any(part in n for part in ("embed", "lm_head", "wte", "wpe")))
@@ -116,7 +120,7 @@ def fresh(recipe: Pretrain) -> Model:
     world = recipe.text == "world"
     words = vocabulary() if world else ("<pad>", "<bos>", "<eos>", *map(str, range(recipe.vocabulary - 4)))
     tokenizer = word_tokenizer(words)
-    with torch.device("meta"):
+    with weightless():
         policy = tiny(tokenizer, recipe.width, recipe.layers, recipe.heads, recipe.context)
     return Model(Size.of(policy.model), policy.codec if world else None)
 
@@ -138,9 +142,7 @@ def _read(source: str) -> Model:
     if base := base_of(source):
         return replace(_read(base.removeprefix("hf:")), codec=Codec.load(source))
     try:
-        config = AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
+        model = blank(Path(source), Causal) or _shape(source)
     except (OSError, ValueError, KeyError) as error:
         if Path(source).is_dir():
             raise ModelError(f"{source!r} could not be read: {str(error).strip().splitlines()[0][:200]}") from error
@@ -149,3 +151,12 @@ def _read(source: str) -> Model:
         return Model(Size.of(model), Codec.load(source))
     except OSError:
         return Model(Size.of(model))
+
+
+def _shape(source: str) -> PreTrainedModel:
+    """A model without weights, of any family."""
+    from transformers import AutoConfig, AutoModelForCausalLM  # takes seconds to import
+
+    config = AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config)
