@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
-from transformers import PreTrainedTokenizerBase
 
 from tests.calling import trueline
 from tests.recipes import toys
 from trueline.models.decoder import Decoder
 from trueline.models.policy import Policy
+from trueline.models.tokenizer import FastTokenizer
 from trueline.store import runs
 
 
@@ -65,7 +65,7 @@ FULL = {
     "metrics": lambda m: full_at("metrics.jsonl", m),
     "checkpoint": lambda m: full_at("step-", m),
     "weights": saving(Decoder, SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")),
-    "tokenizer": saving(PreTrainedTokenizerBase, Exception("No space left on device (os error 28)")),
+    "tokenizer": saving(FastTokenizer, Exception("No space left on device (os error 28)")),
     "result": lambda m: full_at("result.json", m),
     "report.json": lambda m: full_at("report.json", m),
     "report.html": lambda m: full_at("report.html", m),

@@ -218,12 +218,13 @@ def test_the_twin_has_the_same_tensors(tmp_path, name):
 
 
 def test_starting_loads_no_modelling_code(tmp_path):
-    """Making, reading, training, sampling and writing a model of a known family import nothing that takes long to import."""
+    """Making, reading, running and writing a model of a known family import nothing that takes long to import."""
     tiny_policy().save(tmp_path / "model")
     program = f"""
 import sys
 from pathlib import Path
 import torch
+from trueline.core.types import Conversation
 from trueline.models.policy import Policy, RewardModel, tiny
 from trueline.models.tokens import word_tokenizer
 from trueline.recipes.size import model_of
@@ -231,6 +232,7 @@ policy = Policy.load({str(tmp_path / "model")!r})
 tokens = torch.tensor([[1, 9, 10, 2]])
 policy(tokens, torch.ones_like(tokens), frozenset({{"logp"}})).logp.sum().backward()
 policy.frozen()
+policy.codec.example(Conversation().say("user", "a b").say("assistant", "c"))
 RewardModel.start_from(policy).save(Path({str(tmp_path / "reward")!r}))
 RewardModel.load({str(tmp_path / "reward")!r})
 tiny(word_tokenizer(["<pad>", "<bos>", "<eos>"]), 32, 1, 2, 64).save(Path({str(tmp_path / "new")!r}))
@@ -239,5 +241,5 @@ print(*sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    heavy = {"torch._dynamo", "sympy", "scipy", "accelerate", "peft", "transformers.modeling_utils"}
+    heavy = {"torch._dynamo", "sympy", "scipy", "accelerate", "peft", "transformers", "transformers.modeling_utils"}
     assert not heavy.intersection(done.stdout.split())

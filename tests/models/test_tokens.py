@@ -15,7 +15,7 @@ CHATML = (
 
 
 def chatml(template: str = CHATML, eos: str = "<|im_end|>") -> Codec:
-    tokenizer = train_tokenizer(["hello hello hello one two six world"] * 3, 330)
+    tokenizer = train_tokenizer(["hello hello hello one two six world"] * 3, 330).ordinary()
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"], "eos_token": eos})
     tokenizer.chat_template = template
     return Codec.of(tokenizer)
@@ -98,7 +98,7 @@ def test_the_audit_refuses_masks_that_cannot_teach():
 
 def test_a_tokenizer_without_an_end_token_is_refused():
     """No eos, no codec."""
-    core = codec().tokenizer.backend_tokenizer
+    core = codec().tokenizer.core
     with pytest.raises(TemplateError, match="no eos token"):
         Codec.of(PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>"))
 

@@ -88,7 +88,7 @@ def test_demonstrations_are_data_for_fine_tuning(tmp_path):
 def test_models_of_different_words_are_refused(tmp_path):
     """Where tokenizers differ, the message says which way there is: by words."""
     tokenizer_of_more = random_policy("qwen3")
-    tokenizer_of_more.codec.tokenizer.add_tokens(["zebra"])
+    tokenizer_of_more.codec.tokenizer.core.add_tokens(["zebra"])
     tokenizer_of_more.save(tmp_path / "other")
     with pytest.raises(RecipeError, match="trueline run demonstrate"):
         toys.run(

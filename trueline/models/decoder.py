@@ -128,8 +128,9 @@ class Decoder(nn.Module):
         """Further JSON files that belong to the folder: name and content."""
         return iter(())
 
-    def save_pretrained(self, folder: Path) -> None:
+    def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and the weights as `transformers` does; a tied matrix is written once."""
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: p.detach().cpu().contiguous() for name, p in self.named_parameters()}
         config = self.config.written(self.architecture, self.model.norm.weight.dtype)

@@ -17,6 +17,7 @@ from torch import nn
 
 from trueline.models import adapters
 from trueline.models.decoder import Causal, Classifier, Decoder, ordinary, read
+from trueline.models.tokenizer import FastTokenizer, tokenizer_at
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -79,10 +80,10 @@ def read_weights(kind: str, source: str) -> PreTrainedModel:
     return model
 
 
-def tokenizer_of(source: str) -> PreTrainedTokenizerBase:
+def tokenizer_of(source: str) -> FastTokenizer | PreTrainedTokenizerBase:
     """The tokenizer that lies beside a model."""
     try:
-        return transformers().AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        return tokenizer_at(source)
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(f"{source!r} has no tokenizer that can be loaded: {reason}") from error

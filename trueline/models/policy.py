@@ -30,6 +30,8 @@ from trueline.models.tokens import Codec
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from trueline.models.tokenizer import FastTokenizer
+
 
 @dataclass(slots=True)
 class Outputs:
@@ -206,7 +208,9 @@ class RewardModel(nn.Module):
         return cls(model, Codec.of(tokenizer_of(source))).eval()
 
 
-def tiny(tokenizer: PreTrainedTokenizerBase, width: int = 128, layers: int = 4, heads: int = 4, context: int = 640) -> Policy:
+def tiny(
+    tokenizer: FastTokenizer | PreTrainedTokenizerBase, width: int = 128, layers: int = 4, heads: int = 4, context: int = 640
+) -> Policy:
     """A small Qwen3 with random weights (tied embeddings; 0.89 M parameters at the defaults and 704 words).
 
     Width sets the rest: the feed-forward is 8/3 of it, in steps of 32. Matrices start at std 1/sqrt(fan-in), the two that

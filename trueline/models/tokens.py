@@ -17,9 +17,10 @@ from jinja2 import TemplateError as JinjaError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from trueline.core.types import Conversation, Message, ToolCall
+from trueline.models.tokenizer import UNLIMITED, FastTokenizer, tokenizer_at
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase
 
 # Every assistant turn ends with eos, so that "stop" is learned from data; whitespace is the world's own: one space a word.
 WORLD_TEMPLATE = (
@@ -61,11 +62,11 @@ class Example:
 class Codec:
     """A tokenizer with its chat template: what a Policy reads and writes."""
 
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: FastTokenizer | PreTrainedTokenizerBase
     stop_ids: frozenset[int]
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase, also_stop: Iterable[int] = ()) -> Codec:
+    def of(cls, tokenizer: FastTokenizer | PreTrainedTokenizerBase, also_stop: Iterable[int] = ()) -> Codec:
         """Wrap a tokenizer; refuses one without an end token, and gives a template to one that has none."""
         if tokenizer.eos_token_id is None:
             raise TemplateError(
@@ -78,9 +79,7 @@ class Codec:
     @classmethod
     def load(cls, path: str | Path) -> Codec:
         """Read the tokenizer of a model folder (or hub name); code in it is never run."""
-        from transformers import AutoTokenizer  # takes half a second to import
-
-        return cls.of(AutoTokenizer.from_pretrained(str(path), trust_remote_code=False))
+        return cls.of(tokenizer_at(str(path)))
 
     def with_template(self, name: str) -> Codec:
         """The same tokenizer under another template: `raw`, `plain`, or `model` for the one that it came with."""
@@ -240,7 +239,7 @@ def parse_tool_calls(text: str, marker: str = "<tool>") -> tuple[str, tuple[Tool
     return head.strip(), tuple(parsed)
 
 
-def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
+def word_tokenizer(words: Sequence[str]) -> FastTokenizer:
     """One token a word, for a closed vocabulary; `words` starts with <pad>, <bos> and <eos>, and <unk> is added."""
     vocabulary = {word: index for index, word in enumerate([*words, "<unk>"])}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))  # noqa: S106  (a token, not a password)
@@ -248,7 +247,7 @@ def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
     return _finish(core, "<bos>", "<eos>", "<pad>", "<unk>", WORLD_TEMPLATE)
 
 
-def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], size: int) -> FastTokenizer:
     """Byte-level BPE of `size` tokens, learned from texts (Sennrich et al. 2016; the byte alphabet leaves nothing unknown)."""
     if size < 300:
         raise ValueError(f"a byte-level vocabulary needs at least 300 tokens (256 bytes and room to merge), got {size}")
@@ -265,14 +264,15 @@ def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
     return _finish(core, "<bos>", "<eos>", "<pad>", None, PLAIN_TEMPLATE)
 
 
-def _finish(core: Tokenizer, bos: str, eos: str, pad: str, unk: str | None, template: str) -> PreTrainedTokenizerFast:
-    from transformers import PreTrainedTokenizerFast  # takes half a second to import
-
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token=bos, eos_token=eos, pad_token=pad, unk_token=unk, clean_up_tokenization_spaces=False
-    )
-    tokenizer.chat_template = template
-    return tokenizer
+def _finish(core: Tokenizer, bos: str, eos: str, pad: str, unk: str | None, template: str) -> FastTokenizer:
+    named = {"bos_token": bos, "eos_token": eos, "pad_token": pad} | ({} if unk is None else {"unk_token": unk})
+    core.add_special_tokens(list(named.values()))
+    config = {
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": UNLIMITED,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    }
+    return FastTokenizer(core, {**named, **config}, template)
 
 
 def _as_dict(message: Message) -> dict[str, object]:
