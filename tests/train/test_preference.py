@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from tests.models.small import random_policy, tiny_policy
+from trueline.models.policy import Outputs
 from trueline.models.tokens import Example
 from trueline.train import annotate
 from trueline.train.annotate_preference import (
@@ -174,6 +175,28 @@ def test_aot_is_its_whole_batch_definition_whatever_the_split(link, micro_rows):
     assert metrics["loss"] == pytest.approx(loss.item(), abs=1e-6)
     for name, parameter in policy.named_parameters():
         torch.testing.assert_close(got[name], parameter.grad, atol=1e-6, rtol=1e-4, msg=name)
+
+
+class Double(torch.nn.Module):
+    """A model that gives the log-probabilities of another in float64."""
+
+    def __init__(self, policy):
+        super().__init__()
+        self.policy, self.device = policy, policy.device
+
+    def forward(self, *asked):
+        return Outputs(logp=self.policy(*asked).logp.double())
+
+
+@pytest.mark.parametrize("match", [matched_gaps, matched_sides])
+def test_sorts_keep_the_precision_of_the_log_probabilities(match):
+    """From a model in float64 the columns of AOT are float64, with the numbers of float32 to its last digits."""
+    policy, reference = tiny_policy(), tiny_policy(seed=1)
+    wide = match(Double(policy))(annotate.reference(Double(reference))(batch()))
+    narrow = match(policy)(annotate.reference(reference)(batch()))
+    name = "shift" if match is matched_gaps else "partner"
+    assert wide.columns[name].dtype == torch.float64
+    torch.testing.assert_close(wide.columns[name].float(), narrow.columns[name], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("link", ["aot", "aot_unpaired"])

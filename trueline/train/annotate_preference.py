@@ -88,7 +88,7 @@ def matched_sides(model: Policy) -> Annotate:
 
     def apply(batch: Batch) -> Batch:
         chosen, rejected = _ratio(model, batch).view(-1, 2).unbind(-1)  # (M,)
-        partner = torch.empty(len(chosen), 2, device=chosen.device)
+        partner = chosen.new_empty(len(chosen), 2)
         partner[chosen.argsort(stable=True), 0] = rejected.sort().values
         partner[rejected.argsort(stable=True), 1] = chosen.sort().values
         return batch.having(partner=partner.flatten())
