@@ -10,12 +10,14 @@ from safetensors.torch import load_file
 from tests.recipes import toys
 from trueline.core.config import ConfigError
 from trueline.models.policy import Policy
-from trueline.recipes import prefer
+from trueline.recipes import kto, prefer
 from trueline.recipes.kto import labelled
 from trueline.recipes.prefer import warn_of_displacement
 from trueline.recipes.progress import Quiet
 from trueline.recipes.running import order
 from trueline.recipes.studio import RecipeError, model_folder
+from trueline.train import reference_cache
+from trueline.train.annotate_preference import remember
 
 FAST = ("optim.lr=5e-3", "optim.muon=0.02")
 SMALL = ("groups=8", "epochs=3", "held_out=0.3")
@@ -39,6 +41,20 @@ def metrics(folder, stage):
 
 def result(folder, stage):
     return json.loads((folder / "stages" / stage / "result.json").read_text())
+
+
+def counted(monkeypatch) -> list[int]:
+    """How many examples each reading of them by a model has, from now on."""
+    read: list[int] = []
+
+    def counting(model, rows):
+        rows = list(rows)
+        read.append(len(rows))
+        return remember(model, rows)
+
+    for module in (prefer, kto, reference_cache):
+        monkeypatch.setattr(module, "remember", counting)
+    return read
 
 
 def pairs(tmp_path):
@@ -82,10 +98,9 @@ def test_a_recipe_on_pairs_learns_what_is_preferred(tmp_path, words):
 @pytest.mark.parametrize("recipe", ["simpo", "orpo", "cpo"])
 def test_a_reference_free_recipe_has_no_reference(tmp_path, monkeypatch, recipe):
     """No copy of the model is made, none is loaded twice, and only held-out pairs are read before training."""
-    loaded, read, load, remember = [], [], Policy.load, prefer.remember
+    loaded, read, load = [], counted(monkeypatch), Policy.load
     monkeypatch.setattr(Policy, "frozen", lambda self: pytest.fail("a reference was copied"))
     monkeypatch.setattr(Policy, "load", classmethod(lambda cls, name: loaded.append(name) or load(name)))
-    monkeypatch.setattr(prefer, "remember", lambda model, rows: read.append(len(rows)) or remember(model, rows))
     folder, _ = toys.run(tmp_path / "run", recipe, *pairs(tmp_path), *SMALL, *FAST)
     held = result(folder, recipe)["after"]["accuracy"]["n"]
     assert len(loaded) == 1
@@ -94,13 +109,45 @@ def test_a_reference_free_recipe_has_no_reference(tmp_path, monkeypatch, recipe)
 
 def test_the_reference_is_read_once_whatever_the_epochs(tmp_path, monkeypatch):
     """Three epochs read the same examples under the reference as one, and keep no copy of it while they train."""
-    read, remember = [], prefer.remember
+    read = counted(monkeypatch)
     monkeypatch.setattr(Policy, "frozen", lambda self: pytest.fail("a reference was copied"))
-    monkeypatch.setattr(prefer, "remember", lambda model, rows: read.append(len(rows)) or remember(model, rows))
     words = pairs(tmp_path)
     for epochs in (1, 3):
-        toys.run(tmp_path / f"run{epochs}", "dpo", *words, "groups=8", "held_out=0.3", f"epochs={epochs}")
+        toys.run(tmp_path / f"apart{epochs}" / "run", "dpo", *words, "groups=8", "held_out=0.3", f"epochs={epochs}")
+    assert len(read) == 6
     assert read[:3] == read[3:]
+
+
+@pytest.mark.parametrize("recipe", ["dpo", "kto"])
+def test_another_run_on_the_same_start_and_data_reads_no_reference(tmp_path, monkeypatch, recipe):
+    """With another beta beside it, a run takes the table that is there, says so, and ends as it would have without."""
+    data = thumbs(tmp_path) if recipe == "kto" else toys.preferences(tmp_path)
+    words = (recipe, f"start={toys.model(tmp_path)}", f"data={data}", "held_out=0.3", "epochs=1", *FAST)
+    read, heard = counted(monkeypatch), Heard()
+    toys.run(tmp_path / "one", *words)
+    at_first = list(read)
+    reused, _ = toys.run(tmp_path / "two", *words, "objective.beta=0.2", show=heard)
+    alone, _ = toys.run(tmp_path / "apart" / "two", *words, "objective.beta=0.2")
+    assert len(at_first) == 3  # two before training, and the held-out ones after it
+    assert read == [*at_first, at_first[-1], *at_first]
+    assert sum("are reused" in line for line in heard.lines) == 1
+    first, second = (load_file(folder / f"stages/{recipe}/model/model.safetensors") for folder in (reused, alone))
+    assert all((first[name] == second[name]).all() for name in second)
+
+
+def test_a_run_that_was_killed_does_not_read_its_reference_again(tmp_path, monkeypatch):
+    """Stopped at a step and taken up again, a run finds what it had read before its first step."""
+    words, read, heard = ("dpo", *pairs(tmp_path), *SMALL), counted(monkeypatch), Heard()
+
+    def stop(stage, step, values):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        toys.run(tmp_path / "run", *words, track=stop, save_every=0.0)
+    assert len(read) == 2
+    toys.run(tmp_path / "run", *words, show=heard)
+    assert len(read) == 3
+    assert any("are reused" in line for line in heard.lines)
 
 
 def test_bco_goes_on_with_its_delta_after_a_kill(tmp_path):

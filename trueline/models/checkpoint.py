@@ -37,7 +37,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write the checkpoint and drop all but the newest KEEP."""
     tensors = {name: t.detach().contiguous().cpu() for name, t in checkpoint.tensors.items()}
     header = {"step": str(checkpoint.step), "note": json.dumps(dict(checkpoint.note))}
-    header["sha256"] = _digest(tensors, header)
+    header["sha256"] = digest_of(tensors, f"{header['step']} {header['note']}")
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
     with atomic_file(path) as handle:
         handle.write(save(tensors, metadata=header))
@@ -57,14 +57,15 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
         except (SafetensorError, OSError):
             continue
-        if header and header.get("sha256") == _digest(tensors, header):
+        if header and header.get("sha256") == digest_of(tensors, f"{header.get('step')} {header.get('note')}"):
             return Checkpoint(int(header["step"]), tensors, json.loads(header["note"]))
     return None
 
 
-def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
-    total = hashlib.sha256(f"{header.get('step')} {header.get('note')}".encode())
+def digest_of(tensors: Mapping[str, Tensor], about: str = "") -> str:
+    """Hash tensors by name and content (sha256, hex), wherever they are, with what is said `about` them."""
+    total = hashlib.sha256(about.encode())
     for name in sorted(tensors):
         total.update(name.encode())
-        total.update(tensors[name].flatten().view(torch.uint8).numpy().tobytes())  # as bytes: numpy knows no bfloat16
+        total.update(tensors[name].detach().cpu().flatten().view(torch.uint8).numpy())  # as bytes: numpy knows no bfloat16
     return total.hexdigest()

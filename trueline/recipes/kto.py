@@ -77,8 +77,7 @@ class Kto:
         check_masks(policy.codec, [r.completion for r in kept], examples)
         self._weigh(studio, room, wanted)
         others = dict(zip(examples, answers_of_others(policy.codec, kept, limit), strict=True))
-        table = remember(policy, [*examples, *others.values()])
-        start = remember(policy, held_examples)
+        table, start = room.reference(policy, [*examples, *others.values()], held_examples)
         source = Groups(
             rows=[[e] for e in examples],
             columns={"label": [[float(label)] for label in wanted]},

@@ -78,8 +78,8 @@ class Dpo:
                 f"both must be above 0; give more data, or raise context or held_out"
             )
         has_reference = "ref_logp" in self.objective.requires
-        start = remember(policy, flat(held))
-        annotation, keep = columns_of(policy, self.objective, remember(policy, flat(examples)) if has_reference else {})
+        start, table = room.reference(policy, flat(held), flat(examples) if has_reference else ())
+        annotation, keep = columns_of(policy, self.objective, table)
         source = Groups(
             rows=examples,
             epochs=self.epochs,

@@ -21,14 +21,18 @@ from trueline.core.config import to_spec
 from trueline.core.types import Completion
 from trueline.models.adapters import MARKS, WHOLE, Adapter
 from trueline.models.policy import Policy, RewardModel
+from trueline.models.tokens import Example
 from trueline.recipes.memory import watched
 from trueline.recipes.progress import Quiet, Show
 from trueline.store.database import open_database, save_run, save_stage
 from trueline.store.folders import content_hash, write_json
 from trueline.store.runs import RunDirectory, stage_key
+from trueline.train.annotate_preference import Table
 from trueline.train.loop import Loop
+from trueline.train.reference_cache import ReferenceCache
 from trueline.world.facts import World, make_world
 
+KEPT = Path(".trueline/reference")  # beside the runs: what their references said
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")  # weights in a form that is never read here
 
 
@@ -94,6 +98,15 @@ class Room:
             observe=observe,
             on_resume=lambda step: self.studio.run.truncate(step, self.name),
         )
+
+    def reference(self, policy: Policy, *sets: Iterable[Example]) -> list[Table]:
+        """What `policy`, as it is now, says of each set of examples: kept beside the runs, for all that ask the same again."""
+        cache = ReferenceCache(self.studio.run.folder.parent / KEPT)
+        found = cache.remember(policy, *sets)
+        if reused := sum(len(each.table) for each in found if each.reused):
+            text = f"the reference's log-probabilities of {reused:,} examples are reused, from {cache.folder}"
+            self.studio.show.say(self.name, text)
+        return [each.table for each in found]
 
     def curve(self) -> list[dict[str, Any]]:
         """The rows of metrics that this stage has logged."""

@@ -26,7 +26,7 @@ Table = Mapping[Example, Tensor]  # log-probabilities of an example's trained to
 
 def remember(model: Policy, examples: Iterable[Example]) -> dict[Example, Tensor]:
     """Log-probabilities under `model` as it is now, of each distinct example once; neighbours in length share a pass."""
-    distinct = sorted(dict.fromkeys(_key(e.ids, e.mask) for e in examples), key=lambda e: len(e.ids))
+    distinct = in_order(examples)
     table: dict[Example, Tensor] = {}
     while len(table) < len(distinct):
         part = distinct[len(table) :]
@@ -35,6 +35,11 @@ def remember(model: Policy, examples: Iterable[Example]) -> dict[Example, Tensor
         logp = _logp(model, batch)
         table |= {e: logp[i][batch.mask[i]] for i, e in enumerate(part[:fits])}
     return table
+
+
+def in_order(examples: Iterable[Example]) -> list[Example]:
+    """Each distinct example once, in the order in which `remember` reads them: the last bits of the table follow from it."""
+    return sorted(dict.fromkeys(_key(e.ids, e.mask) for e in examples), key=lambda e: len(e.ids))
 
 
 def recalled(table: Table) -> Annotate:
