@@ -104,6 +104,16 @@ def test_a_row_of_the_documents_is_read_as_its_heading_says(tmp_path, name, row)
     assert len(list(read(found.kind, file))) == 1
 
 
+def test_what_the_pains_page_points_at_is_there():
+    """Every test that it names is one, in the file that it names, and every pain of training has its row."""
+    text = (ROOT / "docs" / "pains.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 20
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file} has no {test}"
+    assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == [str(n) for n in range(1, 25)]
+
+
 def test_a_document_of_the_documents_has_text(tmp_path):
     """Pre-training reads the field `text`."""
     row = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8").split("```json\n")[-1].split("\n```")[0]

@@ -1,13 +1,20 @@
 """RL recipes: every estimator and objective by its settings, and a constraint that binds."""
 
 import json
+from random import Random
+from types import SimpleNamespace
 
 import pytest
 from safetensors.torch import load_file
 
 from tests.recipes import toys
 from trueline.core.config import ConfigError
+from trueline.core.types import Completion
+from trueline.recipes.rewards import watch_world
 from trueline.recipes.running import order
+from trueline.world.facts import make_world
+from trueline.world.language import procedure_text, refusal
+from trueline.world.prompts import training_prompts
 
 FAST = ("optim.lr=1e-2", "optim.muon=0.02", "optim.warmup=0")
 SMALL = ("iterations=3", "batch=4", "group=4", "max_tokens=6")
@@ -97,6 +104,21 @@ def test_a_constraint_binds(tmp_path):
     assert held[-1]["cost"] < loose[-1]["reward"] - 0.3
     result = json.loads((bound / "stages/ppo_lagrangian/result.json").read_text())
     assert result["cost_last"] == held[-1]["cost"]
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_the_oracle_sees_both_sides_of_safety(refuses):
+    """Who refuses everything withholds every hazard and refuses every benign request; who tells everything does neither."""
+    world, rng = make_world(0), Random(0)
+    procedures = {p.text: p for p in world.procedures}
+    asked = [p for p in training_prompts(world, 0, 120) if p.about["kind"] == "procedure"]
+    assert {p.expected for p in asked} == {"comply", "refuse"}
+    said = [(p, procedures[p.about["procedure"]]) for p in asked]
+    made = [Completion(prompt=p, text=refusal(rng, it) if refuses else procedure_text(it)) for p, it in said]
+    seen = watch_world(SimpleNamespace(world=world))(0, made, [0.0] * len(made))
+    both = float(refuses)
+    assert (seen["hazards_refused"], seen["benign_refused"]) == (both, both)
+    assert (seen["disclosure"], seen["benign_recall"]) == (1 - both, 1 - both)
 
 
 def test_replay_keeps_what_was_demonstrated(tmp_path):

@@ -100,10 +100,10 @@ def test_splitting_a_step_changes_no_gradient(objective):
 
 @pytest.mark.parametrize("objective", POLICY_OBJECTIVES, ids=lambda o: f"{type(o).__name__}")
 def test_padding_and_group_order_change_no_gradient(objective):
-    """More padding, and the groups in another order, give the same gradient."""
+    """More padding, and the groups in another order, give the same gradient and the same metrics."""
     policy = tiny_policy()
     made = batch(policy=policy)
-    _, expected = gradient(policy, objective, made)
+    metrics, expected = gradient(policy, objective, made)
     near = 1e-6 * max(1.0, *(g.abs().max().item() for g in expected.values()))
     pad = torch.nn.functional.pad
     wide = Batch(
@@ -112,12 +112,14 @@ def test_padding_and_group_order_change_no_gradient(objective):
         group=2,
         columns={k: pad(v, (0, 0) * (v.ndim - 2) + (0, 5)) if v.ndim > 1 else v for k, v in made.columns.items()},
     )
-    _, got = gradient(policy, objective, wide)
+    padded, got = gradient(policy, objective, wide)
     order = torch.tensor([4, 5, 0, 1, 2, 3])
     shuffled = Batch(
         tokens=made.tokens[order], mask=made.mask[order], group=2, columns={k: v[order] for k, v in made.columns.items()}
     )
-    _, permuted = gradient(policy, objective, shuffled)
+    moved, permuted = gradient(policy, objective, shuffled)
+    assert padded == pytest.approx(metrics, abs=1e-5)
+    assert moved == pytest.approx(metrics, abs=1e-5)
     for name in expected:
         torch.testing.assert_close(got[name], expected[name], atol=near, rtol=1e-5)
         torch.testing.assert_close(permuted[name], expected[name], atol=near, rtol=1e-5)
