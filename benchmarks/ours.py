@@ -1,4 +1,4 @@
-"""trueline on one kind of work, timed by the step; prints one JSON line.
+"""trueline on one kind of work, in turns (turns.py).
 
     python benchmarks/ours.py sft INPUTS tiny --steps 20
 
@@ -13,20 +13,20 @@ BEGAN = time.perf_counter()
 
 import argparse  # noqa: E402  (the clock starts before anything is loaded)
 import json  # noqa: E402
-import resource  # noqa: E402
-from collections.abc import Iterator, Mapping, Sequence  # noqa: E402
-from itertools import islice  # noqa: E402
+from collections.abc import Iterator, Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 from random import Random  # noqa: E402
 
 import torch  # noqa: E402
+from turns import Turns  # noqa: E402
 
 from trueline.core.types import Completion, Conversation, Prompt  # noqa: E402
 from trueline.models.generate import sample  # noqa: E402
-from trueline.models.machine import keep_memory  # noqa: E402
+from trueline.models.machine import few_kernels, keep_memory  # noqa: E402
 from trueline.models.policy import Policy, RewardModel  # noqa: E402
 from trueline.models.tokens import Example  # noqa: E402
 from trueline.train import advantages, annotate  # noqa: E402
+from trueline.train.annotate_preference import recalled, remember  # noqa: E402
 from trueline.train.batch import Batch, Objective, Per, Source  # noqa: E402
 from trueline.train.loop import Loop, train  # noqa: E402
 from trueline.train.objectives.likelihood import NextToken  # noqa: E402
@@ -37,6 +37,7 @@ from trueline.train.optim import Optim  # noqa: E402
 from trueline.train.rollout import Rollouts  # noqa: E402
 from trueline.train.sources import Examples, Groups, Packed  # noqa: E402
 
+MANY = 100_000  # steps: more than there are turns
 MEAN = 47  # tokens of a demonstration, its end included
 OPTIM = Optim(lr=1e-5, muon=0.0, schedule="constant", warmup=0.0)
 
@@ -50,67 +51,61 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=3)
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--cached", action="store_true")
+    parser.add_argument("--cached", action="store_true", help="dpo: the reference is read before training, as the recipe does")
+    parser.add_argument("--ranks", type=int, default=1, help="for the peer; ours shares its work among cores by itself")
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
+    few_kernels()
     keep_memory()
     torch.set_num_threads(asked.threads)
-    found = generate(asked) if asked.work == "generate" else measure(asked)
-    found["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"side": "ours", "work": asked.work, "model": asked.model, **found}))
+    turns = Turns(1 if asked.work == "generate" else asked.warm, asked.steps, BEGAN)
+    (generate if asked.work == "generate" else measure)(asked, turns)
 
 
-def measure(asked: argparse.Namespace) -> dict[str, float]:
-    """Time the steps of the loop after the first `warm` ones."""
+def measure(asked: argparse.Namespace, turns: Turns) -> None:
+    """Steps of the loop that the recipes use."""
     policy = Policy.load(asked.inputs / asked.model).to(asked.device)
     model: torch.nn.Module = policy
     objective: Objective
     source: Source
-    steps = asked.warm + asked.steps
+    steps = MANY
     if asked.work == "pretrain":
         texts = [policy.codec.document(row["text"]) for row in _rows(asked, "pretrain")]
-        objective, source = NextToken(), Counted(packed(policy, texts, steps, asked.rows), "token", steps)
+        objective, source = NextToken(), Counted(packed(policy, texts, steps, asked.rows), "token")
     elif asked.work == "sft":
         examples = [_example(policy, row["prompt"], row["completion"]) for row in _rows(asked, "sft")]
         objective = NextToken()
-        source = Counted(Examples(examples=examples, epochs=3, tokens=MEAN * asked.rows, pad=policy.codec.pad), "token", steps)
+        source = Counted(Examples(examples=examples, epochs=20, tokens=MEAN * asked.rows, pad=policy.codec.pad), "token")
     elif asked.work in ("reward", "dpo"):
         pairs = [[_example(policy, row["prompt"], row[k]) for k in ("chosen", "rejected")] for row in _rows(asked, "pairs")]
         note = (lambda batch: batch) if asked.work == "reward" else reference(policy, pairs, asked.cached)
-        groups = Groups(rows=pairs, epochs=3, groups=asked.rows, pad=policy.codec.pad, annotate=note)
-        source = Counted(groups, "group", steps)
+        groups = Groups(rows=pairs, epochs=20, groups=asked.rows, pad=policy.codec.pad, annotate=note)
+        source = Counted(groups, "group")
         objective = BradleyTerry() if asked.work == "reward" else DPO()
         model = RewardModel.start_from(policy) if asked.work == "reward" else policy
     else:
         prompts = [Prompt(conversation=Conversation().say("user", row["prompt"])) for row in _rows(asked, "prompts")]
         policy.codec = policy.codec.with_template("raw")
         objective = PolicyGradient()
-        source = Counted(rollouts(policy, prompts, steps, asked.rows), "token", steps)
-    marks: list[tuple[float, float, float]] = []
-
-    def mark(step: int, metrics: Mapping[str, float]) -> None:
-        marks.append((time.perf_counter(), time.process_time(), source.useful))
-
-    ready = time.perf_counter()
-    train(model, objective, source, OPTIM, Loop(observe=mark))
-    (began, used, before), (ended, cpu, after) = marks[asked.warm - 1], marks[-1]
-    return {"useful": after - before, "seconds": ended - began, "cpu_s": cpu - used, "start_s": ready - BEGAN}
+        source = Counted(rollouts(policy, prompts, steps, asked.rows), "token")
+    turns.started()
+    train(model, objective, source, OPTIM, Loop(observe=lambda step, metrics: turns.step(source.useful)))
 
 
 class Counted:
-    """The first `steps` batches of a source, and a count of what they hold: tokens with loss, or pairs."""
+    """A source, and a count of what its batches held: tokens with loss, or pairs."""
 
-    def __init__(self, source: Source, per: Per, steps: int) -> None:
-        self.source, self.per, self.steps, self.useful = source, per, steps, 0.0
+    def __init__(self, source: Source, per: Per) -> None:
+        self.source, self.per, self.useful = source, per, 0.0
 
     def __len__(self) -> int:
-        return self.steps
+        return len(self.source)
 
     def resumable(self, step: int) -> bool:
         return self.source.resumable(step)
 
     def batches(self, start: int) -> Iterator[Batch]:
-        for batch in islice(self.source.batches(start), self.steps - start):
+        for batch in self.source.batches(start):
             self.useful += batch.count(self.per)
             yield batch
 
@@ -125,8 +120,9 @@ def packed(policy: Policy, texts: list[list[int]], steps: int, rows: int) -> Pac
 
 
 def reference(policy: Policy, pairs: Sequence[Sequence[Example]], cached: bool) -> annotate.Annotate:
-    frozen = policy.frozen()
-    return annotate.reference(frozen)
+    if cached:
+        return recalled(remember(policy, [example for pair in pairs for example in pair]))
+    return annotate.reference(policy.frozen())
 
 
 def rollouts(policy: Policy, prompts: list[Prompt], steps: int, rows: int) -> Rollouts:
@@ -145,19 +141,17 @@ def rollouts(policy: Policy, prompts: list[Prompt], steps: int, rows: int) -> Ro
     )
 
 
-def generate(asked: argparse.Namespace) -> dict[str, float]:
-    """Time sampling on 64 prompts x 8 samples."""
+def generate(asked: argparse.Namespace, turns: Turns) -> None:
+    """64 prompts x 8 samples a step."""
     policy = Policy.load(asked.inputs / asked.model).to(asked.device)
     prompts = [row["prompt"] for row in _rows(asked, "prompts")]
-    ready, useful, seconds = time.perf_counter(), 0, 0.0
-    for step in range(asked.warm + asked.steps):
+    turns.started()
+    useful = 0
+    for step in range(MANY):
         part = [prompts[(64 * step + i) % len(prompts)] for i in range(64)]
-        began = time.perf_counter()
         drawn = sample(policy, [policy.codec.ids(p) for p in part], count=8, max_tokens=32, seed=step)
-        if step >= asked.warm:
-            seconds += time.perf_counter() - began
-            useful += sum(len(s.ids) for group in drawn for s in group)
-    return {"useful": useful, "seconds": seconds, "start_s": ready - BEGAN}
+        useful += sum(len(s.ids) for group in drawn for s in group)
+        turns.step(useful)
 
 
 def _rows(asked: argparse.Namespace, kind: str) -> list[dict[str, str]]:

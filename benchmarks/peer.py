@@ -1,4 +1,4 @@
-"""TRL on one kind of work, timed by the step; prints one JSON line. It runs in TRL's own environment.
+"""TRL on one kind of work, in turns (turns.py). It runs in TRL's own environment.
 
     PEER_PYTHON benchmarks/peer.py sft INPUTS tiny --steps 20
 
@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import tempfile
 import time
 from pathlib import Path
 
+from turns import Turns
+
 BEGAN = time.perf_counter()
+TURNS = 8  # there are at most so many
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TRL_EXPERIMENTAL_SILENCE": "1"}
 
 
@@ -30,20 +32,18 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--by-length", action="store_true", help="sft: neighbours in length share a batch")
     parser.add_argument("--cached", action="store_true", help="dpo: the reference's log-probabilities are there already")
+    parser.add_argument("--ranks", type=int, default=1, help="processes that share the rows; the environment has their places")
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
     import torch
 
     torch.set_num_threads(asked.threads)
-    work = generate if asked.work == "generate" else train
-    found = work(asked)
-    if int(os.environ.get("RANK", "0")) == 0:
-        found["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        print(json.dumps({"side": "peer", "work": asked.work, "model": asked.model, **found}))
+    turns = Turns(1 if asked.work == "generate" else asked.warm, asked.steps, BEGAN)
+    (generate if asked.work == "generate" else train)(asked, turns)
 
 
-def train(asked: argparse.Namespace) -> dict[str, float]:
-    """Time the steps of a trainer after the first `warm` ones."""
+def train(asked: argparse.Namespace, turns: Turns) -> None:
+    """A trainer that waits for its turn after each `steps`."""
     import datasets
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
 
@@ -52,13 +52,13 @@ def train(asked: argparse.Namespace) -> dict[str, float]:
     kind = {"reward": "pairs", "dpo": "pairs", "grpo": "prompts"}.get(asked.work, asked.work)
     rows = [json.loads(line) for line in (asked.inputs / f"{asked.model}.{kind}.jsonl").open()]
     if asked.cached:  # only what will be used, or the pass that is not timed takes minutes
-        rows = rows[: asked.rows * (asked.steps + asked.warm)]
+        rows = rows[: asked.rows * (TURNS * asked.steps + asked.warm)]
     data, tokenizer = datasets.Dataset.from_list(rows), AutoTokenizer.from_pretrained(folder)
     on_cpu = asked.device == "cpu"
     common = {
         "output_dir": tempfile.mkdtemp(),
-        "max_steps": asked.steps + asked.warm,
-        "per_device_train_batch_size": asked.rows,
+        "max_steps": 100_000,  # more than there are turns
+        "per_device_train_batch_size": asked.rows // asked.ranks,
         "learning_rate": 1e-5,
         "lr_scheduler_type": "constant",
         "save_strategy": "no",
@@ -78,12 +78,11 @@ def train(asked: argparse.Namespace) -> dict[str, float]:
 
     import torch
 
-    marks: list[tuple[float, float, int]] = []
     useful = 0
 
     class Clock(TrainerCallback):
         def on_step_end(self, *_: object, **__: object) -> None:
-            marks.append((time.perf_counter(), time.process_time(), useful))
+            turns.step(useful)
 
     given = {"processing_class": tokenizer, "train_dataset": data, "callbacks": [Clock()]}
     if asked.work == "pretrain":
@@ -144,14 +143,12 @@ def train(asked: argparse.Namespace) -> dict[str, float]:
             return found
 
         trainer._generate = making
-    ready = time.perf_counter()
+    turns.started()
     trainer.train()
-    (began, used, before), (ended, cpu, after) = marks[asked.warm - 1], marks[-1]
-    return {"useful": after - before, "seconds": ended - began, "cpu_s": cpu - used, "start_s": ready - BEGAN}
 
 
-def generate(asked: argparse.Namespace) -> dict[str, float]:
-    """Time `generate` on 64 prompts x 8 samples."""
+def generate(asked: argparse.Namespace, turns: Turns) -> None:
+    """64 prompts x 8 samples a step, the prompts shared among the ranks."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -159,19 +156,18 @@ def generate(asked: argparse.Namespace) -> dict[str, float]:
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).to(asked.device).eval()
     prompts = [json.loads(line)["prompt"] for line in (asked.inputs / f"{asked.model}.prompts.jsonl").open()]
-    ready, useful, seconds = time.perf_counter(), 0, 0.0
-    for step in range(asked.warm + asked.steps):
-        part = [prompts[(64 * step + i) % len(prompts)] for i in range(64)]
-        began = time.perf_counter()
+    turns.started()
+    useful, step = 0, 0
+    while True:
+        part = [prompts[(64 * step + i) % len(prompts)] for i in range(64)][int(os.environ.get("RANK", "0")) :: asked.ranks]
         given = tokenizer(part, return_tensors="pt", padding=True, return_token_type_ids=False).to(asked.device)
         with torch.inference_mode():
             drawn = model.generate(
                 **given, do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=32, num_return_sequences=8
             )
-        if step >= asked.warm:
-            seconds += time.perf_counter() - began
-            useful += int((drawn[:, given["input_ids"].shape[1] :] != tokenizer.pad_token_id).sum())
-    return {"useful": useful, "seconds": seconds, "start_s": ready - BEGAN}
+        useful += int((drawn[:, given["input_ids"].shape[1] :] != tokenizer.pad_token_id).sum())
+        step += 1
+        turns.step(useful)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,10 @@ class Config(SimpleNamespace):
         labels = vars(self).get("id2label")
         return len(labels) if labels else vars(self).get("num_labels", 2)
 
+    def to_dict(self) -> dict[str, object]:
+        """Every key, as the configurations of `transformers` give them."""
+        return dict(vars(self))
+
     def written(self, architecture: str, dtype: torch.dtype) -> dict[str, object]:
         """The keys of config.json: all that were read, those that were filled in, and what is true of the weights now."""
         kept = {key: value for key, value in vars(self).items() if key != "torch_dtype"}  # the older name of dtype

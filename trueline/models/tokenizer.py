@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from tokenizers import Tokenizer
 
@@ -44,6 +44,11 @@ class FastTokenizer:
     core: Tokenizer
     config: dict[str, Any]  # tokenizer_config.json
     chat_template: str | None = None
+    is_fast: ClassVar[bool] = True  # as `transformers` says of its own: the core is that of `tokenizers`
+
+    @property
+    def backend_tokenizer(self) -> Tokenizer:
+        return self.core
 
     @property
     def bos_token(self) -> str | None:

@@ -41,6 +41,7 @@ class Size:
     queries: int  # width of all query heads together
     keys: int  # width of all key heads together; values are as wide
     context: int  # longest row, tokens
+    head_norms: bool = False  # whether each head's queries and keys are normed
 
     @classmethod
     def of(cls, model: PreTrainedModel | Decoder) -> Size:
@@ -57,6 +58,7 @@ class Size:
             inner=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
             queries=head * config.num_attention_heads,
             context=getattr(config, "max_position_embeddings", None) or sys.maxsize,
+            head_norms=any(n.endswith("q_norm.weight") for n in counts),
             keys=head * (getattr(config, "num_key_value_heads", None) or config.num_attention_heads),
         )
 
@@ -103,7 +105,12 @@ class Size:
         return 2 * FLOAT * 2 * self.layers * self.keys * rows * length
 
     def _layer(self) -> int:
-        return 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner
+        """Numbers that a token leaves in one layer: two sums and their norms, q, k, v, what it gathered, and the feed-forward.
+
+        What models/native.py saves; plain torch saves about half as much again. `head_norms` keep q, k, v twice (Qwen3).
+        """
+        attended = (2 if self.head_norms else 1) * (self.queries + 2 * self.keys) + self.queries
+        return 4 * self.width + attended + 3 * self.inner
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import transformers
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from trueline import __version__
 from trueline.models.checkpoint import digest_of
+from trueline.models.configuration import installed
 from trueline.models.policy import Policy
 from trueline.models.tokens import Codec, Example
 from trueline.store.folders import digest, write_bytes
@@ -107,7 +107,7 @@ def identity_of(model: Policy) -> str:
         "tensors": [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in sorted(tensors)],
         "codec": _codec_digest(model.codec),
         "numbers": [model.device.type, torch.get_float32_matmul_precision()],
-        "versions": [__version__, torch.__version__, transformers.__version__],
+        "versions": [__version__, torch.__version__, installed()],
     }
     return digest_of(tensors, digest(about))
 

@@ -1,0 +1,163 @@
+"""Several processes give the gradient that one gives."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+import torch.multiprocessing as multiprocessing
+
+from tests.models.small import random_policy
+from trueline.models.noise import Noisy
+from trueline.models.tokens import Example
+from trueline.train.batch import pad_rows
+from trueline.train.crew import Crew, accumulate
+from trueline.train.loop import Loop, gradients, train
+from trueline.train.objectives.likelihood import NextToken
+from trueline.train.objectives.preference import DPO
+from trueline.train.objectives.reinforce import PolicyGradient
+from trueline.train.optim import Optim
+from trueline.train.sources import Examples
+
+
+@pytest.fixture
+def two_threads():
+    """Torch has two threads, so that a crew has two processes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def batch(rows=12, group=1, seed=0):
+    """Rows of many lengths, prompts untrained, with every column that the objectives below require."""
+    rng = torch.Generator().manual_seed(seed)
+    sizes = torch.randint(8, 40, (rows,), generator=rng).tolist()
+    ids = [torch.randint(8, 27, (n,), generator=rng).tolist() for n in sizes]
+    found = pad_rows(ids, [[False] * 4 + [True] * (n - 4) for n in sizes], 0, group)
+    wide = {k: torch.randn(found.tokens.shape, generator=rng) * found.mask for k in ("ref_logp", "old_logp", "advantage")}
+    return found.having(**wide)
+
+
+OBJECTIVES = {"likelihood": (NextToken(), 1), "pairs": (DPO(), 2), "policy gradient": (PolicyGradient(), 4)}
+
+
+@pytest.mark.parametrize("micro_rows", [0, 4])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_two_processes_give_the_gradient_of_one(name, micro_rows, two_threads):
+    """Metrics and every gradient are those of one process but for rounding, whatever the micro-batch."""
+    objective, group = OBJECTIVES[name]
+    policy, given = random_policy("qwen3"), batch(12, group)
+    expected = gradients(policy, objective, given)
+    alone = {n: p.grad.clone() for n, p in policy.named_parameters()}
+    policy.zero_grad()
+    with Crew(policy, {"": objective}) as crew:
+        assert len(crew.helpers) == 1
+        found = crew.gradients("", given, step=0, micro_rows=micro_rows)
+    for key, value in {**found.sums, **found.largest}.items():
+        assert value == pytest.approx(expected[key], rel=1e-5, abs=1e-6)
+    for parameter, gradient in alone.items():
+        torch.testing.assert_close(policy.get_parameter(parameter).grad, gradient, atol=2e-5, rtol=1e-4, msg=parameter)
+
+
+def examples(count=40):
+    rng = torch.Generator().manual_seed(1)
+    rows = [torch.randint(8, 27, (int(n),), generator=rng).tolist() for n in torch.randint(8, 30, (count,), generator=rng)]
+    return [Example(tuple(r), (False, *([True] * (len(r) - 1)))) for r in rows]
+
+
+def trained(model, policy, source, observe=lambda step, metrics: None):
+    train(model, NextToken(), source, Optim(lr=1e-3, muon=0.01), Loop(observe=observe))
+    return {n: p.detach().clone() for n, p in policy.named_parameters()}
+
+
+def losses(model, policy, source):
+    found = []
+    trained(model, policy, source, lambda step, metrics: found.append(metrics["loss"]))
+    return found
+
+
+def test_losses_are_those_of_one_process_step_by_step(two_threads):
+    """Helpers see every update of both optimisers, or the losses would soon be others."""
+    found = []
+    for threads in (2, 1):
+        torch.set_num_threads(threads)
+        policy = random_policy("qwen3")
+        found.append(losses(policy, policy, Examples(examples=examples(), epochs=2, tokens=200)))
+    assert found[0] == pytest.approx(found[1], abs=2e-3)
+    assert found[0][-1] < found[0][0] - 0.05
+
+
+def test_a_helper_that_is_killed_changes_nothing(two_threads):
+    """Its part is done again and another takes its place: the weights are the same to the bit."""
+    found = []
+    for kill in (False, True):
+        policy = random_policy("qwen3")
+
+        def observe(step, metrics, kill=kill):
+            if kill and step == 2:
+                children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+                for child in children:
+                    os.kill(int(child), signal.SIGKILL)
+
+        found.append(trained(policy, policy, Examples(examples=examples(), epochs=2, tokens=200), observe))
+    for name, weight in found[0].items():
+        assert torch.equal(weight, found[1][name]), name
+
+
+def test_an_error_in_a_helper_is_seen_here(two_threads):
+    """What an objective raises on the other's rows is raised to the caller, not lost."""
+
+    class Fails(NextToken):
+        def __call__(self, out, batch):
+            raise ValueError("no such thing")
+
+    policy = random_policy("qwen3")
+    with pytest.raises(ValueError, match="no such thing"), Crew(policy, {"": Fails()}) as crew:
+        crew.gradients("", batch(), step=0)
+
+
+def test_noise_is_of_the_step_in_every_process(two_threads):
+    """NEFTune's noise follows the step in helpers too."""
+    found = []
+    for threads in (2, 1):
+        torch.set_num_threads(threads)
+        policy = random_policy("qwen3")
+        noisy = Noisy(policy, alpha=50.0)
+        found.append(losses(noisy, policy, noisy.following(Examples(examples=examples(), epochs=2, tokens=200))))
+    assert found[0] == pytest.approx(found[1], abs=2e-3)
+
+
+def _in_group(rank, port, found):
+    """One of two gloo processes: half of the groups, counts of the whole batch, gradients summed."""
+    import torch.distributed as distributed
+
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    given = batch(12, 2)
+    counts = {per: given.count(per) for per in ("token", "row", "group")}
+    policy = random_policy("qwen3")
+    accumulate(policy, DPO(), given.take(torch.arange(12).view(6, 2)[rank::2].flatten()), counts)
+    for parameter in policy.parameters():
+        distributed.all_reduce(parameter.grad)
+    if rank == 0:
+        found.update({n: p.grad.numpy() for n, p in policy.named_parameters()})
+    distributed.destroy_process_group()
+
+
+def test_a_gloo_group_of_two_sums_to_the_same_gradient():
+    """Rows shared between two processes of torch.distributed, in any order, give the gradient of all rows in one."""
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with multiprocessing.get_context("spawn").Manager() as manager:
+        found = manager.dict()
+        multiprocessing.spawn(_in_group, (port, found), nprocs=2)
+        summed = {n: torch.from_numpy(g) for n, g in found.items()}
+    policy = random_policy("qwen3")
+    gradients(policy, DPO(), batch(12, 2))
+    for name, parameter in policy.named_parameters():
+        torch.testing.assert_close(summed[name], parameter.grad, atol=2e-5, rtol=1e-4, msg=name)
