@@ -16,9 +16,12 @@ from time import perf_counter
 from typing import TypeVar
 
 from trueline.core.types import Conversation, Preference, Prompt, Ranking
+from trueline.data.formats import Labelled
 from trueline.data.recognise import describe, read
+from trueline.data.rows import read_rows
 from trueline.evaluate.ladder import DOMAINS, Sizes, arms_of
 from trueline.models.tokens import Codec
+from trueline.recipes.process import solution_of
 from trueline.recipes.reading import DEMONSTRATIONS, pairs_of
 from trueline.recipes.studio import RecipeError
 from trueline.world.demonstrations import mixed
@@ -90,6 +93,19 @@ def of_prompts(data: str, codec: Codec | None, max_tokens: int) -> Lengths:
         said, note = [max_tokens] * len(found), f"takes every reply to be {max_tokens} tokens long"
     pairs = [(_prompt(codec, p.conversation) + s, s) for p, s in zip(found, said, strict=False)]
     return _lengths(pairs, count, codec, note)
+
+
+def of_labelled(data: str, n: int, codec: Codec | None) -> Lengths:
+    """Completions of a file, each wanted or not."""
+    found, count = _some(read(Labelled, data), n)
+    said = [r.prompt.conversation.say("assistant", r.completion.text, r.completion.tool_calls) for r in found]
+    return _lengths([_example(codec, c, "last") for c in said], count, codec)
+
+
+def of_steps(data: str, n: int, codec: Codec | None) -> Lengths:
+    """Replies of a file that are made of steps."""
+    found, count = _some(read_rows(data), n)
+    return _lengths([_example(codec, solution_of(row).conversation, "last") for row in found], count, codec)
 
 
 def of_comparisons(data: str, n: int, codec: Codec | None, pairs: bool) -> Lengths:

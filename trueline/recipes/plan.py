@@ -25,12 +25,14 @@ from trueline.models.machine import process_memory
 from trueline.models.policy import Policy, tiny
 from trueline.models.tokens import word_tokenizer
 from trueline.recipes.align import Align, Measure
+from trueline.recipes.online import Judged
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.running import use_threads
 from trueline.recipes.size import Size
 from trueline.recipes.studio import Programme, Recipe
-from trueline.recipes.workload import Known, Work, work
+from trueline.recipes.workload import Known, Work
+from trueline.recipes.workload_more import work
 from trueline.train.batch import pad_rows
 from trueline.train.loop import gradients
 from trueline.train.objectives.likelihood import NextToken
@@ -154,7 +156,7 @@ def _works(stages: Sequence[tuple[str, Recipe]]) -> list[tuple[str, Work]]:
     for name, recipe in stages:
         done = work(recipe, known)
         found.append((name, done))
-        rankings = {name: recipe} if isinstance(recipe, Rank) else {}
+        rankings = {name: recipe} if isinstance(recipe, Rank | Judged) else {}
         known = Known({**known.models, name: done.model}, {**known.rankings, **rankings})
     return found
 

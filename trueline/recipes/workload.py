@@ -2,7 +2,7 @@
 
 Padding is counted, since padded tokens are computed too. What can only be known by doing is assumed, and the note of a stage
 says so: how many prompts give a ranking, how long replies are. A missing file or model is the same error here as in the run.
-A recipe of another package says nothing until it registers a function with `work`.
+A recipe of another package says nothing until it registers a function with `work`. More: workload_more.py.
 """
 
 from __future__ import annotations
@@ -15,15 +15,20 @@ from functools import singledispatch
 from trueline.data.rows import read_rows
 from trueline.evaluate.ladder import DOMAINS
 from trueline.recipes.align import Measure
-from trueline.recipes.lengths import Lengths, of_comparisons, of_demonstrations, of_measurement, of_prompts
+from trueline.recipes.distil import Distil
+from trueline.recipes.kto import Kto
+from trueline.recipes.lengths import Lengths, of_comparisons, of_demonstrations, of_labelled, of_measurement, of_prompts
+from trueline.recipes.online import Judged, OnlineDpo
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.pretrain import Pretrain
+from trueline.recipes.process import Process
 from trueline.recipes.reinforce import Ppo, Reinforce
 from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.rewards import models_of
 from trueline.recipes.sft import Sft
 from trueline.recipes.size import FLOAT, Model, Size, fresh, model_of
 from trueline.train.annotate import ROWS
+from trueline.train.annotate_preference import MATCHED
 from trueline.train.sources import by_length
 
 DECODED = 768  # rows that `models.generate` decodes together
@@ -54,7 +59,7 @@ class Known:
     """What the earlier stages of a plan leave: their models, and the rankings that are made."""
 
     models: Mapping[str, Model] = field(default_factory=dict)
-    rankings: Mapping[str, Rank] = field(default_factory=dict)
+    rankings: Mapping[str, Rank | Judged] = field(default_factory=dict)
 
 
 @singledispatch
@@ -92,26 +97,39 @@ def _(recipe: Pretrain, known: Known) -> Work:
 @work.register
 def _(recipe: Sft, known: Known) -> Work:
     model, world = model_of(recipe.start, known.models), recipe.data.startswith("world/")
-    found = _fitting(of_demonstrations(recipe.data, recipe.n, model.codec, recipe.turns), model, recipe.context)
+    if recipe.unlikelihood:
+        found = of_labelled(recipe.data, recipe.n, model.codec)
+    else:
+        found = of_demonstrations(recipe.data, recipe.n, model.codec, recipe.turns)
+    return by_examples(recipe, model, found, 0.0 if world else recipe.held_out, rank=recipe.adapter.rank)
+
+
+def by_examples(
+    recipe: Sft | Distil | Process, model: Model, found: Lengths, held_out: float, rank: int = 0, scores: bool = False
+) -> Work:
+    """Training on single examples, batches of like length. `scores`: what is learned is a score, which needs no logits."""
+    found = fitting(found, model, recipe.context)
     base = Work(reads=(recipe.start, recipe.data), model=model, note=found.note)
     if found.count is None:
         return base
-    kept = found.count * (1.0 if world else 1 - recipe.held_out)
+    kept = found.count * (1 - held_out)
     batches = by_length(found.whole, recipe.batch, "plan")
     scale = recipe.epochs * kept / len(found.whole)  # the sample's batches stand for all
     base = replace(base, steps=math.ceil(scale * len(batches)), tokens=round(scale * sum(found.whole)))
     if model.size is None:
         return base
     padded = scale * sum(len(rows) * max(found.whole[i] for i in rows) for rows in batches)
-    said = sum(found.said) / sum(found.whole)
-    passes = 3 * padded + 2 * (found.count - kept) * found.mean  # what is held out is measured before and after
+    said = 0.0 if scores else sum(found.said) / sum(found.whole)
+    passes = 3 * padded + (1 if scores else 2) * (found.count - kept) * found.mean  # held out: before and after, a score after
     longest = max(found.whole)
     largest = min(max(recipe.batch, longest), recipe.micro_rows * longest or math.inf)
     return replace(
         base,
         flops=model.size.forward(passes, found.mean, passes * said),
         records=found.count,
-        memory=_weights(model.size, recipe) + model.size.activations(largest, largest * said),
+        memory=model.size.training(recipe.optim.muon > 0, rank)
+        + model.size.frozen() * scores  # what a reward model was made from
+        + model.size.activations(largest, largest * said),
     )
 
 
@@ -120,17 +138,19 @@ def _(recipe: Rank, known: Known) -> Work:
     model = model_of(recipe.start, known.models)
     found = of_prompts("world/training", model.codec, recipe.max_tokens)
     base = Work(reads=(recipe.start, "world prompts"), model=model, note=found.note)
-    return _decoded(base, found, recipe.n * recipe.k, recipe.k)
+    return decoded(base, found, recipe.n * recipe.k, recipe.k)
 
 
 @work.register
 def _(recipe: Reward, known: Known) -> Work:
-    return _compared(recipe, known, pairs=False, remembered=False, measured=1)
+    return compared(recipe, known, comparisons_of(recipe, known, pairs=False), recipe.groups, measured=1)
 
 
 @work.register
 def _(recipe: Dpo, known: Known) -> Work:
-    return _compared(recipe, known, pairs=True, remembered="ref_logp" in recipe.objective.requires, measured=2)
+    found, needs = comparisons_of(recipe, known, pairs=True), recipe.objective.requires
+    told, again = int("ref_logp" in needs), len(needs & {*MATCHED, "delta"})
+    return compared(recipe, known, found, recipe.groups, measured=2, remembered=told, again=again)
 
 
 @work.register
@@ -138,31 +158,34 @@ def _(recipe: Measure, known: Known) -> Work:
     model, gates = model_of(recipe.model, known.models), recipe.what == "gates"
     found = of_measurement(recipe.sizes, gates, model.codec)
     base = Work(reads=(recipe.model,), model=model, note=found.note)
-    done = _decoded(base, found, len(found.whole), 1)
+    done = decoded(base, found, len(found.whole), 1)
     if model.size is None or gates or recipe.model == recipe.base:
         return done
     gold = recipe.sizes.domain * len(DOMAINS) * found.mean  # tokens whose divergence from the base is taken
     return replace(done, flops=done.flops + 2 * model.size.forward(gold, found.mean, gold))
 
 
-def _compared(recipe: Reward | Dpo, known: Known, *, pairs: bool, remembered: bool, measured: int) -> Work:
+def compared(
+    recipe: Reward | Dpo | Kto, known: Known, found: Lengths, groups: int, *, measured: int, remembered: int = 0, again: int = 0
+) -> Work:
     """Training on comparisons: batches in random order, so that each is padded to the longest completion in it.
 
-    What the reference gives is remembered, from one reading of every pair; held-out ones are read `measured` times.
+    What is read before training is remembered, `remembered` readings of every completion; held-out ones are read `measured`
+    times; `again` further passes without gradient are made over every step.
     """
-    model = model_of(recipe.start, known.models)
-    found = _fitting(_comparisons(recipe, known, model, pairs), model, recipe.context)
+    model, scores = model_of(recipe.start, known.models), isinstance(recipe, Reward)
+    found = fitting(found, model, recipe.context)
     base = Work(reads=(recipe.start, recipe.data), model=model, note=found.note)
     if found.count is None:
         return base
     kept = round(found.count * (1 - recipe.held_out))
-    steps = recipe.epochs * max(1, kept // recipe.groups)
-    rows = min(recipe.groups, kept) * found.group
+    steps = recipe.epochs * max(1, kept // groups)
+    rows = min(groups, kept) * found.group
     base = replace(base, steps=steps, tokens=round(steps * rows * found.mean))
     if model.size is None:
         return base
-    read = ((found.count - kept) * measured + kept * remembered) * found.group * found.mean
-    padded, said = found.longest(rows), sum(found.said) / sum(found.whole) * pairs  # a score needs no logits
+    read = ((found.count - kept) * measured + kept * remembered) * found.group * found.mean + again * steps * rows * found.mean
+    padded, said = found.longest(rows), sum(found.said) / sum(found.whole) * (not scores)  # a score needs no logits
     together = min(rows, recipe.micro_rows or rows)
     micro = together * found.longest(together)
     tokens = 3 * steps * rows * micro / together + read
@@ -171,22 +194,22 @@ def _compared(recipe: Reward | Dpo, known: Known, *, pairs: bool, remembered: bo
         base,
         flops=model.size.forward(tokens, padded, real) * _paging(model.size, micro),
         records=found.count * found.group,
-        memory=_weights(model.size, recipe)
-        + model.size.frozen() * (not pairs)  # what a reward model was made from
+        memory=model.size.training(recipe.optim.muon > 0, recipe.adapter.rank)
+        + model.size.frozen() * scores  # what a reward model was made from
         + model.size.activations(micro, micro * said),
     )
 
 
-def _fitting(found: Lengths, model: Model, context: int) -> Lengths:
+def fitting(found: Lengths, model: Model, context: int) -> Lengths:
     room = min([asked for asked in (context, 0 if model.size is None else model.size.context) if asked], default=0)
     return found.within(room) if room else found
 
 
-def _comparisons(recipe: Reward | Dpo, known: Known, model: Model, pairs: bool) -> Lengths:
-    made = known.rankings.get(recipe.data)
+def comparisons_of(recipe: Reward | Dpo | Kto, known: Known, pairs: bool) -> Lengths:
+    made, model = known.rankings.get(recipe.data), model_of(recipe.start, known.models)
     if made is None:
         return of_comparisons(recipe.data, recipe.n, model.codec, pairs)
-    found = of_prompts("world/training", model.codec, made.max_tokens)
+    found = of_prompts(made.prompts if isinstance(made, Judged) else "world/training", model.codec, made.max_tokens)
     rankings = round(min(KEPT * made.n, recipe.n or math.inf))
     count = rankings * math.comb(made.k, 2) if pairs else rankings
     note = f"takes {KEPT:.0%} of the {made.n} prompts to give a ranking"
@@ -195,34 +218,37 @@ def _comparisons(recipe: Reward | Dpo, known: Known, model: Model, pairs: bool) 
 
 @work.register
 def _(recipe: Reinforce, known: Known) -> Work:
-    """Rollouts: decode, score, read (by the reference, by PPO also for the value), train `epochs` times.
+    reads = 2 if isinstance(recipe, Ppo) else 1  # by the reference, by PPO also for the value
+    return rolled_out(recipe, known, recipe.template, recipe.epochs, recipe.minibatches, reads)
 
-    A batch is padded to its longest row.
-    """
-    epochs, reads = recipe.epochs, 2 if isinstance(recipe, Ppo) else 1
+
+def rolled_out(
+    recipe: Reinforce | OnlineDpo, known: Known, template: str, epochs: int, minibatches: int, reads: int, share: float = 1.0
+) -> Work:
+    """Rollouts: decode, score, read `reads` times, train `epochs` times on a `share` of the rows, padded to the longest."""
     model = model_of(recipe.start, known.models)
-    codec = None if model.codec is None else model.codec.with_template(recipe.template)
+    codec = None if model.codec is None else model.codec.with_template(template)
     found = of_prompts(recipe.prompts, codec, recipe.max_tokens)
     rows = recipe.batch * recipe.group
-    steps, drawn = recipe.iterations * epochs * recipe.minibatches, recipe.iterations * rows
+    drawn = recipe.iterations * rows
     base = Work(
         reads=(recipe.start, recipe.reward, recipe.prompts),
         model=model,
-        steps=steps,
-        tokens=round(epochs * drawn * found.mean),
+        steps=recipe.iterations * epochs * minibatches,
+        tokens=round(epochs * drawn * share * found.mean),
         note=found.note,
     )
     if model.size is None:
         return base
-    decoded = _decoded(base, found, rows, recipe.group)
+    drawing = decoded(base, found, rows, recipe.group)
     scorers = [size for name in models_of(recipe.reward) if (size := model_of(name, known.models).size) is not None]
     padded, said = found.longest(rows), sum(found.said) / sum(found.whole)
-    passes, chunk = 3 * epochs, found.longest(min(rows, max(recipe.group, ROWS)))
-    micro = min(rows, recipe.micro_rows or rows)
+    passes, chunk = 3 * epochs * share, found.longest(min(rows, max(recipe.group, ROWS)))
+    micro = min(rows * share, recipe.micro_rows or rows)
     real = drawn * found.mean * said  # tokens that need logits
     flops = model.size.forward(passes * drawn * padded, padded, passes * real) * _paging(model.size, micro * padded)
     flops += reads * model.size.forward(drawn * chunk, chunk, real) * _paging(model.size, min(rows, ROWS) * chunk)
-    flops += recipe.iterations * decoded.flops
+    flops += recipe.iterations * drawing.flops
     for scorer in scorers:
         flops += scorer.forward(drawn * found.mean, found.mean, 0.0)  # sorted by length: hardly any padding
     held = model.size.frozen() * (recipe.adapter.rank == 0) + sum(scorer.frozen() for scorer in scorers)
@@ -230,14 +256,14 @@ def _(recipe: Reinforce, known: Known) -> Work:
     return replace(
         base,
         flops=flops,
-        turns=recipe.iterations * decoded.turns,
-        decoding=recipe.iterations * decoded.decoding,
-        records=2 * drawn + recipe.iterations * decoded.records,
-        memory=_weights(model.size, recipe) + held + max(peak, decoded.memory),
+        turns=recipe.iterations * drawing.turns,
+        decoding=recipe.iterations * drawing.decoding,
+        records=2 * drawn + recipe.iterations * drawing.records,
+        memory=model.size.training(recipe.optim.muon > 0, recipe.adapter.rank) + held + max(peak, drawing.memory),
     )
 
 
-def _decoded(base: Work, found: Lengths, rows: int, count: int) -> Work:
+def decoded(base: Work, found: Lengths, rows: int, count: int) -> Work:
     """Sampling `rows` replies, `count` for each prompt: prompts sorted by length, in batches padded to the longest of each.
 
     A batch lasts until its longest reply ends.
@@ -266,11 +292,6 @@ def _decoded(base: Work, found: Lengths, rows: int, count: int) -> Work:
         records=rows * (1 + VERDICT),
         memory=size.frozen() + peak + 5 * FLOAT * min(rows, DECODED) * size.vocabulary,
     )
-
-
-def _weights(size: Size, recipe: Sft | Dpo | Reward | Reinforce) -> int:
-    """Bytes of the weights and of what training keeps for each that learns."""
-    return size.training(recipe.optim.muon > 0, recipe.adapter.rank)
 
 
 def _paging(size: Size, tokens: float) -> float:
