@@ -5,7 +5,7 @@ import torch
 
 from tests.models.small import random_policy
 from trueline.models import policy as policies
-from trueline.models.packed import _Segments, layout
+from trueline.models.packed import STEP, _Segments, layout
 from trueline.models.policy import RewardModel
 
 NEEDS = frozenset({"logp", "entropy", "value"})
@@ -79,8 +79,10 @@ def test_every_token_that_matters_is_computed_once():
     """Prompts stand once, tails follow, padding and what comes after the last trained token are left out."""
     tokens, mask = batch(BATCHES["pairs"])
     found = layout(tokens, mask)
-    assert len(found.ids) == sum(prompt + sum(tails) for prompt, tails in BATCHES["pairs"])
     real = found.at >= 0
+    needed = sum(prompt + sum(tails) for prompt, tails in BATCHES["pairs"])
+    assert len(found.at[real].unique()) == needed
+    assert len(found.ids) == (needed + STEP - 1) // STEP * STEP  # filled up to a round number
     assert torch.equal(found.ids[found.at[real]], tokens[real])
     assert torch.equal(found.positions[found.at[real]], torch.arange(tokens.shape[1]).expand_as(tokens)[real])
     assert torch.equal(real.sum(-1), torch.tensor([12, 14, 16, 13, 10, 10]))

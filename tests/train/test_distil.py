@@ -125,7 +125,7 @@ def test_temperature_and_cross_entropy_are_mixed_as_hinton_says():
     metrics = gradients(student, objective, teacher(master, temperature=2.0)(made))
     with torch.no_grad():
         at = made.mask[:, 1:]
-        z, t = (m.model(made.tokens).logits[:, :-1][at] for m in (student, master))
+        z, t = (m.logits(made.tokens)[:, :-1][at] for m in (student, master))
     kl = torch.nn.functional.kl_div((z / 2).log_softmax(-1), (t / 2).log_softmax(-1), log_target=True, reduction="batchmean")
     ce = torch.nn.functional.cross_entropy(z, made.tokens[:, 1:][at])
     assert metrics["total"] == pytest.approx(0.3 * ce.item() + 0.7 * 4 * kl.item(), abs=1e-4)
@@ -175,7 +175,7 @@ def test_a_policy_gives_the_logits_of_its_masked_tokens(family):
     policy, made = random_policy(family), batch()
     with torch.no_grad():
         logits = policy(made.tokens, made.mask, frozenset({"logits"}), 0.5).logits
-        expected = policy.model(made.tokens).logits[:, :-1][made.mask[:, 1:]] / 0.5
+        expected = policy.logits(made.tokens)[:, :-1][made.mask[:, 1:]] / 0.5
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
 
 

@@ -233,7 +233,7 @@ def test_next_token_is_cross_entropy_over_trained_tokens():
     made = batch()
     metrics, _ = gradient(policy, NextToken(), made)
     with torch.no_grad():
-        logp = policy.model(made.tokens).logits[:, :-1].log_softmax(-1).gather(-1, made.tokens[:, 1:, None])[..., 0]
+        logp = policy.logits(made.tokens)[:, :-1].log_softmax(-1).gather(-1, made.tokens[:, 1:, None])[..., 0]
     assert metrics["loss"] == pytest.approx(-(logp * made.mask[:, 1:]).sum().item() / made.mask.sum().item(), abs=1e-5)
 
 

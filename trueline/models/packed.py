@@ -8,7 +8,7 @@ Nothing after a row's last trained token is computed, since no loss can depend o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from trueline.models import native
 
+STEP = 32  # a layout that has more tokens has a multiple of so many
 WORTH = 0.9  # a layout is used when it has fewer tokens than this share of the padded batch
 
 
@@ -78,7 +79,7 @@ def layout(tokens: Tensor, mask: Tensor) -> Layout | None:
         at = torch.full((rows, width), -1, device=tokens.device).masked_scatter(
             inside, torch.arange(total, device=tokens.device)
         )
-        return Layout(tokens[inside], steps.expand(rows, width)[inside], at, _whole(length.cpu()))
+        return _rounded(Layout(tokens[inside], steps.expand(rows, width)[inside], at, _whole(length.cpu())))
     owner = (~same).cumsum(0) - 1  # (N,) which prompt a row has
     leaders = (~same).nonzero()[:, 0]
     heads = first[leaders]  # (G,)
@@ -93,7 +94,23 @@ def layout(tokens: Tensor, mask: Tensor) -> Layout | None:
     tails[:, 0] += count
     tails[:, 2], tails[:, 3] = starts[owner].cpu(), first.cpu()
     pieces = torch.cat([_whole(heads.cpu()), tails])
-    return Layout(ids, positions, at, pieces, shared=len(leaders))
+    return _rounded(Layout(ids, positions, at, pieces, shared=len(leaders)))
+
+
+def _rounded(found: Layout) -> Layout:
+    """The same with a last piece that nothing reads, so that the number of tokens is a multiple of STEP.
+
+    Libraries of products prepare a kernel for each shape that they meet; of batches of every length they would meet hundreds.
+    """
+    count = len(found.ids)
+    more = -count % STEP
+    if not more or count < STEP:
+        return found
+    nothing = found.ids.new_zeros(more)
+    last = torch.tensor([[count, more, 0, 0]])
+    pieces = torch.cat([found.pieces, last])
+    ids, positions = torch.cat([found.ids, nothing]), torch.cat([found.positions, nothing])
+    return replace(found, ids=ids, positions=positions, pieces=pieces)
 
 
 def split_heads(qkv: Tensor, cos: Tensor, sin: Tensor, heads: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

@@ -23,7 +23,7 @@ from trueline.models.configuration import Config
 from trueline.models.decoder import Causal, Decoder, ordinary
 from trueline.models.fast import FastForward, can_run
 from trueline.models.folders import ModelError, causal_of, classifier_of, classifier_on, source_of, tokenizer_of
-from trueline.models.packed import layout
+from trueline.models.packed import STEP, layout
 from trueline.models.products import linear, log_probabilities
 from trueline.models.tokens import Codec
 
@@ -85,9 +85,11 @@ class Policy(nn.Module):
         if not needs & {"logp", "entropy", "logits"}:
             return out
         predict = mask[:, 1:].bool()  # (N, T-1): token t is predicted from position t-1
-        states, targets = states.index_select(0, at[:, :-1][predict]), tokens[:, 1:][predict]  # (K, D), (K,)
+        spots, targets = at[:, :-1][predict], tokens[:, 1:][predict]  # (K,)
+        count, more = len(spots), -len(spots) % STEP  # some are read twice, as in `packed`: libraries like round numbers
+        states, targets = states.index_select(0, F.pad(spots, (0, more))), F.pad(targets, (0, more))  # (K + more, D)
         if "logits" in needs:
-            out.logits = (states if head is None else linear(states, head)).float() / temperature
+            out.logits = (states if head is None else linear(states, head))[:count].float() / temperature
         if not needs & {"logp", "entropy"}:
             return out
         logp, entropy = log_probabilities(states, head, targets, temperature, "entropy" in needs)

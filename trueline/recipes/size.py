@@ -88,13 +88,17 @@ class Size:
         """Bytes of a copy that does not learn."""
         return FLOAT * self.parameters
 
-    def kept(self, tokens: float, predicted: float) -> float:
-        """Bytes that a forward pass keeps for its backward pass: what `models.fast` saves in a layer, and the log-softmax."""
-        return FLOAT * (self.layers * tokens * self._layer() + predicted * (self.vocabulary + self.width))
+    def kept(self, tokens: float, predicted: float, adapted: bool = False) -> float:
+        """Bytes that a forward pass keeps for its backward pass: what `models.fast` saves in a layer, and the log-softmax.
 
-    def activations(self, tokens: float, predicted: float) -> float:
+        Under an adapter the layers are those of `transformers`, which keep more.
+        """
+        layer = 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner if adapted else self._layer()
+        return FLOAT * (self.layers * tokens * layer + predicted * (self.vocabulary + self.width))
+
+    def activations(self, tokens: float, predicted: float, adapted: bool = False) -> float:
         """Bytes of activations at the worst moment: all that is kept, and the gradients of one layer."""
-        return self.kept(tokens, predicted) + FLOAT * tokens * self._layer()
+        return self.kept(tokens, predicted, adapted) + FLOAT * tokens * self._layer()
 
     def passing(self, tokens: float) -> float:
         """Bytes that a forward pass without gradient uses at one time: the widest place of one layer."""
