@@ -96,9 +96,9 @@ class Size:
         layer = 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner if adapted else self._layer()
         return FLOAT * (self.layers * tokens * layer + predicted * (self.vocabulary + self.width))
 
-    def activations(self, tokens: float, predicted: float, adapted: bool = False) -> float:
+    def activations(self, tokens: float, predicted: float) -> float:
         """Bytes of activations at the worst moment: all that is kept, and the gradients of one layer."""
-        return self.kept(tokens, predicted, adapted) + FLOAT * tokens * self._layer()
+        return self.kept(tokens, predicted) + FLOAT * tokens * self._layer()
 
     def passing(self, tokens: float) -> float:
         """Bytes that a forward pass without gradient uses at one time: the widest place of one layer."""

@@ -129,7 +129,7 @@ def by_examples(
         records=found.count,
         memory=model.size.training(recipe.optim.muon > 0, rank)
         + model.size.frozen() * scores  # what a reward model was made from
-        + model.size.activations(largest, largest * said, adapted=rank > 0),
+        + model.size.activations(largest, largest * said),
     )
 
 
@@ -196,7 +196,7 @@ def compared(
         records=found.count * found.group,
         memory=model.size.training(recipe.optim.muon > 0, recipe.adapter.rank)
         + model.size.frozen() * scores  # what a reward model was made from
-        + model.size.activations(micro, micro * said, adapted=recipe.adapter.rank > 0),
+        + model.size.activations(micro, micro * said),
     )
 
 
@@ -252,7 +252,7 @@ def rolled_out(
     for scorer in scorers:
         flops += scorer.forward(drawn * found.mean, found.mean, 0.0)  # sorted by length: hardly any padding
     held = model.size.frozen() * (recipe.adapter.rank == 0) + sum(scorer.frozen() for scorer in scorers)
-    peak = model.size.activations(micro * padded, micro * found.mean * said, adapted=recipe.adapter.rank > 0)
+    peak = model.size.activations(micro * padded, micro * found.mean * said)
     return replace(
         base,
         flops=flops,
