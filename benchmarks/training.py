@@ -48,12 +48,13 @@ class Side:
     def __init__(self, name: str, words: Sequence[str], processes: int = 1) -> None:
         self.name = name
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (it lives as long as the side)
+        out = tempfile.mkdtemp(prefix="benchmark-")
         port = str(29500 + os.getpid() % 400 + len(name))
         self.processes = [
             subprocess.Popen(
                 [*words, "--ranks", str(processes)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
-                env=os.environ | ({} if processes == 1 else _rank(i, processes, port)),
+                env=os.environ | ({} if processes == 1 else _rank(i, processes, port) | {"BENCHMARK_OUT": out}),
             )
             for i in range(processes)
         ]  # fmt: skip
