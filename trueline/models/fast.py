@@ -1,4 +1,4 @@
-"""A lean forward pass for the Llama and Qwen families, on the weights of a `transformers` model.
+"""A lean forward pass for the Llama and Qwen families, on weights named as `transformers` names them.
 
 The parameters stay where `transformers` keeps them (so saving, loading and fine-tuning tools see an ordinary model);
 only the arithmetic is written again: q, k, v in one product, gate and up in one product, batches without their padding

@@ -91,9 +91,8 @@ def log_probability(z: Tensor, targets: Tensor, temperature: float, entropy: boo
     logp, total = z.new_empty(len(z)), z.new_empty(len(z))
     nats = z.new_empty(len(z)) if entropy else None
     targets = targets.contiguous()
-    _rows(
-        z, lambda a, b: _call("log_probability", z, targets, z.shape[1], 1 / temperature, a, b, logp, total, nats)
-    )  # fmt: skip
+    size = z.shape[1]
+    _rows(z, lambda a, b: _call("log_probability", z, targets, size, 1 / temperature, a, b, logp, total, nats))
     return logp, total, nats
 
 
