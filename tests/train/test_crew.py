@@ -17,7 +17,7 @@ from trueline.train.loop import Loop, gradients, train
 from trueline.train.objectives.likelihood import NextToken
 from trueline.train.objectives.preference import DPO
 from trueline.train.objectives.reinforce import PolicyGradient
-from trueline.train.optim import Optim
+from trueline.train.optim import Optim, Optimizer
 from trueline.train.sources import Examples
 
 
@@ -52,13 +52,15 @@ def test_two_processes_give_the_gradient_of_one(name, micro_rows, two_threads):
     expected = gradients(policy, objective, given)
     alone = {n: p.grad.clone() for n, p in policy.named_parameters()}
     policy.zero_grad()
-    with Crew(policy, {"": objective}) as crew:
+    with Crew(policy, {"": (objective, 1.0)}, Optimizer(policy, Optim())) as crew:
         assert len(crew.helpers) == 1
-        found = crew.gradients("", given, step=0, micro_rows=micro_rows)
+        found = crew.gradients({"": given}, step=0, micro_rows=micro_rows)[""]
+        assert sorted(sum(crew.shares, [])) == sorted(alone)
+        joined = {n: sum(part[n] for part in crew.gradient) for n in alone}
     for key, value in {**found.sums, **found.largest}.items():
         assert value == pytest.approx(expected[key], rel=1e-5, abs=1e-6)
     for parameter, gradient in alone.items():
-        torch.testing.assert_close(policy.get_parameter(parameter).grad, gradient, atol=2e-5, rtol=1e-4, msg=parameter)
+        torch.testing.assert_close(joined[parameter], gradient, atol=2e-5, rtol=1e-4, msg=parameter)
 
 
 def examples(count=40):
@@ -106,6 +108,31 @@ def test_a_helper_that_is_killed_changes_nothing(two_threads):
         assert torch.equal(weight, found[1][name]), name
 
 
+def test_a_helper_that_dies_while_weights_move_ends_the_run(two_threads):
+    """Some weights may have moved and others not: the run says so, and what to do."""
+    policy = random_policy("qwen3")
+    with Crew(policy, {"": (NextToken(), 1.0)}, Optimizer(policy, Optim())) as crew:
+        crew.gradients({"": batch()}, step=0)
+        os.kill(crew.helpers[0].process, signal.SIGKILL)
+        with pytest.raises(RuntimeError, match="takes the run up at its last checkpoint"):
+            crew.step(1.0)
+
+
+def test_a_helper_that_dies_leaves_the_sum_of_two_objectives_as_it_was(two_threads):
+    """Both pieces of work of the dead are done again, in the order in which it would have done them."""
+    found = []
+    for kill in (False, True):
+        policy = random_policy("qwen3")
+        work = {"": (NextToken(), 1.0), "replay": (NextToken(), 0.5)}
+        with Crew(policy, work, Optimizer(policy, Optim())) as crew:
+            if kill:
+                os.kill(crew.helpers[0].process, signal.SIGKILL)
+            crew.gradients({"": batch(), "replay": batch(8, seed=1)}, step=0)
+            norm = crew.step(1.0)
+        found.append({n: p.detach().clone() for n, p in policy.named_parameters()} | {"norm": torch.tensor(norm)})
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
 def test_an_error_in_a_helper_is_seen_here(two_threads):
     """What an objective raises on the other's rows is raised to the caller, not lost."""
 
@@ -114,8 +141,11 @@ def test_an_error_in_a_helper_is_seen_here(two_threads):
             raise ValueError("no such thing")
 
     policy = random_policy("qwen3")
-    with pytest.raises(ValueError, match="no such thing"), Crew(policy, {"": Fails()}) as crew:
-        crew.gradients("", batch(), step=0)
+    with (
+        pytest.raises(ValueError, match="no such thing"),
+        Crew(policy, {"": (Fails(), 1.0)}, Optimizer(policy, Optim())) as crew,
+    ):
+        crew.gradients({"": batch()}, step=0)
 
 
 def test_noise_is_of_the_step_in_every_process(two_threads):

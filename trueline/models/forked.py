@@ -14,8 +14,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,18 @@ def crew_for(device: torch.device) -> int:
     return max(1, torch.get_num_threads())
 
 
+@contextmanager
+def one_thread(when: bool = True) -> Iterator[None]:
+    """Torch has one thread in here: its others, once used, wait for more while spinning, and the other processes need the cores."""
+    threads = torch.get_num_threads()
+    if when:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def shared_tensor(size: int) -> torch.Tensor:
     """`size` bytes that forked processes and this one share."""
     return torch.from_numpy(shared_array((size,), np.uint8))
@@ -52,15 +64,11 @@ class Worker:
         there, self._from = os.pipe(), os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with one_thread():
             self.process = os.fork()
             if self.process == 0:
                 os.close(there[1])
                 _serve(lambda *_: _answer(serve, there[0], self._from[1]), 0, 1)
-        finally:
-            torch.set_num_threads(threads)
         os.close(there[0])
         os.close(self._from[1])
         self._to = there[1]
@@ -132,29 +140,27 @@ def share(work: Callable[[int, int], None], parts: int) -> None:
         return
     sys.stdout.flush()
     sys.stderr.flush()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     children: dict[int, int] = {}
-    try:
-        for part in range(1, parts):
-            child = os.fork()
-            if child == 0:
-                _serve(work, part, parts)
-            children[child] = part
-        work(0, parts)
-        failed = []
-        for child in list(children):
-            _, status = os.waitpid(child, 0)
-            part = children.pop(child)
-            if status:
-                failed.append(part)
-        for part in failed:
-            work(part, parts)
-    finally:
-        for child in children:  # an error or an interruption here: nobody waits for what they do
-            os.kill(child, 9)
-            os.waitpid(child, 0)
-        torch.set_num_threads(threads)
+    with one_thread():
+        try:
+            for part in range(1, parts):
+                child = os.fork()
+                if child == 0:
+                    _serve(work, part, parts)
+                children[child] = part
+            work(0, parts)
+            failed = []
+            for child in list(children):
+                _, status = os.waitpid(child, 0)
+                part = children.pop(child)
+                if status:
+                    failed.append(part)
+            for part in failed:
+                work(part, parts)
+        finally:
+            for child in children:  # an error or an interruption here: nobody waits for what they do
+                os.kill(child, 9)
+                os.waitpid(child, 0)
 
 
 def _serve(work: Callable[[int, int], None], part: int, parts: int) -> None:

@@ -11,20 +11,24 @@ On an accelerator, with one thread, and off the main thread there is a crew of o
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from trueline.models.forked import Worker, crew_for, shared_tensor
+from trueline.models.forked import Worker, crew_for, one_thread, shared_tensor
 from trueline.train.batch import Batch, Objective
+from trueline.train.optim import Optimizer
 
 FEW = 96  # tokens in a step: for fewer, sending them costs more than it saves
 Counts = Mapping[str, float]
+Work = tuple[Objective, float]  # an objective, and the weight of its gradient
 
 
 @dataclass(slots=True)
@@ -65,19 +69,30 @@ def accumulate(
 
 
 class Crew:
-    """The processes that share a step's rows. Use it as a context: they end with it."""
+    """The processes that share a step's rows and its optimiser. Use it as a context: they end with it."""
 
-    def __init__(self, model: nn.Module, objectives: Mapping[str, Objective]) -> None:
-        self.model, self.objectives = model, objectives
+    def __init__(self, model: nn.Module, work: Mapping[str, Work], optimizer: Optimizer) -> None:
+        self.model, self.work, self.optimizer = model, work, optimizer
         self.seed = torch.initial_seed()
-        self.trained = [p for p in model.parameters() if p.requires_grad]
-        size = crew_for(self.trained[0].device)
-        self.shared: list[list[Tensor]] = []  # of each helper: where it writes the gradient of each trained parameter
+        self.part = 0  # which of the processes this one is
+        self.names = list(optimizer.parameters)
+        size = crew_for(next(iter(optimizer.parameters.values())).device)
         self.helpers: list[Worker] = []
+        self.hooks: list[RemovableHandle] = []
+        self.shares = optimizer.shares(size)
         if size > 1:
-            _into_shared_memory(model, self.trained)
-            self.shared = [_like(self.trained) for _ in range(size - 1)]
-            self.helpers = [Worker(self._server(i)) for i in range(size - 1)]
+            trained = [optimizer.parameters[n] for n in self.names]
+            _into_shared_memory(
+                [*trained, *(b for b in model.buffers() if b.device.type == "cpu"), *optimizer.state().values()]
+            )
+            # Each writes its gradients here as soon as they are there, and none is held anywhere else.
+            self.written = shared_tensor(size * len(trained)).view(size, -1)  # whether it has, by parameter
+            self.gradient = [dict(zip(self.names, _like(trained), strict=True)) for _ in range(size)]
+            self.hooks = [
+                p.register_post_accumulate_grad_hook(self._writer(i, n))
+                for i, (n, p) in enumerate(zip(self.names, trained, strict=True))
+            ]
+            self.helpers = [Worker(self._server(i)) for i in range(1, size)]
 
     def __enter__(self) -> Crew:
         return self
@@ -85,72 +100,128 @@ class Crew:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for helper in self.helpers:
             helper.end()
+        for hook in self.hooks:
+            hook.remove()
 
-    def gradients(self, name: str, batch: Batch, step: int, micro_rows: int = 0, weight: float = 1.0) -> Parts:
-        """As `accumulate`, for the objective `name` on a whole batch, by all."""
-        counts = {per: max(1.0, batch.count(per)) for per in ("token", "row", "group")}
-        parts = _shares(batch, 1 + len(self.helpers))
-        told = {"objective": name, "counts": counts, "weight": weight, "step": step, "micro_rows": micro_rows // len(parts)}
-        if len(parts) == 1:
-            return self._compute(told | {"micro_rows": micro_rows}, batch, part=0)
-        for i, rows in enumerate(parts[1:]):
-            self.helpers[i].send(_packed(told, self.model, batch.take(rows)))
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            found = self._compute(told, batch.take(parts[0]), part=0)
-            for i, rows in enumerate(parts[1:]):
-                answer = self.helpers[i].receive()
+    def gradients(self, batches: Mapping[str, Batch], step: int, micro_rows: int = 0) -> dict[str, Parts]:
+        """The gradient of the step, of every piece of work by its name: batches are shared out, and what terms came to added."""
+        size = 1 + len(self.helpers)
+        counts = {k: {per: max(1.0, b.count(per)) for per in ("token", "row", "group")} for k, b in batches.items()}
+        parts = [dict[str, Batch]() for _ in range(size)]
+        for name, batch in batches.items():
+            for part, rows in zip(parts, _shares(batch, size), strict=False):
+                part[name] = batch if rows is None else batch.take(rows)
+        told = {"do": "gradients", "counts": counts, "step": step, "micro_rows": micro_rows // (1 if size == 1 else size)}
+        with one_thread(when=bool(self.helpers)):
+            busy = [i for i in range(1, size) if parts[i]]
+            for i in busy:
+                self.helpers[i - 1].send(_packed(told, self.model, parts[i]))
+            found = self._compute(told, parts[0])
+            for i in busy:
+                answer = self.helpers[i - 1].receive()
                 if answer is None:  # it died: its part is done here, where an error can be seen, and another takes its place
-                    found.add(self._compute(told, batch.take(rows), part=i + 1))
-                    self.helpers[i] = Worker(self._server(i))
-                    continue
-                said = json.loads(answer)
-                found.add(Parts(said["sums"], said["weights"], said["largest"]))
-                self._add(self.shared[i], set(said["absent"]))
-        finally:
-            torch.set_num_threads(threads)
+                    self.written[i] = 0
+                    self.part = i
+                    try:
+                        again = self._compute(told, parts[i])
+                    finally:
+                        self.part = 0
+                    self.helpers[i - 1] = Worker(self._server(i))
+                else:
+                    again = {name: Parts(**values) for name, values in json.loads(answer).items()}
+                for name, values in again.items():
+                    found.setdefault(name, Parts()).add(values)
         return found
 
-    def _compute(self, told: Mapping[str, Any], batch: Batch, part: int) -> Parts:
-        torch.manual_seed(hash((self.seed, told["step"], part)))  # dropout: a run that is taken up again draws as it would have
-        objective = self.objectives[told["objective"]]
-        return accumulate(self.model, objective, batch, told["counts"], told["micro_rows"], told["weight"])
+    def step(self, scale: float) -> float:
+        """Move every weight once, as `Optimizer.step` does, each process its share of them; return the gradient's norm."""
+        if not self.helpers:
+            return self.optimizer.step(scale)
+        with one_thread():
+            norm = math.sqrt(sum(float(x) for x in self._all({"do": "join"})))
+            self._all({"do": "move", "scale": scale, "shrink": self.optimizer.shrink(norm)})
+        self.written.zero_()
+        return norm
 
-    def _add(self, gradients: Sequence[Tensor], absent: set[int]) -> None:
-        present = [i for i in range(len(gradients)) if i not in absent]
-        for i in present:
-            if self.trained[i].grad is None:
-                self.trained[i].grad = torch.zeros_like(self.trained[i])
-        torch._foreach_add_([self.trained[i].grad for i in present], [gradients[i] for i in present])
+    def _all(self, told: Mapping[str, Any]) -> list[Any]:
+        """Let every process do the same; what each answers."""
+        for helper in self.helpers:
+            helper.send(_packed(told, self.model, {}))
+        found = [self._do(told, {})]
+        for helper in self.helpers:
+            answer = helper.receive()
+            if answer is None:
+                raise RuntimeError(
+                    "a process that trains beside this one was ended while weights were moved, perhaps for want of memory; "
+                    "the same command takes the run up at its last checkpoint"
+                )
+            found.append(json.loads(answer))
+        return found
 
-    def _server(self, index: int) -> Callable[[bytes], bytes]:
+    def _do(self, told: Mapping[str, Any], batches: Mapping[str, Batch]) -> Any:
+        """One process's part of something, as what can be written in JSON."""
+        if told["do"] == "gradients":
+            return {name: asdict(parts) for name, parts in self._compute(told, batches).items()}
+        mine = self.shares[self.part]
+        if told["do"] == "join":
+            self._join(mine)
+            return self.optimizer.squared_norm(mine)
+        self.optimizer.move(mine, told["scale"], told["shrink"])
+        return None
+
+    def _compute(self, told: Mapping[str, Any], batches: Mapping[str, Batch]) -> dict[str, Parts]:
+        found = {}
+        for name, batch in batches.items():
+            # For dropout: a run that is taken up again draws as it would have.
+            torch.manual_seed(hash((self.seed, told["step"], self.part, len(found))))
+            objective, weight = self.work[name]
+            found[name] = accumulate(self.model, objective, batch, told["counts"][name], told["micro_rows"], weight)
+        return found
+
+    @torch.no_grad()
+    def _join(self, names: Sequence[str]) -> None:
+        """Give parameters the sum of what every process wrote, always in the same order."""
+        for name in names:
+            there = self.written[:, self.names.index(name)].nonzero().flatten().tolist()
+            if there:
+                first, *others = (self.gradient[i][name] for i in there)
+                for other in others:
+                    first.add_(other)
+                self.optimizer.parameters[name].grad = first
+
+    def _writer(self, index: int, name: str) -> Callable[[Tensor], None]:
+        """What is done with a gradient once it is there: put where all see it, and forgotten here."""
+
+        def write(parameter: Tensor) -> None:
+            assert parameter.grad is not None
+            place = self.gradient[self.part][name]
+            if self.written[self.part, index]:
+                place.add_(parameter.grad)
+            else:
+                place.copy_(parameter.grad)
+                self.written[self.part, index] = 1
+            parameter.grad = None
+
+        return write
+
+    def _server(self, part: int) -> Callable[[bytes], bytes]:
         """What a helper does with a message."""
 
         def serve(message: bytes) -> bytes:
-            told, batch = _unpacked(message, self.model)
-            for parameter in self.trained:
-                parameter.grad = None
-            found = self._compute(told, batch, part=index + 1)
-            absent = [i for i, p in enumerate(self.trained) if p.grad is None]
-            for parameter, to in zip(self.trained, self.shared[index], strict=True):
-                if parameter.grad is not None:
-                    to.copy_(parameter.grad)
-            said = {"sums": found.sums, "weights": found.weights, "largest": found.largest, "absent": absent}
-            return json.dumps(said).encode()
+            self.part = part
+            told, batches = _unpacked(message, self.model)
+            return json.dumps(self._do(told, batches)).encode()
 
         return serve
 
 
-def _shares(batch: Batch, parts: int) -> list[Tensor]:
-    """Rows of each part, groups whole, with about as many tokens each: the longest group goes to who has least."""
+def _shares(batch: Batch, parts: int) -> list[Tensor | None]:
+    """Rows of each part, groups whole, with about as many tokens each: the longest group goes to who has least. None is all."""
     groups = len(batch.tokens) // batch.group
     lengths = batch.columns["length"] if "length" in batch.columns else batch.mask.sum(-1)
     cost = lengths.view(groups, batch.group).sum(-1).tolist()
-    if groups < parts or sum(cost) < FEW:
-        parts = 1
-    if parts == 1:
-        return [torch.arange(len(batch.tokens))]
+    if parts == 1 or groups < parts or sum(cost) < FEW:
+        return [None]
     chosen: list[list[int]] = [[] for _ in range(parts)]
     load_ = [0.0] * parts
     for g in sorted(range(groups), key=lambda g: -cost[g]):
@@ -160,24 +231,32 @@ def _shares(batch: Batch, parts: int) -> list[Tensor]:
     return [torch.tensor([g * batch.group + k for g in sorted(part) for k in range(batch.group)]) for part in chosen]
 
 
-def _packed(told: Mapping[str, Any], model: nn.Module, batch: Batch) -> bytes:
-    """A message: a line of JSON, then the batch's tensors."""
-    tensors = {"tokens": batch.tokens, "mask": batch.mask} | {f"column.{k}": v for k, v in batch.columns.items()}
-    training = "".join("1" if m.training else "0" for m in model.modules())
-    head = {**told, "group": batch.group, "temperature": batch.temperature, "training": training}
-    return json.dumps(head).encode() + b"\n" + save({k: v.contiguous() for k, v in tensors.items()})
+def _packed(told: Mapping[str, Any], model: nn.Module, batches: Mapping[str, Batch]) -> bytes:
+    """A message: a line of JSON, then the tensors of all batches."""
+    tensors: dict[str, Tensor] = {}
+    heads = []
+    for name, batch in batches.items():
+        columns = {"tokens": batch.tokens, "mask": batch.mask} | {f"column.{k}": v for k, v in batch.columns.items()}
+        tensors |= {f"{len(heads)}.{k}": v.contiguous() for k, v in columns.items()}
+        heads.append({"name": name, "group": batch.group, "temperature": batch.temperature})
+    training = "".join("1" if m.training else "0" for m in model.modules()) if batches else ""
+    return json.dumps({**told, "training": training, "batches": heads}).encode() + b"\n" + (save(tensors) if tensors else b"")
 
 
-def _unpacked(message: bytes, model: nn.Module) -> tuple[dict[str, Any], Batch]:
+def _unpacked(message: bytes, model: nn.Module) -> tuple[dict[str, Any], dict[str, Batch]]:
     line, _, body = message.partition(b"\n")
-    head, tensors = json.loads(line), load(body)
-    for module, training in zip(model.modules(), head["training"], strict=True):
-        module.training = training == "1"
-    columns = {k.removeprefix("column."): v for k, v in tensors.items() if k.startswith("column.")}
-    batch = Batch(
-        tokens=tensors["tokens"], mask=tensors["mask"], columns=columns, group=head["group"], temperature=head["temperature"]
-    )
-    return head, batch
+    told, tensors = json.loads(line), load(body) if body else {}
+    if told["training"]:
+        for module, training in zip(model.modules(), told["training"], strict=True):
+            module.training = training == "1"
+    batches = {}
+    for i, head in enumerate(told["batches"]):
+        own = {k.removeprefix(f"{i}."): v for k, v in tensors.items() if k.startswith(f"{i}.")}
+        columns = {k.removeprefix("column."): v for k, v in own.items() if k.startswith("column.")}
+        batches[head["name"]] = Batch(
+            tokens=own["tokens"], mask=own["mask"], columns=columns, group=head["group"], temperature=head["temperature"]
+        )
+    return told, batches
 
 
 def _like(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -188,9 +267,9 @@ def _like(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [p[: t.numel() * t.element_size()].view(t.dtype).view(t.shape) for p, t in zip(parts, tensors, strict=True)]
 
 
-def _into_shared_memory(model: nn.Module, trained: Sequence[Tensor]) -> None:
-    """Move what changes while training, weights and buffers, to where forked processes see it."""
-    moving = [*trained, *(b for b in model.buffers() if b.device.type == "cpu")]
-    for tensor, place in zip(moving, _like(moving), strict=True):
-        place.copy_(tensor.detach())
+def _into_shared_memory(tensors: Sequence[Tensor]) -> None:
+    """Move what changes while training to where forked processes see it."""
+    for tensor, place in zip(tensors, _like(tensors), strict=True):
+        if tensor.count_nonzero():  # of what is zero no page is touched before it is used
+            place.copy_(tensor.detach())
         tensor.data = place

@@ -80,13 +80,14 @@ class Trained:
 
 def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, loop: Loop = Loop()) -> Trained:
     """Train `model` on every batch of `source`; return what it came to. Raises InvariantError before an update."""
-    with Crew(model, {"": objective, **{name: other.objective for name, other in loop.beside.items()}}) as crew:
+    optimizer = Optimizer(model, optim)
+    work = {"": (objective, 1.0), **{name: (other.objective, other.weight) for name, other in loop.beside.items()}}
+    with Crew(model, work, optimizer) as crew:
         return _train(model, crew, objective, source, optim, loop)
 
 
 def _train(model: nn.Module, crew: Crew, objective: Objective, source: Source, optim: Optim, loop: Loop) -> Trained:
-    optimizer = Optimizer(model, optim)
-    state = _restore(model, optimizer, loop)
+    state = _restore(model, crew.optimizer, loop)
     start, tokens, seconds = int(state["step"]), int(state["tokens"]), float(state["seconds"])
     loop.on_resume(start)
     steps, metrics = len(source), Metrics()
@@ -103,21 +104,22 @@ def _train(model: nn.Module, crew: Crew, objective: Objective, source: Source, o
                 raise ValueError(
                     f"{type(objective).__name__} requires the columns {sorted(missing)}; add the annotations that write them"
                 )
-            metrics = {**batch.metrics, **_metrics(crew.gradients("", batch, step, loop.micro_rows))}
+            batches = {"": batch, **{name: other.to(device) for name, other in others.items()}}
+            found = crew.gradients(batches, step, loop.micro_rows)
+            metrics = {**batch.metrics, **_metrics(found.pop(""))}
             faults = [*(objective.at_start(metrics) if step == 0 else ()), *_passed(batch, metrics)]
             if faults:
                 raise InvariantError("; ".join(faults))
-            for name, other in loop.beside.items():
-                added = crew.gradients(name, others[name].to(device), step, loop.micro_rows, other.weight)
-                metrics |= {f"{name}_{key}": value for key, value in _metrics(added).items()}
-            metrics["grad_norm"] = optimizer.step(optim.scale(step, steps))
+            for name, parts in found.items():
+                metrics |= {f"{name}_{key}": value for key, value in _metrics(parts).items()}
+            metrics["grad_norm"] = crew.step(optim.scale(step, steps))
             tokens += _real_tokens(batch) + sum(map(_real_tokens, others.values()))
             metrics |= {"tokens": float(tokens), "seconds": seconds + time.perf_counter() - began}
             loop.observe(step + 1, metrics)
         now = time.perf_counter()
         due = now - saved > loop.save_every or step + 1 == steps
         if loop.checkpoints is not None and due and source.resumable(step + 1):
-            _save(loop, step + 1, model, optimizer, {"tokens": tokens, "seconds": seconds + now - began})
+            _save(loop, step + 1, model, crew.optimizer, {"tokens": tokens, "seconds": seconds + now - began})
             saved = time.perf_counter()
     model.eval()
     return Trained(steps, tokens, seconds + time.perf_counter() - began, metrics)

@@ -8,7 +8,7 @@ Embeddings, norms and heads stay with AdamW (Loshchilov & Hutter 2019).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,72 +60,108 @@ class Optim:
 
 
 class Optimizer:
-    """The state behind an Optim: momenta by parameter name, so that a checkpoint is a plain dictionary of tensors."""
+    """The state behind an Optim: momenta by parameter name, so that a checkpoint is a plain dictionary of tensors.
+
+    A step is a norm of the whole gradient and then a move of every weight; both take names, so that processes that share the
+    weights can share them out (train/crew.py).
+    """
 
     def __init__(self, model: nn.Module, optim: Optim) -> None:
         self.optim = optim
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        hidden = {n for n, p in self.parameters.items() if optim.muon and p.ndim == 2 and not any(h in n for h in HEADS)}
-        matrices = [p for n, p in self.parameters.items() if n not in hidden and p.ndim >= 2]
-        others = [p for n, p in self.parameters.items() if n not in hidden and p.ndim < 2]
-        self.adam_names = [n for n, p in self.parameters.items() if n not in hidden]
+        hidden = [n for n, p in self.parameters.items() if optim.muon and p.ndim == 2 and not any(h in n for h in HEADS)]
+        self.momentum = {n: torch.zeros_like(self.parameters[n]) for n in hidden}  # of what Muon moves
+        self.adam_names = [n for n in self.parameters if n not in self.momentum]
+        matrices = [p for p in map(self.parameters.__getitem__, self.adam_names) if p.ndim >= 2]
+        others = [p for p in map(self.parameters.__getitem__, self.adam_names) if p.ndim < 2]
         decay = 0.0 if optim.muon else optim.weight_decay  # with Muon only embeddings and heads are left here
         self.adam = torch.optim.AdamW(
             [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}],
             lr=optim.lr, betas=(0.9, 0.95), eps=1e-8, fused=True,
         )  # fmt: skip
-        self.muon: dict[tuple[int, int], list[str]] = {}
-        for name in sorted(hidden):
-            rows, columns = self.parameters[name].shape
-            self.muon.setdefault((rows, columns), []).append(name)
-        self.momentum = {
-            shape: torch.zeros(len(names), *shape, device=self.parameters[names[0]].device)
-            for shape, names in self.muon.items()
-        }
+        for name in self.adam_names:  # now and not at the first step: where it stands can then be moved to shared memory
+            weight = self.parameters[name]
+            self.adam.state[weight] = {
+                "step": torch.zeros((), device=weight.device),
+                "exp_avg": torch.zeros_like(weight),
+                "exp_avg_sq": torch.zeros_like(weight),
+            }
 
     @torch.no_grad()
     def step(self, scale: float) -> float:
         """Move every weight once, at `scale` times the full step size; clear the gradients; return the gradient's norm."""
-        limit = self.optim.clip or math.inf
-        norm = float(nn.utils.clip_grad_norm_(self.parameters.values(), limit))
+        norm = math.sqrt(self.squared_norm(self.parameters))
+        self.move(self.parameters, scale, self.shrink(norm))
+        return norm
+
+    @torch.no_grad()
+    def squared_norm(self, names: Iterable[str]) -> float:
+        """The square of the norm of these parameters' gradients, as one vector."""
+        found = [g for g in (self.parameters[n].grad for n in names) if g is not None]
+        return float(torch.stack(torch._foreach_norm(found)).double().square().sum()) if found else 0.0
+
+    def shrink(self, norm: float) -> float:
+        """What a gradient of this norm is to be multiplied by. Raises FloatingPointError if it is not a number."""
         if not math.isfinite(norm):
             raise FloatingPointError(f"the gradient's norm is {norm}; no weight was changed; lower optim.lr and optim.muon")
+        return min(1.0, self.optim.clip / (norm + 1e-6)) if self.optim.clip else 1.0
+
+    @torch.no_grad()
+    def move(self, names: Iterable[str], scale: float, shrink: float = 1.0) -> None:
+        """Move these weights, by their gradients times `shrink`; clear all gradients, those of others too."""
+        names = set(names)
+        for name, parameter in self.parameters.items():
+            if name not in names:
+                parameter.grad = None  # AdamW leaves a weight without a gradient as it is
+        present = [p.grad for p in self.parameters.values() if p.grad is not None]
+        if shrink < 1.0 and present:
+            torch._foreach_mul_(present, shrink)
         for group in self.adam.param_groups:
             group["lr"] = self.optim.lr * scale
         self.adam.step()
-        for shape, names in self.muon.items():
-            gradient = torch.stack([self._gradient(n) for n in names])  # (M, rows, columns)
-            momentum = self.momentum[shape].lerp_(gradient, 0.05)
-            update = orthogonal(gradient.lerp(momentum, 0.95)) * max(1.0, shape[0] / shape[1]) ** 0.5  # Nesterov
-            step = self.optim.muon * scale
-            for weight, change in zip((self.parameters[n] for n in names), update, strict=True):
-                weight.mul_(1 - step * self.optim.weight_decay).add_(change, alpha=-step)
+        shapes: dict[torch.Size, list[str]] = {}
+        for name in sorted(names & self.momentum.keys()):
+            shapes.setdefault(self.parameters[name].shape, []).append(name)
+        for alike in shapes.values():
+            self._muon(alike, self.optim.muon * scale)
         for parameter in self.parameters.values():
             parameter.grad = None
-        return norm
 
-    def _gradient(self, name: str) -> Tensor:
-        gradient = self.parameters[name].grad
-        return torch.zeros_like(self.parameters[name]) if gradient is None else gradient
+    def _muon(self, names: Sequence[str], step: float) -> None:
+        """Move matrices of one shape, all at once."""
+        weights, momenta = [self.parameters[n] for n in names], [self.momentum[n] for n in names]
+        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+        torch._foreach_lerp_(momenta, gradients, 0.05)
+        rows, columns = weights[0].shape
+        nesterov = torch.stack(torch._foreach_lerp(gradients, momenta, 0.95))  # (M, rows, columns)
+        update = orthogonal(nesterov) * max(1.0, rows / columns) ** 0.5
+        torch._foreach_mul_(weights, 1 - step * self.optim.weight_decay)
+        torch._foreach_add_(weights, list(update), alpha=-step)
+
+    def shares(self, parts: int) -> list[list[str]]:
+        """Names for each of so many processes, with about as much to do: the dearest goes to who has least."""
+        cost = {n: p.numel() * (1 + (min(p.shape) / 16 if n in self.momentum else 0)) for n, p in self.parameters.items()}
+        found: list[list[str]] = [[] for _ in range(parts)]
+        load = [0.0] * parts
+        for name in sorted(cost, key=lambda n: -cost[n]):
+            least = load.index(min(load))
+            found[least].append(name)
+            load[least] += cost[name]
+        return found
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor that the next step depends on."""
-        state = {f"muon.{rows}x{columns}": m for (rows, columns), m in self.momentum.items()}
+        state = {f"muon.{name}": momentum for name, momentum in self.momentum.items()}
         for name in self.adam_names:
             for key, value in self.adam.state[self.parameters[name]].items():
                 state[f"adam.{name}.{key}"] = value
         return state
 
+    @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Put back what `state` gave."""
-        for rows, columns in self.momentum:
-            self.momentum[rows, columns].copy_(state[f"muon.{rows}x{columns}"])
-        for name in self.adam_names:
-            found = {
-                k: state[f"adam.{name}.{k}"].clone() for k in ("step", "exp_avg", "exp_avg_sq") if f"adam.{name}.{k}" in state
-            }
-            if found:
-                self.adam.state[self.parameters[name]] = found
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
 
 
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:

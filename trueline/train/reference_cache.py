@@ -140,7 +140,7 @@ def _read(path: Path, key: str, rows: Sequence[Example]) -> Table | None:
     try:
         with safe_open(path, "pt") as file:
             header, logp = file.metadata() or {}, file.get_tensor("logp").clone()
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, RuntimeError):  # torch says RuntimeError where the file went while it was read
         return None
     counts = [sum(row.mask) for row in rows]
     if header.get("sha256") != digest_of({"logp": logp}, key) or logp.shape != (sum(counts),) or logp.dtype != torch.float32:
