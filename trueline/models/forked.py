@@ -42,7 +42,7 @@ def crew_for(device: torch.device) -> int:
 
 @contextmanager
 def one_thread(when: bool = True) -> Iterator[None]:
-    """Torch has one thread in here: its others, once used, wait for more while spinning, and the other processes need the cores."""
+    """Torch has one thread in here: others, once used, spin while they wait for more, and other processes need the cores."""
     threads = torch.get_num_threads()
     if when:
         torch.set_num_threads(1)

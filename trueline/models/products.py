@@ -22,12 +22,13 @@ from torch import Tensor
 from trueline.models import native
 
 CHUNK = 4096  # tokens whose logits are made at one time
+SMALL = 2**17  # numbers in a weight: products with fewer stay with torch's default
 KEPT = 2**26  # floats: logits up to this many are kept for the backward pass, more are made again
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x (..., K) times weight (N, K) transposed: torch's `linear`, by the faster library."""
-    if not _goes_to_onednn(x):
+    if not _goes_to_onednn(x, weight):
         return F.linear(x, weight, bias)
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
         product = _Linear.apply(x, weight)
@@ -109,8 +110,9 @@ def _onednn() -> Iterator[None]:
         switch.fp32_precision = before
 
 
-def _goes_to_onednn(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype == torch.float32 and onednn_is_better()
+def _goes_to_onednn(x: Tensor, weight: Tensor) -> bool:
+    """It writes a kernel for each shape, which takes as long as a small product: what it gains must come to more."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and weight.numel() > SMALL and onednn_is_better()
 
 
 class _Linear(torch.autograd.Function):

@@ -104,7 +104,7 @@ class Crew:
             hook.remove()
 
     def gradients(self, batches: Mapping[str, Batch], step: int, micro_rows: int = 0) -> dict[str, Parts]:
-        """The gradient of the step, of every piece of work by its name: batches are shared out, and what terms came to added."""
+        """The gradient of a step, of each piece of work by its name: rows are shared out; gives what the terms came to."""
         size = 1 + len(self.helpers)
         counts = {k: {per: max(1.0, b.count(per)) for per in ("token", "row", "group")} for k, b in batches.items()}
         parts = [dict[str, Batch]() for _ in range(size)]
