@@ -7,6 +7,7 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
+KERNELS := trueline/models/kernels.cpp trueline/models/decoding.cpp trueline/models/vectors.h
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -36,11 +37,11 @@ clean: ## remove what can be made again; runs/ holds results and stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than the files that say what to install; the tools of development bring the rest with them.
-.venv/ready: pyproject.toml constraints.txt trueline/models/kernels.cpp | $(BIN)/python
+.venv/ready: pyproject.toml constraints.txt $(KERNELS) | $(BIN)/python
 	$(PIP) install -c constraints.txt -e .
 	@touch $@
 
-.venv/ready-dev: pyproject.toml constraints.txt trueline/models/kernels.cpp | $(BIN)/python
+.venv/ready-dev: pyproject.toml constraints.txt $(KERNELS) | $(BIN)/python
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@ .venv/ready
 

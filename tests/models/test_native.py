@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 
 from tests.models.small import random_policy
-from trueline.models import native
+from trueline.models import native, native_decode
 from trueline.models.generate import sample
 from trueline.models.packed import Layout, split_heads
 from trueline.models.products import log_probabilities
@@ -136,10 +136,28 @@ def test_draws_are_those_of_torch(temperature, monkeypatch):
     close(ours[1], theirs[1])
 
 
+@pytest.mark.parametrize(("rows", "inputs", "outputs"), [(1, 16, 32), (7, 24, 50), (14, 33, 64), (29, 128, 96), (500, 20, 33)])
+def test_products_with_panels_are_those_of_torch(rows, inputs, outputs):
+    """For any sizes, with a bias and without; and no row's result depends on the rows beside it, to the bit."""
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(rows, inputs), torch.randn(outputs, inputs), torch.randn(outputs)
+    panels = native_decode.Panels.of(weight)
+    close(native_decode.product(x, panels), x @ weight.T, 1e-4)
+    close(native_decode.product(x, panels, bias), x @ weight.T + bias, 1e-4)
+    one_by_one = torch.cat([native_decode.product(row[None], panels) for row in x])
+    assert torch.equal(native_decode.product(x, panels), one_by_one)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
-def test_decoding_is_that_of_torch_and_rows_join_as_others_leave(family, monkeypatch):
-    """With room for a few rows at a time, samples are those of a decoder without the kernels, and of one with room for all."""
+def test_decoding_is_that_of_torch_and_rows_join_as_others_leave(family, threads, monkeypatch):
+    """With room for a few rows at a time, samples are those of a decoder without the kernels, and of one with room for all.
+
+    With one thread a whole step is one call where the processor has the registers for it; with two it is made of parts.
+    """
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     policy = random_policy(family)
+    assert native_decode.can_be_whole(policy.fast) == (threads == 1 and bool(native.library().wide_registers()))
     prompts = [list(range(8, 8 + n)) for n in (3, 17, 5, 9, 1, 12, 4)]
     wide = sample(policy, prompts, count=3, max_tokens=20, seed=1)
     narrow = sample(policy, prompts, count=3, max_tokens=20, seed=1, rows=6)

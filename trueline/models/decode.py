@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 from torch import Tensor
 
-from trueline.models import native
+from trueline.models import native, native_decode
 from trueline.models.packed import Layout
 from trueline.models.policy import Policy
 from trueline.models.products import linear, small_linear
@@ -62,13 +62,21 @@ class Native:
 
     def __init__(self, policy: Policy, longest: int, rows: int, count: int, max_tokens: int) -> None:
         assert policy.fast is not None
-        self.fast, self.head = policy.fast, policy.model.lm_head.weight
-        self.layers = self.fast.pack()
-        self.room = [(n + native.LANES - 1) // native.LANES * native.LANES for n in (longest, max_tokens)]  # of prompt, of row
+        self.fast, head = policy.fast, policy.model.lm_head.weight
+        self.room = tuple(
+            (n + native.LANES - 1) // native.LANES * native.LANES for n in (longest, max_tokens)
+        )  # of prompt, of row
         groups = 2 * ((rows + count - 1) // count)  # one is in use as long as any of its rows lives
         heads, size = self.fast.kv_heads, self.fast.size
-        self.prompts = [[self.head.new_empty(groups, heads, size * self.room[0]) for _ in "kv"] for _ in self.layers]
-        self.own = [[self.head.new_empty(rows, heads, size * self.room[1]) for _ in "kv"] for _ in self.layers]
+        layers = range(len(self.fast.base.layers))
+        self.prompts = [[head.new_empty(groups, heads, size * self.room[0]) for _ in "kv"] for _ in layers]
+        self.own = [[head.new_empty(rows, heads, size * self.room[1]) for _ in "kv"] for _ in layers]
+        self.whole = None
+        if native_decode.can_be_whole(self.fast):
+            self.whole = native_decode.Whole(self.fast, head, self.prompts, self.own, self.room)
+            self.layers, self.head, self.times = self.whole.layers, self.whole.head, native_decode.product
+        else:
+            self.layers, self.head, self.times = self.fast.pack(), head, small_linear
         self.lengths = torch.zeros(groups, dtype=torch.int64)  # of the prompts
         self.free = [list(range(groups)), list(range(rows))]  # places for prompts, for rows
         self.owner = np.empty(0, dtype=np.int64)  # (R,) which prompt a live row has
@@ -86,14 +94,14 @@ class Native:
         heads, size, room = (self.fast.heads, self.fast.kv_heads), self.fast.size, self.room[0]
 
         def see(index: int, qkv: Tensor, cos: Tensor, sin: Tensor) -> None:
-            native.keep_prompts(qkv, cos, sin, lengths, heads, size, room, places, *self.prompts[index])
+            native_decode.keep_prompts(qkv, cos, sin, lengths, heads, size, room, places, *self.prompts[index])
 
-        hidden = self.fast.packed(Layout.of_lists([list(p) for p in prompts]), self.layers, see, small_linear)
+        hidden = self.fast.packed(Layout.of_lists([list(p) for p in prompts]), self.layers, see, self.times)
         new = len(prompts) * count
         self.owner = np.append(self.owner, places.numpy().repeat(count))
         self.slot = np.append(self.slot, [self.free[1].pop() for _ in range(new)])
         self.made = np.append(self.made, np.zeros(new, dtype=np.int64))
-        return small_linear(hidden[lengths.cumsum(0) - 1], self.head)
+        return self.times(hidden[lengths.cumsum(0) - 1], self.head)
 
     def keep(self, rows: Tensor) -> None:
         chosen = rows.numpy()
@@ -109,15 +117,19 @@ class Native:
         begins = np.flatnonzero(np.append(True, self.owner[1:] != self.owner[:-1]))  # rows of one prompt are neighbours
         starts = torch.from_numpy(np.append(begins, len(self.owner)))
         groups = torch.from_numpy(self.owner[begins])
+        if self.whole is not None:
+            logits = self.whole.step(picked, starts, groups, self.lengths, slot, made)
+            self.made += 1
+            return logits
         heads, size = (self.fast.heads, self.fast.kv_heads), self.fast.size
 
         def attend(index: int, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
             kept = (*self.room, *self.prompts[index], *self.own[index])
-            return native.attend_step(qkv, cos, sin, starts, groups, self.lengths, slot, made, heads, size, *kept)
+            return native_decode.attend_step(qkv, cos, sin, starts, groups, self.lengths, slot, made, heads, size, *kept)
 
-        hidden = self.fast.blocks(picked, self.lengths[owner] + made, self.layers, attend, small_linear)
+        hidden = self.fast.blocks(picked, self.lengths[owner] + made, self.layers, attend, self.times)
         self.made += 1
-        return small_linear(hidden, self.head)
+        return self.times(hidden, self.head)
 
 
 class Fast:

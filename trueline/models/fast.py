@@ -152,7 +152,7 @@ class FastForward:
 
     def blocks(self, ids: Tensor, positions: Tensor, layers: list[Layer], attend: Attend, times: Times = linear) -> Tensor:
         """The decoder; ids may have any shape, `attend` says which tokens see which, and `times` multiplies."""
-        cos, sin = self._rotation(positions)
+        cos, sin = self.rotation(positions)
         x = self.base.embed_tokens(ids)
         h = native.norm(x, layers[0].norm_in, self.eps)
         for index, layer in enumerate(layers):
@@ -166,7 +166,7 @@ class FastForward:
             x, h = native.add_norm(x, times(h, layer.down, None), after, self.eps)
         return h
 
-    def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """cos and sin, (..., D / 2) each."""
         angles = positions[..., None].float() * self.inverse.to(positions.device)
         dtype = self.base.embed_tokens.weight.dtype

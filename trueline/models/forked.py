@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
-ENOUGH = 4096  # tokens that may be drawn: for fewer, forking costs more than it saves
+ENOUGH = 1024  # tokens that may be drawn: for fewer, forking costs more than it saves
 
 
 def workers_for(pieces: int, tokens: int, device: torch.device) -> int:

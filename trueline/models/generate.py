@@ -19,7 +19,7 @@ import torch.nn.functional as F  # noqa: N812  (the name that every reader of to
 from torch import Tensor
 
 from trueline.core.types import Finish
-from trueline.models import native
+from trueline.models import native, native_decode
 from trueline.models.decode import decoder_for, pads
 from trueline.models.forked import share, shared_array, workers_for
 from trueline.models.policy import Policy
@@ -180,7 +180,7 @@ def _batch(
 def _draw(logits: Tensor, temperature: float, u: Tensor | None) -> tuple[Tensor, Tensor]:
     """Pick a token for each row by inverting its cumulative distribution at u; returns ids (N,) and log-probabilities (N,)."""
     if native.fits(logits):
-        return native.draw(logits, temperature, u)
+        return native_decode.draw(logits, temperature, u)
     logp = F.log_softmax(logits.float() / (temperature if temperature > 0 else 1.0), dim=-1)
     if u is None:
         picked = logp.argmax(-1)

@@ -1,5 +1,7 @@
 """The kernels of `kernels.cpp` as functions of tensors, with their gradients; and what takes their place without them.
 
+Those of `decoding.cpp` are in `models/native_decode.py`.
+
 They were built when the package was installed, if there was a C++ compiler. `fits(x)` says whether they can serve a tensor:
 float32, on a processor. Everything that they do, `models/fast.py` and `models/products.py` also do in plain torch.
 
@@ -21,7 +23,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 from torch import Tensor
 
-VERSION = 1  # of the functions' signatures; a file that was built from others is left alone
+VERSION = 2  # of the functions' signatures; a file that was built from others is left alone
 OFF = "TRUELINE_NO_KERNELS"  # set in the environment: use plain torch, to compare
 LANES = 16  # floats that a kernel takes at a time
 WORTH = 1 << 16  # numbers in a call: fewer are not cut among threads
@@ -92,7 +94,7 @@ def log_probability(z: Tensor, targets: Tensor, temperature: float, entropy: boo
     nats = z.new_empty(len(z)) if entropy else None
     targets = targets.contiguous()
     size = z.shape[1]
-    _rows(z, lambda a, b: _call("log_probability", z, targets, size, 1 / temperature, a, b, logp, total, nats))
+    by_rows(z, lambda a, b: call("log_probability", z, targets, size, 1 / temperature, a, b, logp, total, nats))
     return logp, total, nats
 
 
@@ -103,50 +105,11 @@ def log_probability_back(
     targets, to_logp = targets.contiguous(), to_logp.contiguous()
     to_nats = None if to_nats is None else to_nats.contiguous()
     size = z.shape[1]
-    _rows(
+    by_rows(
         z,
-        lambda a, b: _call("log_probability_back", z, targets, size, 1 / temperature, a, b, total, nats, to_logp, to_nats),
+        lambda a, b: call("log_probability_back", z, targets, size, 1 / temperature, a, b, total, nats, to_logp, to_nats),
     )
     return z
-
-
-def keep_prompts(
-    qkv: Tensor, cos: Tensor, sin: Tensor, lengths: Tensor, heads: tuple[int, int], size: int, room: int, places: Tensor,
-    keys: Tensor, values: Tensor,
-) -> None:  # fmt: skip
-    """Put prompts' rotated keys and their values, of qkv (M, (H + 2 G) D), into the places of a decoder's two buffers.
-
-    keys (places, G, D, room), values (places, G, room, D), seen flat; lengths and places (prompts,) int64.
-    """
-    what = (qkv.contiguous(), cos, sin, lengths, places, len(lengths), *heads, size, room, keys, values)
-    _call("keep_prompts", *what)
-
-
-def attend_step(
-    qkv: Tensor, cos: Tensor, sin: Tensor, starts: Tensor, owners: Tensor, lengths: Tensor, slots: Tensor, made: Tensor,
-    heads: tuple[int, int], size: int, prompt_room: int, own_room: int, prompt_keys: Tensor, prompt_values: Tensor,
-    own_keys: Tensor, own_values: Tensor,
-) -> Tensor:  # fmt: skip
-    """One token's attention for each row, qkv (R, (H + 2 G) D): over its prompt, which rows share, and over its own tokens.
-
-    Rows starts[i] .. starts[i + 1] - 1 have prompt owners[i], of lengths[owners[i]] tokens; row r has made[r] tokens of its own
-    in slot slots[r], and this one is added. Buffers as `keep_prompts` has them. All indices int64. Gives (R, H D).
-    """
-    queries, keys = heads
-    qkv = qkv.contiguous()
-    _call("rotate_rows", qkv, qkv.shape[1], cos, sin, len(qkv), queries + keys, size)
-    out = qkv.new_empty(len(qkv), queries * size)
-    where = (starts, owners, lengths, slots, made, len(owners), queries, keys, size, size**-0.5)
-    _call("attend_step", qkv, *where, prompt_room, prompt_keys, prompt_values, own_room, own_keys, own_values, out)
-    return out
-
-
-def draw(logits: Tensor, temperature: float, u: Tensor | None) -> tuple[Tensor, Tensor]:
-    """As `generate._draw`: for each row the token at u (N,), float64, of its cumulative distribution, or the likeliest."""
-    picked, logp = torch.empty(len(logits), dtype=torch.int64), logits.new_empty(len(logits))
-    inverse = 1 / temperature if temperature > 0 else 1.0
-    _rows(logits, lambda a, b: _call("draw", logits, logits.shape[1], inverse, u, a, b, picked, logp))
-    return picked, logp
 
 
 class _Norm(torch.autograd.Function):
@@ -155,7 +118,7 @@ class _Norm(torch.autograd.Function):
         x, y = x.contiguous(), None if y is None else y.contiguous()
         total = x if y is None else torch.empty_like(x)
         normed = torch.empty_like(x)
-        _rows(x, lambda a, b: _call("norm", x, y, weight, x.shape[-1], eps, a, b, total, normed))
+        by_rows(x, lambda a, b: call("norm", x, y, weight, x.shape[-1], eps, a, b, total, normed))
         ctx.save_for_backward(total, weight)
         ctx.eps, ctx.two = eps, y is not None
         ctx.set_materialize_grads(False)
@@ -172,10 +135,10 @@ class _Norm(torch.autograd.Function):
         to_normed = to_normed.contiguous()
         to_total = to_total.contiguous() if ctx.two and to_total is not None else None
         to_x = torch.empty_like(total)
-        to_w = _by_rows(
+        to_w = _summed_by_rows(
             total,
             (weight,),
-            lambda a, b, w: _call("norm_back", total, weight, to_normed, to_total, total.shape[-1], ctx.eps, a, b, to_x, w),
+            lambda a, b, w: call("norm_back", total, weight, to_normed, to_total, total.shape[-1], ctx.eps, a, b, to_x, w),
         )
         return to_x, to_x if ctx.two else None, *to_w, None
 
@@ -185,7 +148,7 @@ class _NormHeads(torch.autograd.Function):
     def forward(ctx: Any, qkv: Tensor, q_weight: Tensor, k_weight: Tensor, heads: tuple[int, int], eps: float) -> Tensor:
         qkv = qkv.contiguous()
         to, size = torch.empty_like(qkv), len(q_weight)
-        _rows(qkv, lambda a, b: _call("norm_heads", qkv, q_weight, k_weight, *heads, size, eps, a, b, to))
+        by_rows(qkv, lambda a, b: call("norm_heads", qkv, q_weight, k_weight, *heads, size, eps, a, b, to))
         ctx.save_for_backward(qkv, q_weight, k_weight)
         ctx.heads, ctx.eps = heads, eps
         return to
@@ -196,10 +159,10 @@ class _NormHeads(torch.autograd.Function):
         qkv, q_weight, k_weight = ctx.saved_tensors
         given = given.contiguous()
         to, size = torch.empty_like(qkv), len(q_weight)
-        weights = _by_rows(
+        weights = _summed_by_rows(
             qkv,
             (q_weight, k_weight),
-            lambda a, b, q, k: _call(
+            lambda a, b, q, k: call(
                 "norm_heads_back", qkv, q_weight, k_weight, given, *ctx.heads, size, ctx.eps, a, b, to, q, k
             ),
         )
@@ -212,7 +175,7 @@ class _SwiGLU(torch.autograd.Function):
         both = both.contiguous()
         ctx.save_for_backward(both)
         to = both.new_empty(*both.shape[:-1], both.shape[-1] // 2)
-        _rows(both, lambda a, b: _call("swiglu", both, to.shape[-1], a, b, to))
+        by_rows(both, lambda a, b: call("swiglu", both, to.shape[-1], a, b, to))
         return to
 
     @staticmethod
@@ -220,7 +183,7 @@ class _SwiGLU(torch.autograd.Function):
     def backward(ctx: Any, given: Tensor) -> Tensor:
         (both,) = ctx.saved_tensors
         given, to = given.contiguous(), torch.empty_like(both)
-        _rows(both, lambda a, b: _call("swiglu_back", both, given, given.shape[-1], a, b, to))
+        by_rows(both, lambda a, b: call("swiglu_back", both, given, given.shape[-1], a, b, to))
         return to
 
 
@@ -231,7 +194,7 @@ class _Attend(torch.autograd.Function):
         qkv, size = qkv.contiguous(), qkv.shape[1] // (queries + 2 * keys)
         out, lse = qkv.new_empty(len(qkv), queries * size), qkv.new_empty(len(qkv), queries)
         what = (qkv, cos, sin, pieces, len(pieces), queries, keys, size, size**-0.5)
-        _spread(keys, qkv.numel(), lambda a, b: _call("attend", *what, a, b, out, lse))
+        _spread(keys, qkv.numel(), lambda a, b: call("attend", *what, a, b, out, lse))
         ctx.save_for_backward(qkv, cos, sin, pieces, out, lse)
         ctx.heads = heads
         return out
@@ -243,11 +206,11 @@ class _Attend(torch.autograd.Function):
         queries, keys = ctx.heads
         given, to, size = given.contiguous(), torch.zeros_like(qkv), qkv.shape[1] // (queries + 2 * keys)
         what = (qkv, cos, sin, pieces, len(pieces), queries, keys, size, size**-0.5)
-        _spread(keys, qkv.numel(), lambda a, b: _call("attend_back", *what, a, b, out, lse, given, to))
+        _spread(keys, qkv.numel(), lambda a, b: call("attend_back", *what, a, b, out, lse, given, to))
         return to, None, None, None, None
 
 
-def _by_rows(x: Tensor, weights: tuple[Tensor, ...], call: Callable[..., object]) -> list[Tensor]:
+def _summed_by_rows(x: Tensor, weights: tuple[Tensor, ...], call: Callable[..., object]) -> list[Tensor]:
     """Call for ranges of rows, each with weight gradients of its own; give their sums, which do not depend on who was first."""
     made: dict[int, list[Tensor]] = {}
 
@@ -255,7 +218,7 @@ def _by_rows(x: Tensor, weights: tuple[Tensor, ...], call: Callable[..., object]
         made[a] = [torch.zeros_like(w) for w in weights]
         call(a, b, *made[a])
 
-    _rows(x, work)
+    by_rows(x, work)
     first, *others = (made[a] for a in sorted(made))
     for more in others:
         for into, other in zip(first, more, strict=True):
@@ -263,7 +226,8 @@ def _by_rows(x: Tensor, weights: tuple[Tensor, ...], call: Callable[..., object]
     return first
 
 
-def _rows(x: Tensor, work: Callable[[int, int], object]) -> None:
+def by_rows(x: Tensor, work: Callable[[int, int], object]) -> None:
+    """Call `work(first, end)` for all rows of x (..., D), cut among threads where there are many numbers."""
     _spread(x.numel() // x.shape[-1], x.numel(), work)
 
 
@@ -285,16 +249,16 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads)
 
 
-def _call(name: str, *given: Tensor | int | float | None) -> None:
-    """Call a kernel: tensors as pointers, whole numbers as int64, others as float32."""
+def call(name: str, *given: Any) -> None:
+    """Call a kernel: tensors as pointers, whole numbers as int64, others as float32, what ctypes knows as it is."""
     found = library()
     assert found is not None
     getattr(found, name)(*map(_as_c, given))
 
 
-def _as_c(value: Tensor | int | float | None) -> Any:
+def _as_c(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return ctypes.c_void_p(value.data_ptr())
     if isinstance(value, int):
         return ctypes.c_int64(value)
-    return None if value is None else ctypes.c_float(value)
+    return ctypes.c_float(value) if isinstance(value, float) else value
