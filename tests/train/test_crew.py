@@ -9,6 +9,8 @@ import torch
 import torch.multiprocessing as multiprocessing
 
 from tests.models.small import random_policy
+from trueline.models.forked import helpers_of
+from trueline.models.generate import sample
 from trueline.models.noise import Noisy
 from trueline.models.tokens import Example
 from trueline.train.batch import pad_rows
@@ -131,6 +133,29 @@ def test_a_helper_that_dies_leaves_the_sum_of_two_objectives_as_it_was(two_threa
             norm = crew.step(1.0)
         found.append({n: p.detach().clone() for n, p in policy.named_parameters()} | {"norm": torch.tensor(norm)})
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+@pytest.mark.parametrize("kill", [False, True])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_helpers_draw_what_one_process_draws(temperature, kill, two_threads):
+    """Samples do not depend on who draws them, nor on a helper's death, and are those of the weights as they are now."""
+    policy = random_policy("qwen3")
+    prompts = [list(range(8, 8 + n)) for n in (3, 17, 5, 9, 2)]
+
+    def drawn():
+        return sample(policy, prompts, count=4, max_tokens=16, temperature=temperature, seed=1)
+
+    with Crew(policy, {"": (NextToken(), 1.0)}, Optimizer(policy, Optim(lr=0.1))) as crew:
+        before = drawn()
+        crew.gradients({"": batch()}, step=0)
+        crew.step(1.0)
+        if kill:
+            os.kill(crew.helpers[0].process, signal.SIGKILL)
+        after, again = drawn(), drawn()
+    assert policy not in helpers_of
+    torch.set_num_threads(1)
+    assert after == again == drawn()
+    assert after != before
 
 
 def test_an_error_in_a_helper_is_seen_here(two_threads):

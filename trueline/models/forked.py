@@ -14,13 +14,15 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
+T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 ENOUGH = 1024  # tokens that may be drawn: for fewer, forking costs more than it saves
 
@@ -55,6 +57,25 @@ def one_thread(when: bool = True) -> Iterator[None]:
 def shared_tensor(size: int) -> torch.Tensor:
     """`size` bytes that forked processes and this one share."""
     return torch.from_numpy(shared_array((size,), np.uint8))
+
+
+class Helpers(Protocol):
+    """Forked processes that live on, and see the weights of the models that they were forked with as these change."""
+
+    count: int
+
+    def together(
+        self, messages: Mapping[int, bytes], own: Callable[[], T], instead: Callable[[int], T], read: Callable[[bytes], T]
+    ) -> list[T]:
+        """Send each helper (from 1) its message, do `own`, read what they answer; where one died, do its part `instead`."""
+        ...
+
+    def message(self, told: Mapping[str, Any], model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> bytes:
+        """What to send: JSON, tensors, and which of its models it is about."""
+        ...
+
+
+helpers_of: WeakKeyDictionary[torch.nn.Module, Helpers] = WeakKeyDictionary()  # a crew puts its models here while it lives
 
 
 class Worker:

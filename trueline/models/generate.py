@@ -10,21 +10,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
+from safetensors.torch import load
 from torch import Tensor
 
 from trueline.core.types import Finish
 from trueline.models import native, native_decode
 from trueline.models.decode import decoder_for, pads
-from trueline.models.forked import share, shared_array, workers_for
+from trueline.models.forked import Helpers, helpers_of, share, shared_array, workers_for
 from trueline.models.policy import Policy
 
 JOIN = 4  # waiting prompts are read when one in so many rows has become free
+FEW = 256  # tokens that may be drawn: for fewer, asking helpers costs more than it saves
+ARRAYS = ("tokens", "logps", "lengths", "stopped")  # of `Drawn`
 PIECE = 8  # batches' worth of prompts that pass through one decoder
 
 
@@ -37,7 +41,6 @@ class Sample:
     finish: Finish
 
 
-@torch.no_grad()
 def sample(
     policy: Policy,
     prompts: Sequence[Sequence[int]],
@@ -66,25 +69,113 @@ def sample(
             f"a prompt of {longest} tokens and {max_tokens} new ones exceed the model's context of {limit}; "
             f"shorten the prompt or lower max_tokens"
         )
-    was_training = policy.training
-    policy.eval()
-    uniforms = _streams(prompts, count, max_tokens, seed) if temperature > 0 else None
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    uniforms = _streams(prompts, count, max_tokens, seed).reshape(-1, max_tokens) if temperature > 0 else None
     drawn = Drawn.empty(len(prompts) * count, max_tokens)
+    asked = Request(policy, prompts, count, temperature, uniforms, drawn, rows)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
 
     def work(part: int, parts: int) -> None:
-        done = 0
-        sizes = [len(p) for p in prompts]
-        for chosen in _alike(order[part::parts], sizes, max(1, PIECE * rows // count), 1.5 if pads(policy) else 4.0):
-            places = np.array([i * count + k for i in chosen for k in range(count)])
-            noise = None if uniforms is None else uniforms.reshape(-1, max_tokens)[places]
-            _batch(policy, [prompts[i] for i in chosen], count, temperature, noise, drawn, places, rows)
-            done += len(chosen)
-            progress(min(len(prompts), done * parts))  # the other parts are as large, and as far
+        asked.fill(order[part::parts], lambda n: progress(min(len(prompts), n * parts)))  # the others are as large, and as far
 
-    share(work, workers_for(len(prompts), len(prompts) * count * max_tokens, policy.device))
-    policy.train(was_training)
+    tokens, helpers = len(prompts) * count * max_tokens, helpers_of.get(policy)
+    if helpers is not None and tokens >= FEW:
+        _ask(helpers, asked, order, work)
+    else:
+        share(work, workers_for(len(prompts), tokens, policy.device))
     return [[drawn[i * count + k] for k in range(count)] for i in range(len(prompts))]
+
+
+def answer(policy: Policy, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a helper gives that was asked for samples (`_ask`): the arrays of `Drawn`."""
+    prompts = [part.tolist() for part in tensors["prompts"].split(tensors["lengths"].tolist())]
+    drawn = Drawn.empty(len(prompts) * told["count"], told["max_tokens"])
+    noise = tensors["noise"].numpy() if "noise" in tensors else None
+    asked = Request(policy, prompts, told["count"], told["temperature"], noise, drawn, told["rows"])
+    asked.fill(range(len(prompts)), lambda n: None)
+    return {name: torch.from_numpy(getattr(drawn, name)) for name in ARRAYS}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be drawn, and where it goes."""
+
+    policy: Policy
+    prompts: Sequence[Sequence[int]]
+    count: int
+    temperature: float
+    noise: np.ndarray | None  # (prompts * count, T); None: greedy
+    drawn: Drawn
+    rows: int  # at most so many are alive at a time
+
+    @torch.no_grad()
+    def fill(self, order: Sequence[int], progress: Callable[[int], None]) -> None:
+        """Draw for some of the prompts, shortest first, in batches of like lengths."""
+        was_training, done = self.policy.training, 0
+        self.policy.eval()
+        most = max(1, PIECE * self.rows // self.count)
+        for chosen in _alike(order, [len(p) for p in self.prompts], most, 1.5 if pads(self.policy) else 4.0):
+            self._batch([self.prompts[i] for i in chosen], self.places(chosen))
+            done += len(chosen)
+            progress(done)
+        self.policy.train(was_training)
+
+    def places(self, chosen: Sequence[int]) -> np.ndarray:
+        """Rows of the samples of these prompts."""
+        return np.array([i * self.count + k for i in chosen for k in range(self.count)])
+
+    def _batch(self, prompts: Sequence[Sequence[int]], places: np.ndarray) -> None:
+        """Draw for prompts that pass through one decoder."""
+        drawn, count = self.drawn, self.count
+        device, max_tokens = self.policy.device, drawn.tokens.shape[1]
+        rows = max(count, self.rows)
+        decoder = decoder_for(self.policy, max(map(len, prompts)), min(rows, len(places)), count, max_tokens)
+        stop_ids = np.array(sorted(self.policy.codec.ends))
+        drawn.lengths[places] = max_tokens
+        active, made = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)  # live rows, and the tokens that each has
+        waiting = 0  # the first prompt that has not been read
+        logits = None
+        while waiting < len(prompts) or len(active):
+            room = min(decoder.places, (rows - len(active)) // count)
+            if waiting < len(prompts) and (not len(active) or (decoder.joins and room * count * JOIN >= rows)):
+                new = prompts[waiting : waiting + room]
+                first = decoder.admit(new, count).repeat_interleave(count, 0)
+                logits = first if logits is None else torch.cat([logits, first])
+                active = np.append(active, np.arange(waiting * count, (waiting + len(new)) * count))
+                made = np.append(made, np.zeros(len(new) * count, dtype=np.int64))
+                waiting += len(new)
+            here = places[active]
+            u = None if self.noise is None else torch.from_numpy(self.noise[here, made]).to(device)
+            picked, logp = _draw(logits, self.temperature, u)
+            drawn.tokens[here, made], drawn.logps[here, made] = picked.cpu().numpy(), logp.cpu().numpy()
+            made += 1
+            stops = np.isin(drawn.tokens[here, made - 1], stop_ids)
+            drawn.lengths[here[stops]], drawn.stopped[here[stops]] = made[stops], True
+            ends = stops | (made == max_tokens)
+            if ends.any():
+                keep = torch.from_numpy(np.flatnonzero(~ends))
+                decoder.keep(keep)
+                active, made, picked = active[~ends], made[~ends], picked[keep.to(device)]
+            logits = decoder.step(picked) if len(active) else None
+
+
+def _ask(helpers: Helpers, asked: Request, order: Sequence[int], work: Callable[[int, int], None]) -> None:
+    """Let helpers that are there already draw for some of the prompts: to fork others would cost more."""
+    parts = min(len(asked.prompts), 1 + helpers.count)
+    told = {"do": "sample", "count": asked.count, "max_tokens": asked.drawn.tokens.shape[1]}
+    told |= {"temperature": asked.temperature, "rows": asked.rows}
+    messages, where = {}, {}
+    for part in range(1, parts):
+        chosen = order[part::parts]
+        where[part] = asked.places(chosen)
+        own = [torch.tensor(asked.prompts[i]) for i in chosen]
+        tensors = {"prompts": torch.cat(own), "lengths": torch.tensor([len(p) for p in own])}
+        if asked.noise is not None:
+            tensors["noise"] = torch.from_numpy(asked.noise[where[part]])
+        messages[part] = helpers.message(told, asked.policy, tensors)
+    _, *answers = helpers.together(messages, lambda: work(0, parts), lambda part: work(part, parts), load)
+    for part, found in zip(messages, answers, strict=True):
+        for name, tensor in (found or {}).items():
+            getattr(asked.drawn, name)[where[part]] = tensor.numpy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,48 +224,6 @@ def _streams(prompts: Sequence[Sequence[int]], count: int, length: int, seed: in
         seen[key] += 1
         out[i] = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little"))).random((count, length))
     return out
-
-
-def _batch(
-    policy: Policy,
-    prompts: Sequence[Sequence[int]],
-    count: int,
-    temperature: float,
-    noise: np.ndarray | None,  # (N, T)
-    drawn: Drawn,
-    places: np.ndarray,  # (N,) rows of `drawn` to fill
-    rows: int,  # at most so many are alive at a time
-) -> None:
-    device, max_tokens = policy.device, drawn.tokens.shape[1]
-    rows = max(count, rows)
-    decoder = decoder_for(policy, max(map(len, prompts)), min(rows, len(places)), count, max_tokens)
-    stop_ids = np.array(sorted(policy.codec.ends))
-    drawn.lengths[places] = max_tokens
-    active, made = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)  # live rows, and the tokens that each has
-    waiting = 0  # the first prompt that has not been read
-    logits = None
-    while waiting < len(prompts) or len(active):
-        room = min(decoder.places, (rows - len(active)) // count)
-        if waiting < len(prompts) and (not len(active) or (decoder.joins and room * count * JOIN >= rows)):
-            new = prompts[waiting : waiting + room]
-            first = decoder.admit(new, count).repeat_interleave(count, 0)
-            logits = first if logits is None else torch.cat([logits, first])
-            active = np.append(active, np.arange(waiting * count, (waiting + len(new)) * count))
-            made = np.append(made, np.zeros(len(new) * count, dtype=np.int64))
-            waiting += len(new)
-        u = None if noise is None else torch.from_numpy(noise[active, made]).to(device)
-        picked, logp = _draw(logits, temperature, u)
-        here = places[active]
-        drawn.tokens[here, made], drawn.logps[here, made] = picked.cpu().numpy(), logp.cpu().numpy()
-        made += 1
-        stops = np.isin(drawn.tokens[here, made - 1], stop_ids)
-        drawn.lengths[here[stops]], drawn.stopped[here[stops]] = made[stops], True
-        ends = stops | (made == max_tokens)
-        if ends.any():
-            keep = torch.from_numpy(np.flatnonzero(~ends))
-            decoder.keep(keep)
-            active, made, picked = active[~ends], made[~ends], picked[keep.to(device)]
-        logits = decoder.step(picked) if len(active) else None
 
 
 def _draw(logits: Tensor, temperature: float, u: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -22,11 +22,13 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from trueline.models.forked import Worker, crew_for, one_thread, shared_tensor
+from trueline.models.forked import T, Worker, crew_for, helpers_of, one_thread, shared_tensor
+from trueline.models.generate import answer
+from trueline.models.policy import Policy
 from trueline.train.batch import Batch, Objective
+from trueline.train.messages import batches_of, into_shared_memory, like, packed, shares
 from trueline.train.optim import Optimizer
 
-FEW = 96  # tokens in a step: for fewer, sending them costs more than it saves
 Counts = Mapping[str, float]
 Work = tuple[Objective, float]  # an objective, and the weight of its gradient
 
@@ -82,22 +84,28 @@ class Crew:
         self.shares = optimizer.shares(size)
         if size > 1:
             trained = [optimizer.parameters[n] for n in self.names]
-            _into_shared_memory(
-                [*trained, *(b for b in model.buffers() if b.device.type == "cpu"), *optimizer.state().values()]
-            )
+            into_shared_memory([*trained, *(b for b in model.buffers() if b.device.type == "cpu"), *optimizer.state().values()])
             # Each writes its gradients here as soon as they are there, and none is held anywhere else.
             self.written = shared_tensor(size * len(trained)).view(size, -1)  # whether it has, by parameter
-            self.gradient = [dict(zip(self.names, _like(trained), strict=True)) for _ in range(size)]
+            self.gradient = [dict(zip(self.names, like(trained), strict=True)) for _ in range(size)]
             self.hooks = [
                 p.register_post_accumulate_grad_hook(self._writer(i, n))
                 for i, (n, p) in enumerate(zip(self.names, trained, strict=True))
             ]
             self.helpers = [Worker(self._server(i)) for i in range(1, size)]
+            helpers_of.update((m, self) for m in model.modules() if isinstance(m, Policy))
+
+    @property
+    def count(self) -> int:
+        """Helpers beside this process."""
+        return len(self.helpers)
 
     def __enter__(self) -> Crew:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for module in self.model.modules():
+            helpers_of.pop(module, None)
         for helper in self.helpers:
             helper.end()
         for hook in self.hooks:
@@ -105,33 +113,52 @@ class Crew:
 
     def gradients(self, batches: Mapping[str, Batch], step: int, micro_rows: int = 0) -> dict[str, Parts]:
         """The gradient of a step, of each piece of work by its name: rows are shared out; gives what the terms came to."""
-        size = 1 + len(self.helpers)
+        size = 1 + self.count
         counts = {k: {per: max(1.0, b.count(per)) for per in ("token", "row", "group")} for k, b in batches.items()}
         parts = [dict[str, Batch]() for _ in range(size)]
         for name, batch in batches.items():
-            for part, rows in zip(parts, _shares(batch, size), strict=False):
+            for part, rows in zip(parts, shares(batch, size), strict=False):
                 part[name] = batch if rows is None else batch.take(rows)
-        told = {"do": "gradients", "counts": counts, "step": step, "micro_rows": micro_rows // (1 if size == 1 else size)}
-        with one_thread(when=bool(self.helpers)):
-            busy = [i for i in range(1, size) if parts[i]]
-            for i in busy:
-                self.helpers[i - 1].send(_packed(told, self.model, parts[i]))
-            found = self._compute(told, parts[0])
-            for i in busy:
+        told = {"do": "gradients", "counts": counts, "step": step, "micro_rows": micro_rows // size}
+
+        def instead(i: int) -> dict[str, Parts]:
+            self.written[i], self.part = 0, i
+            try:
+                return self._compute(told, parts[i])
+            finally:
+                self.part = 0
+
+        def read(answer: bytes) -> dict[str, Parts]:
+            return {name: Parts(**values) for name, values in json.loads(answer).items()}
+
+        messages = {i: packed(told, self.model, parts[i]) for i in range(1, size) if parts[i]}
+        found, *others = self.together(messages, lambda: self._compute(told, parts[0]), instead, read)
+        for other in others:
+            for name, values in other.items():
+                found.setdefault(name, Parts()).add(values)
+        return found
+
+    def together(
+        self, messages: Mapping[int, bytes], own: Callable[[], T], instead: Callable[[int], T], read: Callable[[bytes], T]
+    ) -> list[T]:
+        """As `Helpers.together` says."""
+        with one_thread(when=self.count > 0):
+            for i, message in messages.items():
+                self.helpers[i - 1].send(message)
+            found = [own()]
+            for i in messages:
                 answer = self.helpers[i - 1].receive()
                 if answer is None:  # it died: its part is done here, where an error can be seen, and another takes its place
-                    self.written[i] = 0
-                    self.part = i
-                    try:
-                        again = self._compute(told, parts[i])
-                    finally:
-                        self.part = 0
+                    found.append(instead(i))
                     self.helpers[i - 1] = Worker(self._server(i))
                 else:
-                    again = {name: Parts(**values) for name, values in json.loads(answer).items()}
-                for name, values in again.items():
-                    found.setdefault(name, Parts()).add(values)
+                    found.append(read(answer))
         return found
+
+    def message(self, told: Mapping[str, Any], model: nn.Module, tensors: Mapping[str, Tensor]) -> bytes:
+        """As `Helpers.message` says."""
+        index = next(i for i, m in enumerate(self.model.modules()) if m is model)
+        return json.dumps({**told, "model": index}).encode() + b"\n" + save(dict(tensors))
 
     def step(self, scale: float) -> float:
         """Move every weight once, as `Optimizer.step` does, each process its share of them; return the gradient's norm."""
@@ -146,7 +173,7 @@ class Crew:
     def _all(self, told: Mapping[str, Any]) -> list[Any]:
         """Let every process do the same; what each answers."""
         for helper in self.helpers:
-            helper.send(_packed(told, self.model, {}))
+            helper.send(packed(told, self.model, {}))
         found = [self._do(told, {})]
         for helper in self.helpers:
             answer = helper.receive()
@@ -209,67 +236,11 @@ class Crew:
 
         def serve(message: bytes) -> bytes:
             self.part = part
-            told, batches = _unpacked(message, self.model)
-            return json.dumps(self._do(told, batches)).encode()
+            line, _, body = message.partition(b"\n")
+            told, tensors = json.loads(line), load(body) if body else {}
+            if told["do"] == "sample":
+                policy = next(m for i, m in enumerate(self.model.modules()) if i == told["model"])
+                return save(answer(policy, told, tensors))
+            return json.dumps(self._do(told, batches_of(told, tensors, self.model))).encode()
 
         return serve
-
-
-def _shares(batch: Batch, parts: int) -> list[Tensor | None]:
-    """Rows of each part, groups whole, with about as many tokens each: the longest group goes to who has least. None is all."""
-    groups = len(batch.tokens) // batch.group
-    lengths = batch.columns["length"] if "length" in batch.columns else batch.mask.sum(-1)
-    cost = lengths.view(groups, batch.group).sum(-1).tolist()
-    if parts == 1 or groups < parts or sum(cost) < FEW:
-        return [None]
-    chosen: list[list[int]] = [[] for _ in range(parts)]
-    load_ = [0.0] * parts
-    for g in sorted(range(groups), key=lambda g: -cost[g]):
-        least = load_.index(min(load_))
-        chosen[least].append(g)
-        load_[least] += cost[g]
-    return [torch.tensor([g * batch.group + k for g in sorted(part) for k in range(batch.group)]) for part in chosen]
-
-
-def _packed(told: Mapping[str, Any], model: nn.Module, batches: Mapping[str, Batch]) -> bytes:
-    """A message: a line of JSON, then the tensors of all batches."""
-    tensors: dict[str, Tensor] = {}
-    heads = []
-    for name, batch in batches.items():
-        columns = {"tokens": batch.tokens, "mask": batch.mask} | {f"column.{k}": v for k, v in batch.columns.items()}
-        tensors |= {f"{len(heads)}.{k}": v.contiguous() for k, v in columns.items()}
-        heads.append({"name": name, "group": batch.group, "temperature": batch.temperature})
-    training = "".join("1" if m.training else "0" for m in model.modules()) if batches else ""
-    return json.dumps({**told, "training": training, "batches": heads}).encode() + b"\n" + (save(tensors) if tensors else b"")
-
-
-def _unpacked(message: bytes, model: nn.Module) -> tuple[dict[str, Any], dict[str, Batch]]:
-    line, _, body = message.partition(b"\n")
-    told, tensors = json.loads(line), load(body) if body else {}
-    if told["training"]:
-        for module, training in zip(model.modules(), told["training"], strict=True):
-            module.training = training == "1"
-    batches = {}
-    for i, head in enumerate(told["batches"]):
-        own = {k.removeprefix(f"{i}."): v for k, v in tensors.items() if k.startswith(f"{i}.")}
-        columns = {k.removeprefix("column."): v for k, v in own.items() if k.startswith("column.")}
-        batches[head["name"]] = Batch(
-            tokens=own["tokens"], mask=own["mask"], columns=columns, group=head["group"], temperature=head["temperature"]
-        )
-    return told, batches
-
-
-def _like(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Shared memory of the same shapes, one after another, each at a multiple of 64 bytes."""
-    sizes = [(t.numel() * t.element_size() + 63) // 64 * 64 for t in tensors]
-    whole = shared_tensor(sum(sizes))
-    parts = whole.split(sizes)
-    return [p[: t.numel() * t.element_size()].view(t.dtype).view(t.shape) for p, t in zip(parts, tensors, strict=True)]
-
-
-def _into_shared_memory(tensors: Sequence[Tensor]) -> None:
-    """Move what changes while training to where forked processes see it."""
-    for tensor, place in zip(tensors, _like(tensors), strict=True):
-        if tensor.count_nonzero():  # of what is zero no page is touched before it is used
-            place.copy_(tensor.detach())
-        tensor.data = place
