@@ -22,7 +22,7 @@ from torch import Tensor
 from trueline.models import native
 
 CHUNK = 4096  # tokens whose logits are made at one time
-SMALL = 2**17  # numbers in a weight: products with fewer stay with torch's default
+SMALL = 80_000_000  # multiplications: products with fewer stay with torch's default
 KEPT = 2**26  # floats: logits up to this many are kept for the backward pass, more are made again
 
 
@@ -112,7 +112,8 @@ def _onednn() -> Iterator[None]:
 
 def _goes_to_onednn(x: Tensor, weight: Tensor) -> bool:
     """It writes a kernel for each shape, which takes as long as a small product: what it gains must come to more."""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and weight.numel() > SMALL and onednn_is_better()
+    large = x.numel() // x.shape[-1] * weight.numel() > SMALL
+    return large and x.device.type == "cpu" and x.dtype == torch.float32 and onednn_is_better()
 
 
 class _Linear(torch.autograd.Function):
