@@ -50,13 +50,15 @@ def train(asked: argparse.Namespace, turns: Turns) -> None:
     datasets.disable_progress_bars()
     folder = asked.inputs / (f"{asked.model}-reward" if asked.work == "reward" else asked.model)
     kind = {"reward": "pairs", "dpo": "pairs", "grpo": "prompts"}.get(asked.work, asked.work)
-    rows = [json.loads(line) for line in (asked.inputs / f"{asked.model}.{kind}.jsonl").open()]
-    if asked.cached:  # only what will be used, or the pass that is not timed takes minutes
-        rows = rows[: asked.rows * (TURNS * asked.steps + asked.warm)]
-    data, tokenizer = datasets.Dataset.from_list(rows), AutoTokenizer.from_pretrained(folder)
+    out = os.environ.get("BENCHMARK_OUT") or tempfile.mkdtemp()  # one for all ranks, which look for each other's files there
+    # Where the reference is cached, only what will be used, or the pass that is not timed takes minutes.
+    part = f"train[:{asked.rows * (TURNS * asked.steps + asked.warm)}]" if asked.cached else "train"
+    file = str(asked.inputs / f"{asked.model}.{kind}.jsonl")
+    data = datasets.load_dataset("json", data_files=file, split=part, cache_dir=out)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     on_cpu = asked.device == "cpu"
     common = {
-        "output_dir": os.environ.get("BENCHMARK_OUT") or tempfile.mkdtemp(),  # one for all ranks
+        "output_dir": out,
         "max_steps": 100_000,  # more than there are turns
         "per_device_train_batch_size": asked.rows // asked.ranks,
         "learning_rate": 1e-5,
