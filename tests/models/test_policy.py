@@ -84,3 +84,21 @@ def test_a_pickled_checkpoint_is_refused(tmp_path):
     torch.save(policy.model.state_dict(), tmp_path / "pytorch_model.bin")
     with pytest.raises(ModelError):
         Policy.load(tmp_path)
+
+
+@pytest.mark.parametrize("needs", [frozenset({"logp", "entropy"}), frozenset({"value", "logp"})])
+def test_only_what_is_masked_is_computed_and_it_is_what_the_whole_gives(needs):
+    """Log-probabilities and values of some tokens are those of all; of none they are zeros, with gradients of zero."""
+    policy = tiny_policy()
+    policy.add_value_head()
+    torch.nn.init.normal_(policy.value_head.weight)
+    every = torch.ones_like(TOKENS, dtype=torch.bool)
+    some = torch.rand(TOKENS.shape, generator=torch.Generator().manual_seed(1)) < 0.4
+    whole, part, none = (policy(TOKENS, m, needs) for m in (every, some, torch.zeros_like(some)))
+    for name in needs:
+        expected = getattr(whole, name) * some
+        expected[:, 0] = 0
+        torch.testing.assert_close(getattr(part, name), expected, atol=1e-5, rtol=1e-4)
+        assert not getattr(none, name).any()
+    none.logp.sum().backward()
+    assert all(p.grad is None or not p.grad.any() for p in policy.parameters())

@@ -115,15 +115,20 @@ class FastForward:
         return self.packed(Layout.of_rows(ids)).unflatten(0, ids.shape)
 
     def packed(
-        self, layout: Layout, layers: list[Layer] | None = None, see: See = lambda *_: None, times: Times = linear
+        self,
+        layout: Layout,
+        layers: list[Layer] | None = None,
+        see: See = lambda *_: None,
+        times: Times = linear,
+        wanted: Tensor | None = None,  # (K,) tokens of the layout; None: all
     ) -> Tensor:
-        """Hidden states (M, D) of a layout's tokens; `see` is shown what each layer's attention is given."""
+        """Hidden states (M, D) of a layout's tokens, or (K, D); `see` is shown what each layer's attention is given."""
 
         def attend(index: int, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
             see(index, qkv, cos, sin)
             return layout.attend(qkv, cos, sin, (self.heads, self.kv_heads))
 
-        return self.blocks(layout.ids, layout.positions, layers or self.pack(), attend, times)
+        return self.blocks(layout.ids, layout.positions, layers or self.pack(), attend, times, wanted)
 
     def cached(
         self,
@@ -150,8 +155,19 @@ class FastForward:
 
         return self.blocks(ids, positions, layers, attend)
 
-    def blocks(self, ids: Tensor, positions: Tensor, layers: list[Layer], attend: Attend, times: Times = linear) -> Tensor:
-        """The decoder; ids may have any shape, `attend` says which tokens see which, and `times` multiplies."""
+    def blocks(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        layers: list[Layer],
+        attend: Attend,
+        times: Times = linear,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
+        """The decoder; ids may have any shape, `attend` says which tokens see which, and `times` multiplies.
+
+        Where only some tokens are wanted, the last layer goes on with these alone once they have looked at the others.
+        """
         cos, sin = self.rotation(positions)
         x = self.base.embed_tokens(ids)
         h = native.norm(x, layers[0].norm_in, self.eps)
@@ -160,6 +176,8 @@ class FastForward:
             if layer.q_norm is not None and layer.k_norm is not None:
                 qkv = native.norm_heads(qkv, layer.q_norm, layer.k_norm, (self.heads, self.kv_heads), self.eps)
             seen = attend(index, qkv, cos, sin)
+            if wanted is not None and index + 1 == len(layers):
+                x, seen = x.index_select(0, wanted), seen.index_select(0, wanted)
             x, h = native.add_norm(x, times(seen, layer.out, None), layer.norm_post, self.eps)
             h = native.swiglu(times(h, layer.gate_up, None))
             after = layers[index + 1].norm_in if index + 1 < len(layers) else self.base.norm.weight

@@ -23,7 +23,7 @@ from trueline.models.configuration import Config
 from trueline.models.decoder import Causal, Decoder, ordinary
 from trueline.models.fast import FastForward, can_run
 from trueline.models.folders import ModelError, causal_of, classifier_of, classifier_on, source_of, tokenizer_of
-from trueline.models.packed import STEP, layout
+from trueline.models.packed import STEP, Layout, layout
 from trueline.models.products import linear, log_probabilities
 from trueline.models.tokens import Codec
 
@@ -77,24 +77,25 @@ class Policy(nn.Module):
         """
         if "value" in needs and self.value_head is None:
             raise ModelError("this policy has no value head; call add_value_head() before an objective that needs 'value'")
-        states, at, head, hidden = self._run(tokens, mask, with_hidden="value" in needs)
+        predict = mask[:, 1:].bool()  # (N, T-1): token t is predicted from position t-1
+        where, targets = F.pad(predict, (1, 0)), tokens[:, 1:][predict]  # (K,)
+        count, more = (
+            len(targets),
+            -len(targets) % STEP,
+        )  # some are computed twice, as in `packed`: libraries like round numbers
+        states, head, hidden = self._states(tokens, mask, predict, more, with_hidden="value" in needs)
         out = Outputs()
+        empty = states.new_zeros(tokens.shape, dtype=torch.float32)
         if "value" in needs:
-            values = self.value_head(hidden).squeeze(-1)
-            out.value = F.pad(values[at[:, :-1].clamp(min=0)], (1, 0)) * mask
+            out.value = empty.masked_scatter(where, self.value_head(hidden).squeeze(-1)[:count].float())
         if not needs & {"logp", "entropy", "logits"}:
             return out
-        predict = mask[:, 1:].bool()  # (N, T-1): token t is predicted from position t-1
-        spots, targets = at[:, :-1][predict], tokens[:, 1:][predict]  # (K,)
-        count, more = len(spots), -len(spots) % STEP  # some are read twice, as in `packed`: libraries like round numbers
-        states, targets = states.index_select(0, F.pad(spots, (0, more))), F.pad(targets, (0, more))  # (K + more, D)
+        targets = F.pad(targets, (0, more))
         if "logits" in needs:
             out.logits = (states if head is None else linear(states, head))[:count].float() / temperature
         if not needs & {"logp", "entropy"}:
             return out
         logp, entropy = log_probabilities(states, head, targets, temperature, "entropy" in needs)
-        empty = states.new_zeros(tokens.shape, dtype=torch.float32)
-        where = F.pad(predict, (1, 0))
         if "logp" in needs:
             out.logp = empty.masked_scatter(where, logp)
         if entropy is not None:
@@ -107,18 +108,22 @@ class Policy(nn.Module):
             return linear(self.fast.hidden(tokens), self.model.lm_head.weight).float()
         return self.model(input_ids=tokens, use_cache=False).logits.float()
 
-    def _run(self, tokens: Tensor, mask: Tensor, with_hidden: bool) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """Flat states, where in them a token stands (N, T), the weight that makes them logits, and hidden states if asked."""
+    def _states(
+        self, tokens: Tensor, mask: Tensor, predict: Tensor, more: int, with_hidden: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """States that the masked tokens are predicted from, (K + more, D), the weight that makes them logits, hidden states."""
         if self.fast is not None:
-            hidden, at = _flat(self.fast, tokens, mask, self.packs)
-            return hidden, at, self.model.lm_head.weight, hidden
-        at = torch.arange(tokens.numel(), device=tokens.device).view(tokens.shape)
+            packed = (layout(tokens, mask) if self.packs else None) or Layout.of_rows(tokens)
+            hidden = self.fast.packed(packed, wanted=F.pad(packed.at[:, :-1][predict], (0, more)))
+            return hidden, self.model.lm_head.weight, hidden
+        spots = F.pad(F.pad(predict, (0, 1)).flatten().nonzero().squeeze(-1), (0, more))
         if self.adapted is not None and can_run(self.model.config):
-            hidden = self.model.base_model(input_ids=tokens, use_cache=False).last_hidden_state.flatten(0, 1)
-            return hidden, at, self.model.lm_head.weight, hidden
+            hidden = self.model.base_model(input_ids=tokens, use_cache=False).last_hidden_state.flatten(0, 1)[spots]
+            return hidden, self.model.lm_head.weight, hidden
         # An architecture may scale or cap its logits, so they come from its own forward: the "states" are the logits.
         output = self.model(input_ids=tokens, output_hidden_states=with_hidden, use_cache=False)
-        return output.logits.flatten(0, 1), at, None, output.hidden_states[-1].flatten(0, 1) if with_hidden else None
+        hidden = output.hidden_states[-1].flatten(0, 1)[spots] if with_hidden else None
+        return output.logits.flatten(0, 1)[spots], None, hidden
 
     @property
     def device(self) -> torch.device:
@@ -245,12 +250,10 @@ def tiny(
     return Policy(model, codec)
 
 
-def _flat(fast: FastForward, tokens: Tensor, mask: Tensor, packs: bool = True) -> tuple[Tensor, Tensor]:
+def _flat(fast: FastForward, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Hidden states (M, D) without padding where that pays, and where in them a token of the batch stands, (N, T)."""
-    packed = layout(tokens, mask) if packs else None
-    if packed is not None:
-        return fast.packed(packed), packed.at
-    return fast.hidden(tokens).flatten(0, 1), torch.arange(tokens.numel(), device=tokens.device).view(tokens.shape)
+    packed = layout(tokens, mask) or Layout.of_rows(tokens)
+    return fast.packed(packed), packed.at
 
 
 def _lean(model: PreTrainedModel | Decoder) -> FastForward | None:

@@ -22,13 +22,16 @@ from torch import Tensor
 from trueline.models import native
 
 CHUNK = 4096  # tokens whose logits are made at one time
-SMALL = 80_000_000  # multiplications: products with fewer stay with torch's default
+SELDOM, OFTEN = 2**27, 2**25  # multiplications: products with fewer stay with torch's default
 KEPT = 2**26  # floats: logits up to this many are kept for the backward pass, more are made again
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x (..., K) times weight (N, K) transposed: torch's `linear`, by the faster library."""
-    if not _goes_to_onednn(x, weight):
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, tokens: int | None = None) -> Tensor:
+    """x (..., K) times weight (N, K) transposed: torch's `linear`, by the faster library.
+
+    `tokens` is which of the sizes differs from batch to batch; default: the number of rows.
+    """
+    if not _goes_to_onednn(x, weight, x.shape[:-1].numel() if tokens is None else tokens):
         return F.linear(x, weight, bias)
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
         product = _Linear.apply(x, weight)
@@ -110,9 +113,12 @@ def _onednn() -> Iterator[None]:
         switch.fp32_precision = before
 
 
-def _goes_to_onednn(x: Tensor, weight: Tensor) -> bool:
-    """It writes a kernel for each shape, which takes as long as a small product: what it gains must come to more."""
-    large = x.numel() // x.shape[-1] * weight.numel() > SMALL
+def _goes_to_onednn(x: Tensor, weight: Tensor, tokens: int) -> bool:
+    """It writes a kernel for each shape, which takes as long as a small product: what it gains must come to more.
+
+    A number of tokens that is a multiple of 256 is that of packed text, where it comes again at every step.
+    """
+    large = x.numel() * weight.shape[0] > (SELDOM if tokens % 256 else OFTEN)
     return large and x.device.type == "cpu" and x.dtype == torch.float32 and onednn_is_better()
 
 
@@ -194,7 +200,7 @@ class _LogProbabilities(torch.autograd.Function):
             if ctx.needs_input_grad[0]:
                 to_states.append(linear(to_z, weight.T))
             if ctx.needs_input_grad[1]:
-                change = linear(to_z.T, part.T)
+                change = linear(to_z.T, part.T, tokens=len(part))
                 to_weight = change if to_weight is None else to_weight + change
         wanted = ctx.needs_input_grad[0]
         joined = (torch.cat(to_states) if to_states else torch.zeros_like(states)) if wanted else None
