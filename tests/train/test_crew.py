@@ -9,10 +9,11 @@ import torch
 import torch.multiprocessing as multiprocessing
 
 from tests.models.small import random_policy
-from trueline.models.forked import helpers_of
+from trueline.models.forked import helpers_of, most_beside
 from trueline.models.generate import sample
 from trueline.models.noise import Noisy
 from trueline.models.tokens import Example
+from trueline.recipes.memory import peak, start_counting
 from trueline.train.batch import pad_rows
 from trueline.train.crew import Crew, accumulate
 from trueline.train.loop import Loop, gradients, train
@@ -216,3 +217,16 @@ def test_a_gloo_group_of_two_sums_to_the_same_gradient():
     gradients(policy, DPO(), batch(12, 2))
     for name, parameter in policy.named_parameters():
         torch.testing.assert_close(summed[name], parameter.grad, atol=2e-5, rtol=1e-4, msg=name)
+
+
+def test_what_helpers_hold_is_counted(two_threads):
+    """A stage's peak of memory has the helpers' own pages too."""
+    start_counting()
+    policy = random_policy("qwen3")
+    with Crew(policy, {"": (NextToken(), 1.0)}, Optimizer(policy, Optim())) as crew:
+        alone = peak()
+        crew.gradients({"": batch()}, step=0)
+    assert most_beside() > 2**20
+    assert peak() >= alone + most_beside()
+    start_counting()
+    assert most_beside() == 0

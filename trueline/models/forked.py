@@ -10,12 +10,14 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import re
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -78,6 +80,20 @@ class Helpers(Protocol):
 helpers_of: WeakKeyDictionary[torch.nn.Module, Helpers] = WeakKeyDictionary()  # a crew puts its models here while it lives
 
 
+_beside = 0
+
+
+def note_beside(size: int | None) -> None:
+    """Helpers held so many bytes, which stayed theirs until they ended; None: count anew."""
+    global _beside
+    _beside = 0 if size is None else max(_beside, size)
+
+
+def most_beside() -> int:
+    """The most bytes that helpers held at one time beside this process's own."""
+    return _beside
+
+
 class Worker:
     """A forked process that answers messages until its parent ends it, or dies with it."""
 
@@ -105,6 +121,13 @@ class Worker:
         if answer is None:
             self.end()
         return answer
+
+    def held(self) -> int:
+        """Bytes that it holds for itself alone; 0 where the system does not say."""
+        with suppress(OSError):
+            text = Path(f"/proc/{self.process}/smaps_rollup").read_text(encoding="ascii")
+            return 1024 * sum(int(n) for n in re.findall(r"^Private_\w+:\s+(\d+) kB", text, re.MULTILINE))
+        return 0
 
     def end(self) -> None:
         """Stop it, whatever it does."""

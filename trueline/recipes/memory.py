@@ -1,7 +1,7 @@
 """The memory that a stage took at its worst moment, and what to change where there was not enough.
 
 The figure stands in a stage's result as `memory_mb`, in the unit of the plan's own column (recipes/plan.py): on a processor all
-that the process held, on a GPU what its tensors held (`memory_of` says which).
+that the process and its helpers held, on a GPU what its tensors held (`memory_of` says which).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from trueline.core.config import settings
+from trueline.models.forked import most_beside, note_beside
 
 MB = 2**20
 KNOBS = {  # settings that memory follows from, in the order in which they are best turned
@@ -41,18 +42,19 @@ def start_counting(device: str = "cpu") -> None:
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)
         return
+    note_beside(None)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets the peak of the resident set
 
 
 def peak(device: str = "cpu") -> int:
-    """The most bytes held at one time since `start_counting`: by tensors on a GPU, else by this process."""
+    """The most bytes held at one time since `start_counting`: by tensors on a GPU, else by this process and its helpers."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device)
     with suppress(OSError):
         if found := re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE):
-            return int(found[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            return int(found[1]) * 1024 + most_beside()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) + most_beside()
 
 
 @contextmanager

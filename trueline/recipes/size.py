@@ -93,12 +93,18 @@ class Size:
 
         Under an adapter the layers are those of `transformers`, which keep more.
         """
-        layer = 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner if adapted else self._layer()
-        return FLOAT * (self.layers * tokens * layer + predicted * (self.vocabulary + self.width))
+        if adapted:
+            layer = 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner
+            return FLOAT * (self.layers * tokens * layer + predicted * (self.vocabulary + self.width))
+        attended, after = self._layer()
+        whole = self.layers * attended + (self.layers - 1) * after + 2 * self.width  # the embeddings and their norms
+        return FLOAT * (
+            tokens * whole + predicted * (after + self.queries + self.vocabulary)
+        )  # the last layer: what is predicted
 
     def activations(self, tokens: float, predicted: float) -> float:
         """Bytes of activations at the worst moment: all that is kept, and the gradients of one layer."""
-        return self.kept(tokens, predicted) + FLOAT * tokens * self._layer()
+        return self.kept(tokens, predicted) + FLOAT * tokens * sum(self._layer())
 
     def passing(self, tokens: float) -> float:
         """Bytes that a forward pass without gradient uses at one time: the widest place of one layer."""
@@ -108,13 +114,13 @@ class Size:
         """Bytes of the keys and values of `rows` sequences, twice: dropping finished rows copies those that stay."""
         return 2 * FLOAT * 2 * self.layers * self.keys * rows * length
 
-    def _layer(self) -> int:
-        """Numbers that a token leaves in one layer: two sums and their norms, q, k, v, what it gathered, and the feed-forward.
+    def _layer(self) -> tuple[int, int]:
+        """Numbers that a token leaves in one layer: q, k, v and what it gathered; two sums, their norms and the feed-forward.
 
         What models/native.py saves; plain torch saves about half as much again. `head_norms` keep q, k, v twice (Qwen3).
         """
         attended = (2 if self.head_norms else 1) * (self.queries + 2 * self.keys) + self.queries
-        return 4 * self.width + attended + 3 * self.inner
+        return attended, 4 * self.width + 3 * self.inner
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from trueline.models.forked import T, Worker, crew_for, helpers_of, one_thread, shared_tensor
+from trueline.models.forked import T, Worker, crew_for, helpers_of, note_beside, one_thread, shared_tensor
 from trueline.models.generate import answer
 from trueline.models.policy import Policy
 from trueline.train.batch import Batch, Objective
@@ -106,6 +106,7 @@ class Crew:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for module in self.model.modules():
             helpers_of.pop(module, None)
+        note_beside(sum(helper.held() for helper in self.helpers))
         for helper in self.helpers:
             helper.end()
         for hook in self.hooks:
