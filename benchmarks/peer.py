@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from turns import Turns
 
@@ -44,8 +45,25 @@ def main() -> None:
 
 def train(asked: argparse.Namespace, turns: Turns) -> None:
     """A trainer that waits for its turn after each `steps`."""
+    from transformers import TrainerCallback
+
+    useful = Useful()
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *_: object, **__: object) -> None:
+            turns.step(useful.count)
+
+    trainer = trainer_of(asked, Clock())
+    useful.watch(trainer, asked.work)
+    turns.started()
+    trainer.train()
+
+
+def trainer_of(asked: argparse.Namespace, clock: object) -> Any:
+    """The trainer of one kind of work, on the data that ours is given too."""
     import datasets
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, TrainerCallback
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
     datasets.disable_progress_bars()
     folder = asked.inputs / (f"{asked.model}-reward" if asked.work == "reward" else asked.model)
@@ -78,28 +96,9 @@ def train(asked: argparse.Namespace, turns: Turns) -> None:
     def causal() -> torch.nn.Module:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
-    import torch
-
-    useful = 0
-
-    class Clock(TrainerCallback):
-        def on_step_end(self, *_: object, **__: object) -> None:
-            turns.step(useful)
-
-    given = {"processing_class": tokenizer, "train_dataset": data, "callbacks": [Clock()]}
+    given = {"processing_class": tokenizer, "train_dataset": data, "callbacks": [clock]}
     if asked.work == "pretrain":
-        from transformers import Trainer, TrainingArguments, default_data_collator
-
-        def blocks(part: dict[str, list[str]]) -> dict[str, list[list[int]]]:
-            ids = [i for text in part["text"] for i in [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]]
-            cut = [ids[i : i + 128] for i in range(0, len(ids) - 127, 128)]
-            return {"input_ids": cut, "labels": cut}
-
-        data = data.map(blocks, batched=True, remove_columns=data.column_names, batch_size=2000)
-        trainer = Trainer(
-            model=causal(), args=TrainingArguments(**common), train_dataset=data, data_collator=default_data_collator,
-            callbacks=[Clock()],
-        )  # fmt: skip
+        trainer = pretrainer(causal(), common, data, tokenizer, clock)
     elif asked.work == "sft":
         from trl import SFTConfig, SFTTrainer
 
@@ -122,31 +121,56 @@ def train(asked: argparse.Namespace, turns: Turns) -> None:
 
         settings = GRPOConfig(**common, num_generations=8, max_completion_length=32, temperature=1.0)
         trainer = GRPOTrainer(model=causal(), reward_funcs=reward, args=settings, **given)
+    return trainer
 
-    step = trainer.training_step
 
-    def counting(model: torch.nn.Module, inputs: dict[str, torch.Tensor], *rest: object, **more: object) -> torch.Tensor:
-        nonlocal useful
-        given = inputs if isinstance(inputs, dict) or hasattr(inputs, "keys") else {}
-        if "labels" in given and asked.work in ("pretrain", "sft"):
-            useful += int((given["labels"][:, 1:] != -100).sum())
-        elif "input_ids" in given:
-            useful += given["input_ids"].shape[0] // 2  # pairs
-        return step(model, inputs, *rest, **more)
+def pretrainer(model: Any, common: dict[str, Any], data: Any, tokenizer: Any, clock: object) -> Any:
+    """The trainer of `transformers` on documents in rows of 128 tokens, their ends between them."""
+    from transformers import Trainer, TrainingArguments, default_data_collator
 
-    trainer.training_step = counting
-    if asked.work == "grpo":
-        make = trainer._generate
+    def blocks(part: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+        ids = [i for text in part["text"] for i in [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]]
+        cut = [ids[i : i + 128] for i in range(0, len(ids) - 127, 128)]
+        return {"input_ids": cut, "labels": cut}
 
-        def making(prompts: list[str], *rest: object, **more: object) -> tuple:
-            nonlocal useful
-            found = make(prompts, *rest, **more)
-            useful += sum(map(len, found[1]))
-            return found
+    data = data.map(blocks, batched=True, remove_columns=data.column_names, batch_size=2000)
+    return Trainer(
+        model=model,
+        args=TrainingArguments(**common),
+        train_dataset=data,
+        data_collator=default_data_collator,
+        callbacks=[clock],
+    )
 
-        trainer._generate = making
-    turns.started()
-    trainer.train()
+
+class Useful:
+    """Counts what a trainer's steps held: tokens with loss, pairs, or sampled tokens."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def watch(self, trainer: Any, work: str) -> None:
+        """Count what passes through this trainer from now on."""
+        step = trainer.training_step
+
+        def counting(model: object, inputs: Any, *rest: object, **more: object) -> object:
+            given = inputs if hasattr(inputs, "keys") else {}
+            if "labels" in given and work in ("pretrain", "sft"):
+                self.count += int((given["labels"][:, 1:] != -100).sum())
+            elif "input_ids" in given:
+                self.count += given["input_ids"].shape[0] // 2  # pairs
+            return step(model, inputs, *rest, **more)
+
+        trainer.training_step = counting
+        if work == "grpo":
+            make = trainer._generate
+
+            def making(prompts: list[str], *rest: object, **more: object) -> tuple:
+                found = make(prompts, *rest, **more)
+                self.count += sum(map(len, found[1]))
+                return found
+
+            trainer._generate = making
 
 
 def generate(asked: argparse.Namespace, turns: Turns) -> None:

@@ -22,6 +22,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from trueline.models.machine import few_kernels, keep_memory
 from trueline.models.products import linear
+from trueline.targets import local
 
 KINDS = {
     "attention": ("_Attend",),
@@ -87,7 +88,6 @@ def row(inputs: Path, work: str, model: str) -> list[str]:
         finally:
             decoding += (time.perf_counter() - began) if steps.began else 0.0
 
-    local = __import__("trueline.targets.local", fromlist=["sample"])
     local.sample = timed
     try:
         rows = 64 if work == "grpo" else 16

@@ -13,7 +13,7 @@ from trueline.models.products import log_probabilities
 pytestmark = pytest.mark.skipif(native.library() is None, reason="the kernels were not built: install with a C++ compiler")
 
 
-def close(ours, theirs, at=2e-5):
+def assert_close(ours, theirs, at=2e-5):
     torch.testing.assert_close(ours, theirs, atol=at, rtol=at)
 
 
@@ -33,10 +33,10 @@ def both(monkeypatch, function, *given):
     return found
 
 
-def agree(monkeypatch, function, *given):
+def assert_same_by_torch(monkeypatch, function, *given):
     (ours, our_grads), (theirs, their_grads) = both(monkeypatch, function, *given)
     for a, b in zip((*ours, *our_grads), (*theirs, *their_grads), strict=True):
-        close(a, b)
+        assert_close(a, b)
 
 
 @pytest.mark.parametrize("width", [32, 24, 7])
@@ -44,8 +44,8 @@ def test_norms_are_those_of_torch(width, monkeypatch):
     """RMSNorm, alone and after a sum, at widths that fill vectors and that do not."""
     torch.manual_seed(0)
     x, y, w = torch.randn(9, width), torch.randn(9, width), torch.rand(width) + 0.5
-    agree(monkeypatch, lambda x, w: native.norm(x, w, 1e-5), x, w)
-    agree(monkeypatch, lambda x, y, w: native.add_norm(x, y, w, 1e-5), x, y, w)
+    assert_same_by_torch(monkeypatch, lambda x, w: native.norm(x, w, 1e-5), x, w)
+    assert_same_by_torch(monkeypatch, lambda x, y, w: native.add_norm(x, y, w, 1e-5), x, y, w)
 
 
 def test_a_sum_whose_norm_is_not_used_passes_its_gradient_on():
@@ -60,7 +60,7 @@ def test_head_norms_leave_values_alone(monkeypatch):
     """Queries and keys are normed head by head, values are copied."""
     torch.manual_seed(0)
     qkv, wq, wk = torch.randn(5, (4 + 2 * 2) * 8), torch.rand(8), torch.rand(8)
-    agree(monkeypatch, lambda a, b, c: native.norm_heads(a, b, c, (4, 2), 1e-6), qkv, wq, wk)
+    assert_same_by_torch(monkeypatch, lambda a, b, c: native.norm_heads(a, b, c, (4, 2), 1e-6), qkv, wq, wk)
     assert torch.equal(native.norm_heads(qkv, wq, wk, (4, 2), 1e-6)[:, 48:], qkv[:, 48:])
 
 
@@ -68,7 +68,7 @@ def test_head_norms_leave_values_alone(monkeypatch):
 def test_swiglu_is_that_of_torch(inner, monkeypatch):
     """Also far out, where the exponential would overflow."""
     torch.manual_seed(0)
-    agree(monkeypatch, native.swiglu, torch.randn(6, 2 * inner) * 5)
+    assert_same_by_torch(monkeypatch, native.swiglu, torch.randn(6, 2 * inner) * 5)
     assert torch.isfinite(native.swiglu(torch.full((1, 64), -500.0))).all()
 
 
@@ -78,7 +78,7 @@ def test_log_probabilities_and_entropies_are_those_of_torch(temperature, size, m
     """Values and gradients, whether or not the vocabulary fills vectors."""
     torch.manual_seed(0)
     states, weight, targets = torch.randn(11, 16), torch.randn(size, 16), torch.randint(0, size, (11,))
-    agree(monkeypatch, lambda s, w: log_probabilities(s, w, targets, temperature, True), states, weight)
+    assert_same_by_torch(monkeypatch, lambda s, w: log_probabilities(s, w, targets, temperature, True), states, weight)
 
 
 @pytest.mark.parametrize(("heads", "size"), [((4, 4), 32), ((4, 2), 16), ((6, 1), 10), ((2, 2), 64)])
@@ -90,7 +90,7 @@ def test_attention_over_pieces_is_that_of_torch(heads, size, monkeypatch):
     found = Layout(torch.zeros(count), torch.zeros(count), torch.zeros(count), pieces, shared=2)
     qkv, angles = torch.randn(count, (queries + 2 * keys) * size), torch.randn(count, size // 2)
     cos, sin = angles.cos(), angles.sin()
-    agree(monkeypatch, lambda x: found.attend(x, cos, sin, heads), qkv)
+    assert_same_by_torch(monkeypatch, lambda x: found.attend(x, cos, sin, heads), qkv)
 
 
 def test_attention_without_sharing_is_causal_attention():
@@ -100,7 +100,7 @@ def test_attention_without_sharing_is_causal_attention():
     rows = Layout.of_rows(torch.zeros(3, 20, dtype=torch.long))
     q, k, v = (x.view(3, 20, 4, 8).transpose(1, 2) for x in split_heads(qkv, angles.cos(), angles.sin(), (4, 4)))
     expected = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(60, 32)
-    close(rows.attend(qkv, angles.cos(), angles.sin(), (4, 4)), expected)
+    assert_close(rows.attend(qkv, angles.cos(), angles.sin(), (4, 4)), expected)
 
 
 def test_threads_change_nothing(monkeypatch):
@@ -119,7 +119,7 @@ def test_threads_change_nothing(monkeypatch):
     finally:
         torch.set_num_threads(before)
     assert torch.equal(found[0][0], found[1][0])
-    close(found[0][1], found[1][1])
+    assert_close(found[0][1], found[1][1])
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 0.5])
@@ -133,7 +133,7 @@ def test_draws_are_those_of_torch(temperature, monkeypatch):
     monkeypatch.setattr(native, "library", lambda: None)
     theirs = _draw(logits.clone(), temperature, given)
     assert torch.equal(ours[0], theirs[0])
-    close(ours[1], theirs[1])
+    assert_close(ours[1], theirs[1])
 
 
 @pytest.mark.parametrize(("rows", "inputs", "outputs"), [(1, 16, 32), (7, 24, 50), (14, 33, 64), (29, 128, 96), (500, 20, 33)])
@@ -142,8 +142,8 @@ def test_products_with_panels_are_those_of_torch(rows, inputs, outputs):
     torch.manual_seed(0)
     x, weight, bias = torch.randn(rows, inputs), torch.randn(outputs, inputs), torch.randn(outputs)
     panels = native_decode.Panels.of(weight)
-    close(native_decode.product(x, panels), x @ weight.T, 1e-4)
-    close(native_decode.product(x, panels, bias), x @ weight.T + bias, 1e-4)
+    assert_close(native_decode.product(x, panels), x @ weight.T, 1e-4)
+    assert_close(native_decode.product(x, panels, bias), x @ weight.T + bias, 1e-4)
     one_by_one = torch.cat([native_decode.product(row[None], panels) for row in x])
     assert torch.equal(native_decode.product(x, panels), one_by_one)
 

@@ -63,9 +63,7 @@ class Native:
     def __init__(self, policy: Policy, longest: int, rows: int, count: int, max_tokens: int) -> None:
         assert policy.fast is not None
         self.fast, head = policy.fast, policy.model.lm_head.weight
-        self.room = tuple(
-            (n + native.LANES - 1) // native.LANES * native.LANES for n in (longest, max_tokens)
-        )  # of prompt, of row
+        self.room = (native.whole_vectors(longest), native.whole_vectors(max_tokens))  # of a prompt, of a row
         groups = 2 * ((rows + count - 1) // count)  # one is in use as long as any of its rows lives
         heads, size = self.fast.kv_heads, self.fast.size
         layers = range(len(self.fast.base.layers))

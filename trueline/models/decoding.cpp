@@ -121,7 +121,6 @@ EXPORT void rotate_rows(float* x, n_t stride, const float* cos, const float* sin
         }
 }
 
-
 // Of a product: rows that are computed together, outputs in a panel of a weight, rows that are laid out at a time.
 static const n_t ROWS = 14, PANEL = 32, CHUNK = 16 * ROWS;
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
@@ -24,7 +25,7 @@ FAMILIES = ("llama", "qwen2", "qwen3")
 # Given layer, qkv (..., (H + 2 G) D) before the rotation, cos and sin (..., D / 2): what its tokens gather, (..., H D).
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 See = Callable[[int, Tensor, Tensor, Tensor], object]
-Times = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # x, weight, bias
+Times = Callable[[Tensor, Any, Tensor | None], Tensor]  # x, a weight as it takes it (a decoder's are laid out anew), bias
 
 
 @dataclass(slots=True)

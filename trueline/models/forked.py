@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -42,6 +42,21 @@ def crew_for(device: torch.device) -> int:
     if device.type != "cpu" or not hasattr(os, "fork") or torch.cuda.is_initialized() or not main:
         return 1
     return max(1, torch.get_num_threads())
+
+
+def balanced(costs: Sequence[float], parts: int) -> list[list[int]]:
+    """Places of the costs for each of so many processes, in order: the dearest goes to who has least.
+
+    >>> balanced([1, 5, 2, 3], 2)
+    [[0, 1], [2, 3]]
+    """
+    found: list[list[int]] = [[] for _ in range(parts)]
+    load = [0.0] * parts
+    for i in sorted(range(len(costs)), key=lambda i: -costs[i]):
+        least = load.index(min(load))
+        found[least].append(i)
+        load[least] += costs[i]
+    return [sorted(part) for part in found]
 
 
 @contextmanager
@@ -78,9 +93,7 @@ class Helpers(Protocol):
 
 
 helpers_of: WeakKeyDictionary[torch.nn.Module, Helpers] = WeakKeyDictionary()  # a crew puts its models here while it lives
-
-
-_beside = 0
+_beside = 0  # bytes
 
 
 def note_beside(size: int | None) -> None:

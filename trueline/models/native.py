@@ -49,6 +49,11 @@ def fits(x: Tensor) -> bool:
     return x.dtype == torch.float32 and x.device.type == "cpu" and library() is not None
 
 
+def whole_vectors(numbers: int) -> int:
+    """So many numbers and no fewer, as a multiple of what a kernel takes at a time."""
+    return (numbers + LANES - 1) // LANES * LANES
+
+
 def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """RMSNorm of (..., D). Zhang & Sennrich 2019 (1910.07467), eq. 4."""
     return _Norm.apply(x, None, weight, eps)[1] if fits(x) else F.rms_norm(x, x.shape[-1:], weight, eps)

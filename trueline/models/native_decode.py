@@ -18,6 +18,7 @@ from trueline.models.fast import FastForward, Layer
 from trueline.models.native import LANES, by_rows, call, library
 
 PANEL = 32  # outputs side by side in a laid out weight
+LARGEST = 2**26  # weights: of a larger model no copy is made in every process, and its products are worth a library
 
 
 def keep_prompts(
@@ -120,10 +121,12 @@ class Whole:
 
 
 def can_be_whole(fast: FastForward) -> bool:
-    """Whether `Whole` is the best way: one thread, wide registers, and sizes that the kernels know."""
+    """Whether `Whole` is the best way: one thread, wide registers, a small model, and sizes that the kernels know."""
     found = library()
-    sized = fast.base.config.intermediate_size % LANES == 0 and fast.base.embed_tokens.weight.is_contiguous()
-    return found is not None and torch.get_num_threads() == 1 and bool(found.wide_registers()) and sized
+    if found is None or torch.get_num_threads() > 1 or not found.wide_registers():
+        return False
+    small = sum(p.numel() for p in fast.base.parameters()) <= LARGEST
+    return small and fast.base.config.intermediate_size % LANES == 0 and fast.base.embed_tokens.weight.is_contiguous()
 
 
 class _Block(ctypes.Structure):

@@ -41,7 +41,7 @@ from trueline.train.objectives.likelihood import NextToken
 from trueline.train.objectives.ppo import PPO
 from trueline.train.objectives.reinforce import PolicyGradient
 from trueline.train.optim import Optim
-from trueline.train.rollout import Reward, Rollouts
+from trueline.train.rollout import Reward, Rollouts, Watch
 from trueline.train.shaping import Shaping
 from trueline.train.sources import Groups
 
@@ -122,16 +122,8 @@ class Reinforce:
         reward = reward_of(studio, self.reward)
         watched = pool[:16] or list(self._drawn(studio, pool, 0))[:16]
         before = self._look(studio, policy, watched, reward)
-        oracle = watch_world(studio) if in_world else None
         weight = AdaptiveKL(self.kl, self.kl_target) if self.kl_target else self.kl
         scale = RunningScale() if self.normalise else None
-        keepers = {"kl": weight, "scale": scale, **(keep or {})}
-
-        def watch(iteration: int, completions: Sequence[Completion], rewards: Sequence[float]) -> Mapping[str, float]:
-            if iteration % 5 == 0:
-                room.keep(iteration * self.epochs * self.minibatches + 1, completions[:: self.group][:4])
-            return oracle(iteration, completions, rewards) if oracle else {}
-
         source = Rollouts(
             policy=policy,
             prompts=lambda i: self._drawn(studio, pool, i),
@@ -149,7 +141,7 @@ class Reinforce:
             scores=scores or {},
             stop_kl=self.stop_kl,
             seed=studio.seed,
-            watch=watch,
+            watch=self._watch(room, watch_world(studio) if in_world else None),
         )
         base = room.loop(SHOWN, self.micro_rows)
 
@@ -160,7 +152,7 @@ class Reinforce:
         loop = replace(
             base,
             observe=observe,
-            keep={name: keeper for name, keeper in keepers.items() if isinstance(keeper, Keeper)},
+            keep={n: k for n, k in {"kl": weight, "scale": scale, **(keep or {})}.items() if isinstance(k, Keeper)},
             beside=self._replayed(studio, policy, own, len(source)),
         )
         studio.show.steps(room.name, len(source))
@@ -178,6 +170,16 @@ class Reinforce:
             "before": before,
             "after": after,
         }
+
+    def _watch(self, room: Room, oracle: Watch | None) -> Watch:
+        """Keep some samples of every fifth rollout, and log what the oracle sees, where there is one."""
+
+        def watch(iteration: int, completions: Sequence[Completion], rewards: Sequence[float]) -> Mapping[str, float]:
+            if iteration % 5 == 0:
+                room.keep(iteration * self.epochs * self.minibatches + 1, completions[:: self.group][:4])
+            return oracle(iteration, completions, rewards) if oracle else {}
+
+        return watch
 
     def _annotations(
         self, policy: Policy, reference: Policy, objective: Objective, advantage: Annotate, weight: float | AdaptiveKL

@@ -20,7 +20,7 @@ from trueline.models.tokens import Example
 from trueline.train import annotate
 from trueline.train.batch import Annotate, Batch, pad_rows
 
-TOKENS = 16_384  # padded tokens a forward pass takes at a time, when the reference is read
+TOKENS = 4_096  # padded tokens a forward pass takes at a time, when the reference is read
 Table = Mapping[Example, Tensor]  # log-probabilities of an example's trained tokens, (n,), float32, on the CPU
 
 

@@ -1,9 +1,10 @@
-"""Gradients by one process for each core, of one thread each, on the same weights in shared memory.
+"""Training steps by one process for each core, of one thread each, on the same weights in shared memory.
 
 Two threads of one process wait for each other at every small operation, and collapse when another program is busy; two
-processes meet once a step. The others are forked when training begins: they have the model and the objectives as they were,
-see every later weight where it is written, and are sent rows. What a step's gradient is does not depend on how many there
-are, but for rounding: terms are divided by counts of the whole batch, and parts are added in a fixed order.
+processes meet three times a step: when gradients are there, when their norm is known, when weights have moved. The others are
+forked when training begins: they have the model and the objectives as they were, see every later weight where it is written,
+and are sent rows. What a step's gradient is does not depend on how many there are, but for rounding: terms are divided by
+counts of the whole batch, and parts are added in a fixed order.
 
 On an accelerator, with one thread, and off the main thread there is a crew of one, and nothing is forked.
 """
@@ -26,7 +27,7 @@ from trueline.models.forked import T, Worker, crew_for, helpers_of, note_beside,
 from trueline.models.generate import answer
 from trueline.models.policy import Policy
 from trueline.train.batch import Batch, Objective
-from trueline.train.messages import batches_of, into_shared_memory, like, packed, shares
+from trueline.train.messages import batches_of, into_shared_memory, like, packed, rows_of_parts
 from trueline.train.optim import Optimizer
 
 Counts = Mapping[str, float]
@@ -118,7 +119,7 @@ class Crew:
         counts = {k: {per: max(1.0, b.count(per)) for per in ("token", "row", "group")} for k, b in batches.items()}
         parts = [dict[str, Batch]() for _ in range(size)]
         for name, batch in batches.items():
-            for part, rows in zip(parts, shares(batch, size), strict=False):
+            for part, rows in zip(parts, rows_of_parts(batch, size), strict=False):
                 part[name] = batch if rows is None else batch.take(rows)
         told = {"do": "gradients", "counts": counts, "step": step, "micro_rows": micro_rows // size}
 

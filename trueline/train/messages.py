@@ -10,26 +10,21 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from trueline.models.forked import shared_tensor
+from trueline.models.forked import balanced, shared_tensor
 from trueline.train.batch import Batch
 
 FEW = 96  # tokens in a step: for fewer, sending them costs more than it saves
 
 
-def shares(batch: Batch, parts: int) -> list[Tensor | None]:
-    """Rows of each part, groups whole, with about as many tokens each: the longest group goes to who has least. None is all."""
+def rows_of_parts(batch: Batch, parts: int) -> list[Tensor | None]:
+    """Rows of each part, groups whole, with about as many tokens each. None is all of them, for the only part."""
     groups = len(batch.tokens) // batch.group
     lengths = batch.columns["length"] if "length" in batch.columns else batch.mask.sum(-1)
-    cost = lengths.view(groups, batch.group).sum(-1).tolist()
-    if parts == 1 or groups < parts or sum(cost) < FEW:
+    costs = lengths.view(groups, batch.group).sum(-1).tolist()
+    if parts == 1 or groups < parts or sum(costs) < FEW:
         return [None]
-    chosen: list[list[int]] = [[] for _ in range(parts)]
-    load_ = [0.0] * parts
-    for g in sorted(range(groups), key=lambda g: -cost[g]):
-        least = load_.index(min(load_))
-        chosen[least].append(g)
-        load_[least] += cost[g]
-    return [torch.tensor([g * batch.group + k for g in sorted(part) for k in range(batch.group)]) for part in chosen]
+    chosen = balanced(costs, parts)
+    return [torch.tensor([g * batch.group + k for g in part for k in range(batch.group)]) for part in chosen]
 
 
 def packed(told: Mapping[str, Any], model: nn.Module, batches: Mapping[str, Batch]) -> bytes:

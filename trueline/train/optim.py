@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from trueline.models.forked import balanced
 from trueline.models.products import half_is_fast
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -139,15 +140,11 @@ class Optimizer:
         torch._foreach_add_(weights, list(update), alpha=-step)
 
     def shares(self, parts: int) -> list[list[str]]:
-        """Names for each of so many processes, with about as much to do: the dearest goes to who has least."""
-        cost = {n: p.numel() * (1 + (min(p.shape) / 16 if n in self.momentum else 0)) for n, p in self.parameters.items()}
-        found: list[list[str]] = [[] for _ in range(parts)]
-        load = [0.0] * parts
-        for name in sorted(cost, key=lambda n: -cost[n]):
-            least = load.index(min(load))
-            found[least].append(name)
-            load[least] += cost[name]
-        return found
+        """Names for each of so many processes, with about as much to do: Muon's products cost more than AdamW's sums."""
+        names = list(self.parameters)
+        sizes = [(self.parameters[n].numel(), min(self.parameters[n].shape)) for n in names]
+        costs = [k * (1 + (least / 16 if n in self.momentum else 0)) for n, (k, least) in zip(names, sizes, strict=True)]
+        return [[names[i] for i in part] for part in balanced(costs, parts)]
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor that the next step depends on."""
