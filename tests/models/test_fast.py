@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.models.small import random_policy
-from trueline.models.fast import can_run
+from trueline.models.fast import can_run, joined
+from trueline.train.messages import into_shared_memory
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
@@ -44,3 +45,16 @@ def test_right_padding_touches_nothing():
 def test_unknown_architectures_are_left_to_transformers():
     """GPT-2 is not claimed by the fast path."""
     assert not can_run(random_policy("gpt2").model.config)
+
+
+def test_weights_that_a_crew_laid_out_are_joined_without_a_copy():
+    """Matrices that follow one another in memory are one matrix where they are; others are copied; gradients go to each."""
+    parts = [torch.nn.Parameter(torch.randn(rows, 16)) for rows in (8, 4, 4)]
+    vector, weights = torch.nn.Parameter(torch.randn(16)), torch.randn(16, 16)
+    apart = joined(*parts)
+    into_shared_memory([parts[0], vector, *parts[1:]])
+    together = joined(*parts)
+    assert torch.equal(apart, together)
+    assert (apart.data_ptr() == parts[0].data_ptr(), together.data_ptr() == parts[0].data_ptr()) == (False, True)
+    (together * weights).sum().backward()
+    assert torch.equal(torch.cat([p.grad for p in parts]), weights)

@@ -6,6 +6,7 @@ import torch.nn.functional as F  # noqa: N812  (the name that every reader of to
 
 from tests.models.small import random_policy
 from trueline.models import native, native_decode
+from trueline.models.fused import norm_linear, swiglu_linear
 from trueline.models.generate import sample
 from trueline.models.packed import Layout, split_heads
 from trueline.models.products import log_probabilities
@@ -56,12 +57,55 @@ def test_a_sum_whose_norm_is_not_used_passes_its_gradient_on():
     assert (y.grad == 1).all()
 
 
-def test_head_norms_leave_values_alone(monkeypatch):
-    """Queries and keys are normed head by head, values are copied."""
+def test_head_norms_leave_values_alone():
+    """Queries and keys are normed head by head as torch does it, values are copied."""
     torch.manual_seed(0)
-    qkv, wq, wk = torch.randn(5, (4 + 2 * 2) * 8), torch.rand(8), torch.rand(8)
-    assert_same_by_torch(monkeypatch, lambda a, b, c: native.norm_heads(a, b, c, (4, 2), 1e-6), qkv, wq, wk)
-    assert torch.equal(native.norm_heads(qkv, wq, wk, (4, 2), 1e-6)[:, 48:], qkv[:, 48:])
+    qkv, norms = torch.randn(5, (4 + 2 * 2) * 8), (torch.rand(8), torch.rand(8), 1e-6)
+    with torch.no_grad():
+        by_kernel = native.norm_heads(qkv, norms, (4, 2))
+    assert_close(by_kernel, native.norm_heads(qkv, norms, (4, 2)))  # where gradients are wanted, torch has them
+    assert torch.equal(by_kernel[:, 48:], qkv[:, 48:])
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("width", [32, 7])
+def test_a_norm_and_its_product_in_one_are_both(width, bias, monkeypatch):
+    """Values and gradients, though what lies between them is not kept."""
+    torch.manual_seed(0)
+    x, y, w, matrix = torch.randn(9, width), torch.randn(9, width), torch.rand(width) + 0.5, torch.randn(5, width)
+    more = torch.randn(5) if bias else torch.zeros(5)
+
+    def alone(x, w, matrix, more):
+        return norm_linear(x, None, w, 1e-5, matrix, more if bias else None)
+
+    def after_a_sum(x, y, w, matrix):
+        return norm_linear(x, y, w, 1e-5, matrix)
+
+    assert_same_by_torch(monkeypatch, after_a_sum, x, y, w, matrix)
+    assert_same_by_torch(monkeypatch, lambda *given: alone(*given)[1] + 0 * given[3], x, w, matrix, more)
+
+
+@pytest.mark.parametrize("inner", [32, 20])
+def test_a_swiglu_and_its_product_in_one_are_both(inner, monkeypatch):
+    """Values and gradients, whether or not the kernel knows the size."""
+    torch.manual_seed(0)
+    assert_same_by_torch(monkeypatch, swiglu_linear, torch.randn(6, 2 * inner), torch.randn(5, inner))
+
+
+def test_what_can_be_made_again_is_not_kept():
+    """Between two layers, a norm with its product and a SwiGLU with its product keep their inputs and the weights alone."""
+    x, y, norm = (torch.randn(*shape, requires_grad=True) for shape in ((8, 16), (8, 16), (16,)))
+    into, out = torch.randn(64, 16, requires_grad=True), torch.randn(16, 32, requires_grad=True)
+    kept: dict[int, int] = {}
+
+    def note(tensor):
+        kept[tensor.data_ptr()] = tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        total, both = norm_linear(x, y, norm, 1e-5, into)
+        swiglu_linear(both, out)
+    assert sorted(kept.values()) == sorted(t.numel() for t in (total, norm, into, both, out))
 
 
 @pytest.mark.parametrize("inner", [32, 48, 20])

@@ -123,6 +123,7 @@ class Native:
 
         def attend(index: int, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
             kept = (*self.room, *self.prompts[index], *self.own[index])
+            qkv = self.fast.normed(self.layers[index], qkv)
             return native_decode.attend_step(qkv, cos, sin, starts, groups, self.lengths, slot, made, heads, size, *kept)
 
         hidden = self.fast.blocks(picked, self.lengths[owner] + made, self.layers, attend, self.times)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -18,11 +19,12 @@ import torch.nn.functional as F  # noqa: N812  (the name that every reader of to
 from torch import Tensor, nn
 
 from trueline.models import native
+from trueline.models.fused import norm_linear, swiglu_linear
 from trueline.models.packed import Layout, split_heads
 from trueline.models.products import linear
 
 FAMILIES = ("llama", "qwen2", "qwen3")
-# Given layer, qkv (..., (H + 2 G) D) before the rotation, cos and sin (..., D / 2): what its tokens gather, (..., H D).
+# Given layer, qkv (..., (H + 2 G) D) before norms and rotation, cos and sin (..., D / 2): what its tokens gather, (..., H D).
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 See = Callable[[int, Tensor, Tensor, Tensor], object]
 Times = Callable[[Tensor, Any, Tensor | None], Tensor]  # x, a weight as it takes it (a decoder's are laid out anew), bias
@@ -70,6 +72,11 @@ def can_run(config: object) -> bool:
     )
 
 
+def joined(*parts: Tensor) -> Tensor:
+    """Tensors one below the other; nothing is copied where they lie so in memory (train/crew.py lays weights out so)."""
+    return _Joined.apply(*parts)
+
+
 class FastForward:
     """Runs the decoder of a `transformers` Llama, Qwen2 or Qwen3 base model (the module that holds `layers`)."""
 
@@ -89,17 +96,17 @@ class FastForward:
         for block in self.base.layers:
             attention, mlp = block.self_attn, block.mlp
             projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-            bias = None if attention.q_proj.bias is None else torch.cat([p.bias for p in projections])
+            bias = None if attention.q_proj.bias is None else joined(*(p.bias for p in projections))
             layers.append(
                 Layer(
                     block.input_layernorm.weight,
                     block.post_attention_layernorm.weight,
-                    torch.cat([p.weight for p in projections]),
+                    joined(*(p.weight for p in projections)),
                     bias,
                     attention.q_norm.weight if hasattr(attention, "q_norm") else None,
                     attention.k_norm.weight if hasattr(attention, "k_norm") else None,
                     attention.o_proj.weight,
-                    torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
+                    joined(mlp.gate_proj.weight, mlp.up_proj.weight),
                     mlp.down_proj.weight,
                 )
             )
@@ -119,17 +126,22 @@ class FastForward:
         self,
         layout: Layout,
         layers: list[Layer] | None = None,
-        see: See = lambda *_: None,
+        see: See | None = None,
         times: Times = linear,
         wanted: Tensor | None = None,  # (K,) tokens of the layout; None: all
     ) -> Tensor:
         """Hidden states (M, D) of a layout's tokens, or (K, D); `see` is shown what each layer's attention is given."""
 
+        layers = layers or self.pack()
+
         def attend(index: int, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+            if see is None:
+                return layout.attend(qkv, cos, sin, (self.heads, self.kv_heads), self.head_norms(layers[index]))
+            qkv = self.normed(layers[index], qkv)
             see(index, qkv, cos, sin)
             return layout.attend(qkv, cos, sin, (self.heads, self.kv_heads))
 
-        return self.blocks(layout.ids, layout.positions, layers or self.pack(), attend, times, wanted)
+        return self.blocks(layout.ids, layout.positions, layers, attend, times, wanted)
 
     def cached(
         self,
@@ -144,6 +156,7 @@ class FastForward:
         length = ids.shape[1]
 
         def attend(index: int, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+            qkv = self.normed(layers[index], qkv)
             q, k, v = (x.transpose(1, 2) for x in split_heads(qkv, cos, sin, (self.heads, self.kv_heads)))
             cache.keys[index][:, :, at : at + length] = k
             cache.values[index][:, :, at : at + length] = v
@@ -170,23 +183,51 @@ class FastForward:
         Where only some tokens are wanted, the last layer goes on with these alone once they have looked at the others.
         """
         cos, sin = self.rotation(positions)
-        x = self.base.embed_tokens(ids)
-        h = native.norm(x, layers[0].norm_in, self.eps)
+        x, y = self.base.embed_tokens(ids), None  # what is carried, and what is still to be added to it
         for index, layer in enumerate(layers):
-            qkv = times(h, layer.qkv, layer.qkv_bias)
-            if layer.q_norm is not None and layer.k_norm is not None:
-                qkv = native.norm_heads(qkv, layer.q_norm, layer.k_norm, (self.heads, self.kv_heads), self.eps)
+            x, qkv = self._norm_times(x, y, layer.norm_in, layer.qkv, layer.qkv_bias, times)
             seen = attend(index, qkv, cos, sin)
             if wanted is not None and index + 1 == len(layers):
                 x, seen = x.index_select(0, wanted), seen.index_select(0, wanted)
-            x, h = native.add_norm(x, times(seen, layer.out, None), layer.norm_post, self.eps)
-            h = native.swiglu(times(h, layer.gate_up, None))
-            after = layers[index + 1].norm_in if index + 1 < len(layers) else self.base.norm.weight
-            x, h = native.add_norm(x, times(h, layer.down, None), after, self.eps)
-        return h
+            x, both = self._norm_times(x, times(seen, layer.out, None), layer.norm_post, layer.gate_up, None, times)
+            y = swiglu_linear(both, layer.down) if times is linear else times(native.swiglu(both), layer.down, None)
+        return native.add_norm(x, y, self.base.norm.weight, self.eps)[1]
+
+    def _norm_times(
+        self, x: Tensor, y: Tensor | None, norm: Tensor, weight: Tensor, bias: Tensor | None, times: Times
+    ) -> tuple[Tensor, Tensor]:
+        """x + y, and the product of its norm with a weight."""
+        if times is linear:
+            return norm_linear(x, y, norm, self.eps, weight, bias)
+        total, h = native.add_norm(x, y, norm, self.eps)
+        return total, times(h, weight, bias)
+
+    def head_norms(self, layer: Layer) -> native.HeadNorms | None:
+        """The norms of a layer's queries and keys, where it has them (Qwen3)."""
+        return None if layer.q_norm is None or layer.k_norm is None else (layer.q_norm, layer.k_norm, self.eps)
+
+    def normed(self, layer: Layer, qkv: Tensor) -> Tensor:
+        """qkv with its heads normed, where the layer has norms for them."""
+        norms = self.head_norms(layer)
+        return qkv if norms is None else native.norm_heads(qkv, norms, (self.heads, self.kv_heads))
 
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """cos and sin, (..., D / 2) each."""
         angles = positions[..., None].float() * self.inverse.to(positions.device)
         dtype = self.base.embed_tokens.weight.dtype
         return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+class _Joined(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *parts: Tensor) -> Tensor:
+        ctx.rows = [len(p) for p in parts]
+        first, storage = parts[0], parts[0].untyped_storage()
+        follows = all(a.is_contiguous() and a.data_ptr() + a.nbytes == b.data_ptr() for a, b in pairwise(parts))
+        if not follows or any(p.untyped_storage().data_ptr() != storage.data_ptr() for p in parts):
+            return torch.cat(parts)
+        return first.new_empty(0).set_(storage, first.storage_offset(), (sum(ctx.rows), *first.shape[1:]))
+
+    @staticmethod
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor, ...]:
+        return given.split(ctx.rows)

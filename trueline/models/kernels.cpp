@@ -139,8 +139,9 @@ EXPORT void norm(const float* x, const float* y, const float* w, n_t D, float ep
     }
 }
 // to_x = the gradient of x (and of y): what comes by `normed`, plus to_sum where it is given. to_w (D) is added to.
+// Where `normed` is given, what `norm` made of x is written there; it may be the place of to_normed.
 EXPORT void norm_back(const float* x, const float* w, const float* to_normed, const float* to_sum, n_t D, float eps, n_t r0, n_t r1,
-                      float* to_x, float* to_w) {
+                      float* to_x, float* to_w, float* normed) {
     for (n_t r = r0; r < r1; r++) {
         const float *row = x + r * D, *g = to_normed + r * D;
         const float scale = 1.0f / std::sqrt(squares(row, D) / D + eps);
@@ -157,6 +158,7 @@ EXPORT void norm_back(const float* x, const float* w, const float* to_normed, co
             to_w[d] += g[d] * row[d] * scale;
         }
         if (to_sum) for (d = 0; d < D; d++) to[d] += to_sum[r * D + d];
+        if (normed) for (d = 0; d < D; d++) normed[r * D + d] = row[d] * scale * w[d];
     }
 }
 
@@ -172,6 +174,7 @@ EXPORT void norm_heads(const float* qkv, const float* wq, const float* wk, n_t H
         if (to != qkv) memcpy(to + r * W + (H + G) * D, qkv + r * W + (H + G) * D, 4 * G * D);
     }
 }
+// The gradient of `norm_heads`; to_qkv may be the place of `from`.
 EXPORT void norm_heads_back(const float* qkv, const float* wq, const float* wk, const float* from, n_t H, n_t G, n_t D, float eps,
                             n_t r0, n_t r1, float* to_qkv, float* to_wq, float* to_wk) {
     const n_t W = (H + 2 * G) * D;
@@ -182,12 +185,10 @@ EXPORT void norm_heads_back(const float* qkv, const float* wq, const float* wk, 
             const float scale = 1.0f / std::sqrt(squares(x, D) / D + eps);
             for (n_t d = 0; d < D; d++) dot += x[d] * g[d] * w[d];
             const float pull = dot * scale * scale * scale / D;
-            for (n_t d = 0; d < D; d++) {
-                to[d] = g[d] * w[d] * scale - x[d] * pull;
-                to_w[d] += g[d] * x[d] * scale;
-            }
+            for (n_t d = 0; d < D; d++) to_w[d] += g[d] * x[d] * scale;
+            for (n_t d = 0; d < D; d++) to[d] = g[d] * w[d] * scale - x[d] * pull;
         }
-        memcpy(to_qkv + r * W + (H + G) * D, from + r * W + (H + G) * D, 4 * G * D);
+        if (to_qkv != from) memcpy(to_qkv + r * W + (H + G) * D, from + r * W + (H + G) * D, 4 * G * D);
     }
 }
 
@@ -199,13 +200,15 @@ EXPORT void swiglu(const float* both, n_t F, n_t r0, n_t r1, float* to) {
             store(to + r * F + f, gate * up_ / (1.0f + exponential(-gate)));
         }
 }
-EXPORT void swiglu_back(const float* both, const float* from, n_t F, n_t r0, n_t r1, float* to_both) {
+// Where `made` is given, what `swiglu` made of `both` is written there; it may be the place of `from`.
+EXPORT void swiglu_back(const float* both, const float* from, n_t F, n_t r0, n_t r1, float* to_both, float* made) {
     for (n_t r = r0; r < r1; r++)
         for (n_t f = 0; f < F; f += L) {
             V gate = load(both + r * 2 * F + f), up_ = load(both + r * 2 * F + F + f), g = load(from + r * F + f);
             V open = 1.0f / (1.0f + exponential(-gate));
             store(to_both + r * 2 * F + f, g * up_ * open * (1.0f + gate * (1.0f - open)));
             store(to_both + r * 2 * F + F + f, g * gate * open);
+            if (made) store(made + r * F + f, gate * up_ * open);
         }
 }
 
@@ -247,4 +250,4 @@ EXPORT void log_probability_back(float* z, const n_t* targets, n_t N, float inve
     }
 }
 
-EXPORT n_t kernels_version() { return 2; }
+EXPORT n_t kernels_version() { return 3; }

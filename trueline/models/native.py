@@ -23,10 +23,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 from torch import Tensor
 
-VERSION = 2  # of the functions' signatures; a file that was built from others is left alone
+VERSION = 3  # of the functions' signatures; a file that was built from others is left alone
 OFF = "TRUELINE_NO_KERNELS"  # set in the environment: use plain torch, to compare
 LANES = 16  # floats that a kernel takes at a time
 WORTH = 1 << 16  # numbers in a call: fewer are not cut among threads
+HeadNorms = tuple[Tensor, Tensor, float]  # weights (D,) of queries and of keys, and epsilon
 
 
 @cache
@@ -59,18 +60,24 @@ def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return _Norm.apply(x, None, weight, eps)[1] if fits(x) else F.rms_norm(x, x.shape[-1:], weight, eps)
 
 
-def add_norm(x: Tensor, y: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """x + y, and its RMSNorm; all (..., D)."""
+def add_norm(x: Tensor, y: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """x + y (or x), and its RMSNorm; all (..., D)."""
+    if y is None:
+        return x, norm(x, weight, eps)
     if fits(x):
         return _Norm.apply(x, y, weight, eps)
     total = x + y
     return total, F.rms_norm(total, x.shape[-1:], weight, eps)
 
 
-def norm_heads(qkv: Tensor, q_weight: Tensor, k_weight: Tensor, heads: tuple[int, int], eps: float) -> Tensor:
-    """qkv (..., (H + 2 G) D) with the RMSNorm of each query head and key head, as Qwen3 has it; `heads` is (H, G)."""
-    if fits(qkv):
-        return _NormHeads.apply(qkv, q_weight, k_weight, heads, eps)
+def norm_heads(qkv: Tensor, norms: HeadNorms, heads: tuple[int, int]) -> Tensor:
+    """qkv (..., (H + 2 G) D) with the RMSNorm of each query head and key head, as Qwen3 has it; `heads` is (H, G).
+
+    The kernel has no gradient here: `attend` has it.
+    """
+    q_weight, k_weight, eps = norms
+    if fits(qkv) and not torch.is_grad_enabled():
+        return run_norm_heads(qkv.contiguous(), q_weight, k_weight, heads, eps)
     size, (queries, keys) = q_weight.shape, heads
     q, k, v = qkv.unflatten(-1, (-1, len(q_weight))).split((queries, keys, keys), dim=-2)
     return torch.cat([F.rms_norm(q, size, q_weight, eps), F.rms_norm(k, size, k_weight, eps), v], dim=-2).flatten(-2)
@@ -78,19 +85,26 @@ def norm_heads(qkv: Tensor, q_weight: Tensor, k_weight: Tensor, heads: tuple[int
 
 def swiglu(both: Tensor) -> Tensor:
     """silu(gate) * up of (..., 2 F), gate first: (..., F). Shazeer 2020 (2002.05202), eq. 6."""
-    if fits(both) and both.shape[-1] % (2 * LANES) == 0:
+    if swiglu_fits(both):
         return _SwiGLU.apply(both)
     gate, up = both.chunk(2, dim=-1)
     return F.silu(gate) * up
 
 
-def attend(qkv: Tensor, cos: Tensor, sin: Tensor, pieces: Tensor, heads: tuple[int, int]) -> Tensor:
+def swiglu_fits(both: Tensor) -> bool:
+    """Whether the kernel can compute on gate and up of these sizes."""
+    return fits(both) and both.shape[-1] % (2 * LANES) == 0
+
+
+def attend(
+    qkv: Tensor, cos: Tensor, sin: Tensor, pieces: Tensor, heads: tuple[int, int], norms: HeadNorms | None = None
+) -> Tensor:
     """Attention of each piece's tokens over its prefix and, causally, over themselves; (M, (H + 2 G) D) to (M, H D).
 
     pieces (S, 4) int64: first token, tokens, first token of the prefix, tokens of the prefix (0: none). Together their tokens
-    are all M. cos, sin (M, D / 2): the rotation of queries and keys, which happens here.
+    are all M. cos, sin (M, D / 2): the rotation of queries and keys, which happens here; before it the norms of their heads.
     """
-    return _Attend.apply(qkv, cos, sin, pieces, heads)
+    return _Attend.apply(qkv, cos, sin, pieces, heads, *(norms or (None, None, 0.0)))
 
 
 def log_probability(z: Tensor, targets: Tensor, temperature: float, entropy: bool) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -117,13 +131,54 @@ def log_probability_back(
     return z
 
 
+def run_norm(x: Tensor, y: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """As `add_norm`, without a gradient."""
+    x, y = x.contiguous(), None if y is None else y.contiguous()
+    total = x if y is None else torch.empty_like(x)
+    normed = torch.empty_like(x)
+    by_rows(x, lambda a, b: call("norm", x, y, weight, x.shape[-1], eps, a, b, total, normed))
+    return total, normed
+
+
+def run_norm_back(
+    total: Tensor, weight: Tensor, to_normed: Tensor, to_total: Tensor | None, eps: float, again: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The gradients of the total and of the weight; `again`: the norm itself is written over `to_normed`."""
+    to_x, size = torch.empty_like(total), total.shape[-1]
+    to_total = None if to_total is None else to_total.contiguous()
+    normed = to_normed if again else None
+
+    def work(a: int, b: int, to_w: Tensor) -> None:
+        call("norm_back", total, weight, to_normed, to_total, size, eps, a, b, to_x, to_w, normed)
+
+    return to_x, *_summed_by_rows(total, (weight,), work)
+
+
+def run_norm_heads(qkv: Tensor, q_weight: Tensor, k_weight: Tensor, heads: tuple[int, int], eps: float) -> Tensor:
+    """As `norm_heads`, without a gradient."""
+    to, size = torch.empty_like(qkv), len(q_weight)
+    by_rows(qkv, lambda a, b: call("norm_heads", qkv, q_weight, k_weight, *heads, size, eps, a, b, to))
+    return to
+
+
+def run_swiglu(both: Tensor) -> Tensor:
+    """As `swiglu`, without a gradient."""
+    to = both.new_empty(*both.shape[:-1], both.shape[-1] // 2)
+    by_rows(both, lambda a, b: call("swiglu", both, to.shape[-1], a, b, to))
+    return to
+
+
+def run_swiglu_back(both: Tensor, given: Tensor, again: bool = False) -> Tensor:
+    """The gradient of gate and up; `again`: what `swiglu` gives is written over `given`."""
+    to, made = torch.empty_like(both), given if again else None
+    by_rows(both, lambda a, b: call("swiglu_back", both, given, given.shape[-1], a, b, to, made))
+    return to
+
+
 class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-        x, y = x.contiguous(), None if y is None else y.contiguous()
-        total = x if y is None else torch.empty_like(x)
-        normed = torch.empty_like(x)
-        by_rows(x, lambda a, b: call("norm", x, y, weight, x.shape[-1], eps, a, b, total, normed))
+        total, normed = run_norm(x, y, weight, eps)
         ctx.save_for_backward(total, weight)
         ctx.eps, ctx.two = eps, y is not None
         ctx.set_materialize_grads(False)
@@ -137,41 +192,8 @@ class _Norm(torch.autograd.Function):
         total, weight = ctx.saved_tensors
         if to_normed is None:
             return to_total, to_total if ctx.two else None, None, None
-        to_normed = to_normed.contiguous()
-        to_total = to_total.contiguous() if ctx.two and to_total is not None else None
-        to_x = torch.empty_like(total)
-        to_w = _summed_by_rows(
-            total,
-            (weight,),
-            lambda a, b, w: call("norm_back", total, weight, to_normed, to_total, total.shape[-1], ctx.eps, a, b, to_x, w),
-        )
-        return to_x, to_x if ctx.two else None, *to_w, None
-
-
-class _NormHeads(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, qkv: Tensor, q_weight: Tensor, k_weight: Tensor, heads: tuple[int, int], eps: float) -> Tensor:
-        qkv = qkv.contiguous()
-        to, size = torch.empty_like(qkv), len(q_weight)
-        by_rows(qkv, lambda a, b: call("norm_heads", qkv, q_weight, k_weight, *heads, size, eps, a, b, to))
-        ctx.save_for_backward(qkv, q_weight, k_weight)
-        ctx.heads, ctx.eps = heads, eps
-        return to
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
-        qkv, q_weight, k_weight = ctx.saved_tensors
-        given = given.contiguous()
-        to, size = torch.empty_like(qkv), len(q_weight)
-        weights = _summed_by_rows(
-            qkv,
-            (q_weight, k_weight),
-            lambda a, b, q, k: call(
-                "norm_heads_back", qkv, q_weight, k_weight, given, *ctx.heads, size, ctx.eps, a, b, to, q, k
-            ),
-        )
-        return to, *weights, None, None
+        to_x, to_w = run_norm_back(total, weight, to_normed.contiguous(), to_total if ctx.two else None, ctx.eps)
+        return to_x, to_x if ctx.two else None, to_w, None
 
 
 class _SwiGLU(torch.autograd.Function):
@@ -179,40 +201,48 @@ class _SwiGLU(torch.autograd.Function):
     def forward(ctx: Any, both: Tensor) -> Tensor:
         both = both.contiguous()
         ctx.save_for_backward(both)
-        to = both.new_empty(*both.shape[:-1], both.shape[-1] // 2)
-        by_rows(both, lambda a, b: call("swiglu", both, to.shape[-1], a, b, to))
-        return to
+        return run_swiglu(both)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, given: Tensor) -> Tensor:
-        (both,) = ctx.saved_tensors
-        given, to = given.contiguous(), torch.empty_like(both)
-        by_rows(both, lambda a, b: call("swiglu_back", both, given, given.shape[-1], a, b, to))
-        return to
+        return run_swiglu_back(*ctx.saved_tensors, given.contiguous())
 
 
 class _Attend(torch.autograd.Function):
+    """Of queries and keys the numbers before their norms are kept, and normed again."""
+
     @staticmethod
-    def forward(ctx: Any, qkv: Tensor, cos: Tensor, sin: Tensor, pieces: Tensor, heads: tuple[int, int]) -> Tensor:
+    def forward(
+        ctx: Any, qkv: Tensor, cos: Tensor, sin: Tensor, pieces: Tensor, heads: tuple[int, int],
+        q_norm: Tensor | None, k_norm: Tensor | None, eps: float,
+    ) -> Tensor:  # fmt: skip
         queries, keys = heads
         qkv, size = qkv.contiguous(), qkv.shape[1] // (queries + 2 * keys)
+        normed = qkv if q_norm is None or k_norm is None else run_norm_heads(qkv, q_norm, k_norm, heads, eps)
         out, lse = qkv.new_empty(len(qkv), queries * size), qkv.new_empty(len(qkv), queries)
-        what = (qkv, cos, sin, pieces, len(pieces), queries, keys, size, size**-0.5)
+        what = (normed, cos, sin, pieces, len(pieces), queries, keys, size, size**-0.5)
         _spread(keys, qkv.numel(), lambda a, b: call("attend", *what, a, b, out, lse))
-        ctx.save_for_backward(qkv, cos, sin, pieces, out, lse)
-        ctx.heads = heads
+        ctx.save_for_backward(qkv, cos, sin, pieces, out, lse, q_norm, k_norm)
+        ctx.heads, ctx.eps = heads, eps
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
-        qkv, cos, sin, pieces, out, lse = ctx.saved_tensors
+        qkv, cos, sin, pieces, out, lse, q_norm, k_norm = ctx.saved_tensors
         queries, keys = ctx.heads
         given, to, size = given.contiguous(), torch.zeros_like(qkv), qkv.shape[1] // (queries + 2 * keys)
-        what = (qkv, cos, sin, pieces, len(pieces), queries, keys, size, size**-0.5)
+        normed = qkv if q_norm is None else run_norm_heads(qkv, q_norm, k_norm, ctx.heads, ctx.eps)
+        what = (normed, cos, sin, pieces, len(pieces), queries, keys, size, size**-0.5)
         _spread(keys, qkv.numel(), lambda a, b: call("attend_back", *what, a, b, out, lse, given, to))
-        return to, None, None, None, None
+        if q_norm is None:
+            return to, *[None] * 7
+
+        def work(a: int, b: int, to_q: Tensor, to_k: Tensor) -> None:  # each head is read before it is written
+            call("norm_heads_back", qkv, q_norm, k_norm, to, *ctx.heads, size, ctx.eps, a, b, to, to_q, to_k)
+
+        return to, None, None, None, None, *_summed_by_rows(qkv, (q_norm, k_norm), work), None
 
 
 def _summed_by_rows(x: Tensor, weights: tuple[Tensor, ...], call: Callable[..., object]) -> list[Tensor]:

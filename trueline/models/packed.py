@@ -47,10 +47,14 @@ class Layout:
         positions = torch.cat([torch.arange(len(r)) for r in rows])
         return cls(torch.tensor([i for r in rows for i in r]), positions, torch.empty(0), _whole(lengths))
 
-    def attend(self, qkv: Tensor, cos: Tensor, sin: Tensor, heads: tuple[int, int]) -> Tensor:
+    def attend(
+        self, qkv: Tensor, cos: Tensor, sin: Tensor, heads: tuple[int, int], norms: native.HeadNorms | None = None
+    ) -> Tensor:
         """Attention of the layout's tokens: (M, (H + 2 G) D) to (M, H D); `heads` is (H, G)."""
         if native.fits(qkv):
-            return native.attend(qkv, cos, sin, self.pieces, heads)
+            return native.attend(qkv, cos, sin, self.pieces, heads, norms)
+        if norms is not None:
+            qkv = native.norm_heads(qkv, norms, heads)
         q, k, v = split_heads(qkv, cos, sin, heads)
         return self._padded.attend(q, k, v).flatten(-2)
 

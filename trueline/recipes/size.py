@@ -41,7 +41,6 @@ class Size:
     queries: int  # width of all query heads together
     keys: int  # width of all key heads together; values are as wide
     context: int  # longest row, tokens
-    head_norms: bool = False  # whether each head's queries and keys are normed
 
     @classmethod
     def of(cls, model: PreTrainedModel | Decoder) -> Size:
@@ -58,7 +57,6 @@ class Size:
             inner=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
             queries=head * config.num_attention_heads,
             context=getattr(config, "max_position_embeddings", None) or sys.maxsize,
-            head_norms=any(n.endswith("q_norm.weight") for n in counts),
             keys=head * (getattr(config, "num_key_value_heads", None) or config.num_attention_heads),
         )
 
@@ -97,10 +95,10 @@ class Size:
             layer = 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner
             return FLOAT * (self.layers * tokens * layer + predicted * (self.vocabulary + self.width))
         attended, after = self._layer()
-        whole = self.layers * attended + (self.layers - 1) * after + 2 * self.width  # the embeddings and their norms
-        return FLOAT * (
-            tokens * whole + predicted * (after + self.queries + self.vocabulary)
-        )  # the last layer: what is predicted
+        last = (
+            after + 2 * self.width + self.queries + self.vocabulary
+        )  # from its last layer on, what is predicted goes on alone
+        return FLOAT * (tokens * (self.layers * attended + (self.layers - 1) * after) + predicted * last)
 
     def activations(self, tokens: float, predicted: float) -> float:
         """Bytes of activations at the worst moment: all that is kept, and the gradients of one layer."""
@@ -115,12 +113,11 @@ class Size:
         return 2 * FLOAT * 2 * self.layers * self.keys * rows * length
 
     def _layer(self) -> tuple[int, int]:
-        """Numbers that a token leaves in one layer: q, k, v and what it gathered; two sums, their norms and the feed-forward.
+        """Numbers that a token leaves in one layer: its input, q, k, v and what it gathered; then a sum, gate and up.
 
-        What models/native.py saves; plain torch saves about half as much again. `head_norms` keep q, k, v twice (Qwen3).
+        What models/fused.py and models/native.py save; plain torch saves about twice as much.
         """
-        attended = (2 if self.head_norms else 1) * (self.queries + 2 * self.keys) + self.queries
-        return attended, 4 * self.width + 3 * self.inner
+        return self.width + 2 * self.queries + 2 * self.keys, self.width + 2 * self.inner
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,11 @@ def like(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def into_shared_memory(tensors: Sequence[Tensor]) -> None:
-    """Move what changes while training to where forked processes see it."""
+    """Move what changes while training to where forked processes see it, matrices apart from vectors.
+
+    So the matrices that one product reads together (models/fast.py) lie one after another.
+    """
+    tensors = sorted(tensors, key=lambda t: t.ndim < 2)
     for tensor, place in zip(tensors, like(tensors), strict=True):
         if tensor.count_nonzero():  # of what is zero no page is touched before it is used
             place.copy_(tensor.detach())
