@@ -103,7 +103,7 @@ def left(folder, name):
     """What a run leaves, without what a clock says: weights, metrics, samples."""
     model = load_file(folder / f"stages/{name}/model/model.safetensors")
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    metrics = [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+    metrics = [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in rows]
     samples = folder / "samples.jsonl"
     return model, metrics, samples.read_text() if samples.exists() else ""
 

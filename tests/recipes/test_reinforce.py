@@ -78,6 +78,16 @@ def test_ppo_has_a_head_or_a_critic(tmp_path, critic):
     assert saved.keys() == load_file(tmp_path / "model" / "model.safetensors").keys()
 
 
+def test_the_seconds_of_each_phase_are_told(tmp_path):
+    """Sampling, scoring and annotating are counted once a rollout, training at each step, and the result adds them up."""
+    made, folder = run(tmp_path, "grpo", *SMALL, "minibatches=2", *FAST)
+    phases = json.loads((folder / "stages/grpo/result.json").read_text())["phases"]
+    assert phases.keys() == {"sampling", "scoring", "annotating", "training"}
+    assert [("seconds_sampling" in row, "seconds_training" in row) for row in made] == [(True, True), (False, True)] * 3
+    assert 0 < sum(phases.values()) <= made[-1]["seconds"]
+    assert phases["training"] == pytest.approx(sum(row["seconds_training"] for row in made))
+
+
 def test_ppo_starts_its_critic_from_a_reward_model(tmp_path):
     """A reward model serves as reward and, read one token earlier, as the start of the critic."""
     start = toys.model(tmp_path)

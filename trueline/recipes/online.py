@@ -105,6 +105,7 @@ class OnlineDpo:
             "reward_first": rows[0]["reward"],
             "reward_last": rows[-1]["reward"],
             "kl_last": rows[-1]["kl"],
+            "phases": room.phases(),
         }
 
 

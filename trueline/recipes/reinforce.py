@@ -167,6 +167,7 @@ class Reinforce:
             "reward_first": rows[0]["reward"],
             "reward_last": rows[-1]["reward"],
             "kl_last": rows[-1]["kl"],
+            "phases": room.phases(),
             "before": before,
             "after": after,
         }

@@ -134,7 +134,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
 
 def _point(row: Mapping[str, Any]) -> dict[str, Any]:
     """One iteration of RL: the reward is the proxy; beside it gold and whatever else was seen to move."""
-    return {"proxy": row["reward"], **{k: v for k, v in row.items() if k not in UNSHOWN}}
+    return {"proxy": row["reward"], **{k: v for k, v in row.items() if k not in UNSHOWN and not k.startswith("seconds_")}}
 
 
 def _preference(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -112,6 +112,15 @@ class Room:
         """The rows of metrics that this stage has logged."""
         return [dict(row) for row in self.studio.run.metrics(self.name)]
 
+    def phases(self) -> dict[str, float]:
+        """Seconds of each phase of this stage's steps, as far as they were logged (`seconds_PHASE`)."""
+        spent: dict[str, float] = {}
+        for row in self.curve():
+            for phase, value in row.items():
+                if phase.startswith("seconds_"):
+                    spent[phase] = spent.get(phase, 0.0) + value
+        return {phase.removeprefix("seconds_"): value for phase, value in spent.items()}
+
     def keep(self, step: int, completions: Iterable[Completion]) -> None:
         """Add exchanges of this step to the run's samples."""
         self.studio.run.add_samples(step, completions, self.name)

@@ -104,6 +104,7 @@ def _train(model: nn.Module, crew: Crew, objective: Objective, source: Source, o
                 raise ValueError(
                     f"{type(objective).__name__} requires the columns {sorted(missing)}; add the annotations that write them"
                 )
+            started = time.perf_counter()
             batches = {"": batch, **{name: other.to(device) for name, other in others.items()}}
             found = crew.gradients(batches, step, loop.micro_rows)
             metrics = {**batch.metrics, **_metrics(found.pop(""))}
@@ -114,7 +115,8 @@ def _train(model: nn.Module, crew: Crew, objective: Objective, source: Source, o
                 metrics |= {f"{name}_{key}": value for key, value in _metrics(parts).items()}
             metrics["grad_norm"] = crew.step(optim.scale(step, steps))
             tokens += _real_tokens(batch) + sum(map(_real_tokens, others.values()))
-            metrics |= {"tokens": float(tokens), "seconds": seconds + time.perf_counter() - began}
+            now = time.perf_counter()
+            metrics |= {"tokens": float(tokens), "seconds": seconds + now - began, "seconds_training": now - started}
             loop.observe(step + 1, metrics)
         now = time.perf_counter()
         due = now - saved > loop.save_every or step + 1 == steps

@@ -7,7 +7,9 @@ draws, and draws again, is a function of its number, so that no position in the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from random import Random
 from statistics import fmean
@@ -81,6 +83,7 @@ class Rollouts:
     seed: int = 0
     watch: Watch = field(default=lambda iteration, completions, rewards: {})
     _seen: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _spent: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)  # seconds, by metric
 
     def __post_init__(self) -> None:
         if self.group < 1 or self.epochs < 1 or self.minibatches < 1 or self.iterations < 1:
@@ -105,6 +108,8 @@ class Rollouts:
             size = batch.group  # an annotation may have made smaller groups
             self._seen.clear()
             limits: tuple[Limit, ...] = (_parity(self.policy),)
+            spent = dict(self._spent)
+            self._spent.clear()
             for epoch in range(self.epochs):
                 order = list(range(len(batch.tokens) // size))
                 if self.minibatches > 1:
@@ -115,8 +120,8 @@ class Rollouts:
                         continue
                     chosen = order[part :: self.minibatches]
                     rows = torch.tensor([g * size + k for g in chosen for k in range(size)], device=batch.tokens.device)
-                    yield replace(batch if self.minibatches == 1 else batch.take(rows), limits=limits)
-                    limits = ()  # from here on the policy is no longer the sampler
+                    yield replace(batch if self.minibatches == 1 else batch.take(rows), limits=limits).logging(**spent)
+                    limits, spent = (), {}  # from here on the policy is no longer the sampler
 
     def _rollout(self, iteration: int) -> Batch:
         self.policy.eval()  # no dropout between here and the update (algorithms 7.0 rule 6)
@@ -140,13 +145,14 @@ class Rollouts:
         batch = batch.logging(**self.watch(iteration, completions, rewards))
         if self.policy.device.type != "cpu":
             batch = batch.to(self.policy.device)
-        return self.annotate(batch)
+        with self._timed("annotating"):
+            return self.annotate(batch)
 
     def _draw(self, index: int) -> list[Group]:
         """Sample and score the prompts of one draw."""
         prompts = self.prompts(index)
         completions = self._complete(prompts, self.group, self.temperature, hash_seed(self.seed, index))
-        rewards = list(self.reward(completions))
+        rewards = self._score(self.reward, completions)
         self.shape.see(rewards)
         shaped = self.shape(completions, rewards)
         parts = [slice(i * self.group, (i + 1) * self.group) for i in range(len(prompts))]
@@ -169,16 +175,29 @@ class Rollouts:
         batch = batch.having(old_logp=sampler, sampler_logp=sampler, reward=_column([s for g in groups for s in g.shaped]))
         batch = batch.logging(entropy=-float(sampler.sum() / batch.mask.sum()))
         for name, score in self.scores.items():
-            found = list(score(completions))
+            found = self._score(score, completions)
             batch = batch.having(**{name: _column(found)}).logging(**{name: fmean(found)})
         if self.greedy:
             answers = self._complete([g.prompt for g in groups], 1, 0.0, 0)
-            baseline = self.shape(answers, list(self.reward(answers)))
+            baseline = self.shape(answers, self._score(self.reward, answers))
             batch = batch.having(baseline=_column(baseline).repeat_interleave(self.group))
         return batch
 
     def _complete(self, prompts: Sequence[Prompt], count: int, temperature: float, seed: int) -> list[Completion]:
-        return complete(self.policy, prompts, count=count, max_tokens=self.max_tokens, temperature=temperature, seed=seed)
+        with self._timed("sampling"):
+            return complete(self.policy, prompts, count=count, max_tokens=self.max_tokens, temperature=temperature, seed=seed)
+
+    def _score(self, reward: Reward, completions: Sequence[Completion]) -> list[float]:
+        with self._timed("scoring"):
+            return list(reward(completions))
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        """Count the seconds of a phase; they are logged with the first batch of the rollout as `seconds_PHASE`."""
+        began = time.perf_counter()
+        yield
+        name = f"seconds_{phase}"
+        self._spent[name] = self._spent.get(name, 0.0) + time.perf_counter() - began
 
 
 def hash_seed(seed: int, index: int) -> int:
