@@ -1,6 +1,8 @@
 """Threads are chosen by trying, limits of containers count, and advice is given only where something is amiss."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,3 +187,24 @@ def test_few_kernels_are_kept_unless_the_user_says_otherwise(monkeypatch):
     machine.few_kernels()
     found = [os.environ.pop(name) for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")]
     assert found == ["7", "64"]
+
+
+def test_memory_that_was_kept_can_be_given_back():
+    """What a process freed and keeps for later is its own until `give_back`, and then the system's."""
+    script = """
+import torch
+from trueline.models.machine import give_back, keep_memory
+if keep_memory():
+    held = lambda: next(int(x.split()[1]) for x in open("/proc/self/status") if x.startswith("VmRSS")) // 1024
+    made = [torch.ones(1 << 18) for _ in range(200)]
+    del made
+    before = held()
+    given = give_back()
+    print(given, before - held())
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    if not ended.stdout:
+        pytest.skip("this C library has no such switch")
+    given, megabytes = ended.stdout.split()
+    assert given == "True"
+    assert int(megabytes) > 150

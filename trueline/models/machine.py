@@ -112,6 +112,15 @@ def keep_memory() -> bool:
     return all(mallopt(switch, value) for switch, value in ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, 2**31 - 1)))
 
 
+def give_back() -> bool:
+    """Let the C library give freed memory back to the system after all; return whether it can (glibc)."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
 def few_kernels() -> None:
     """Let oneDNN keep 64 kernels, not 1024; to be called before its first product, and what the user has set stands.
 

@@ -25,6 +25,7 @@ from torch.utils.hooks import RemovableHandle
 
 from trueline.models.forked import T, Worker, crew_for, helpers_of, note_beside, one_thread, shared_tensor
 from trueline.models.generate import answer
+from trueline.models.machine import give_back
 from trueline.models.policy import Policy
 from trueline.train.batch import Batch, Objective
 from trueline.train.messages import batches_of, into_shared_memory, like, packed, rows_of_parts
@@ -84,6 +85,7 @@ class Crew:
         self.hooks: list[RemovableHandle] = []
         self.shares = optimizer.shares(size)
         if size > 1:
+            give_back()  # what reading data and a reference has left: every process would hold it
             trained = [optimizer.parameters[n] for n in self.names]
             into_shared_memory([*trained, *(b for b in model.buffers() if b.device.type == "cpu"), *optimizer.state().values()])
             # Each writes its gradients here as soon as they are there, and none is held anywhere else.
