@@ -1,6 +1,7 @@
 """A plan lists every stage with its cost, in seconds of this machine, and admits what it does not know."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import torch
 from rich.console import Console
 
 from trueline.recipes import plan as plans
-from trueline.recipes.align import Align, smoke
+from trueline.recipes.align import Align, Measure, smoke
 from trueline.recipes.plan import Estimate, Speed, estimate, measure, plan, stages_of, table, words
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.sft import Sft
@@ -51,6 +52,15 @@ def test_time_is_the_sum_of_what_is_asked_for():
         speed = Speed(**{**nothing, cost: 1e-3}, parameters=10**9, process=0)
         (found,) = estimate(stages, speed)
         assert found.seconds == pytest.approx(plans.LOADING + 1e-3 * count)
+
+
+def test_each_process_that_shares_a_step_has_a_gradient_of_its_own():
+    """A helper adds a gradient and what a process writes to in any case, to stages that train and to no others."""
+    stages = [("pretrain", SMALL), ("gates", Measure(model="pretrain", what="gates"))]
+    alone, three = (estimate(stages, replace(SPEED, helpers=n)) for n in (0, 2))
+    gradient = 4 * fresh(SMALL).size.parameters / plans.MB
+    more = [b.memory_mb - a.memory_mb for a, b in zip(alone, three, strict=True)]
+    assert more == pytest.approx([2 * (gradient + plans.HELPER / plans.MB), 0])
 
 
 def test_a_larger_model_has_larger_steps():

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trueline.core.types import Conversation, Message
+from trueline.models.forked import crew_for
 from trueline.models.generate import sample
 from trueline.models.machine import process_memory
 from trueline.models.policy import Policy, tiny
@@ -40,6 +41,7 @@ from trueline.train.optim import Optim, Optimizer
 
 ROW = 40  # tokens a row of the measured batches: what most stages have
 MB = 2**20
+HELPER = 40 * MB  # of a process that shares training steps, beside its gradient: what it has written to
 LOADING = 0.3  # seconds to load and save a small model
 ERROR = "stages took 0.5 to 1.4 times their estimate where this was checked, at 0.9 M parameters on a CPU"
 
@@ -55,6 +57,7 @@ class Speed:
     record: float  # seconds to render and tokenise one text
     parameters: int  # of the model that was measured
     process: float  # bytes of a process that has loaded everything but a model
+    helpers: int = 0  # processes that share a training step with this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +119,16 @@ def measure(size: Size, device: str = "cpu", clock: Callable[[], float] = time.p
         step, flop = _training(policy, probe, clock)
         turn, decode = _decoding(policy, probe, clock)
         record = _rendering(policy, clock)
-    return Speed(step=step, flop=flop, turn=turn, decode=decode, record=record, parameters=probe.parameters, process=process)
+    return Speed(
+        step=step,
+        flop=flop,
+        turn=turn,
+        decode=decode,
+        record=record,
+        parameters=probe.parameters,
+        process=process,
+        helpers=crew_for(torch.device(device)) - 1,
+    )
 
 
 def table(estimates: Sequence[Estimate]) -> Table:
@@ -174,7 +186,8 @@ def _estimate(name: str, w: Work, speed: Speed | None) -> Estimate:
             + w.decoding * speed.decode
             + w.records * speed.record
         )
-        memory = (w.memory + speed.process) / MB
+        beside = speed.helpers * (w.learned + HELPER) if w.learned else 0.0
+        memory = (w.memory + beside + speed.process) / MB
     notes = (w.note, w.model.note, "steps and time are unknown until the data is read" if unread and not w.model.note else "")
     reads = tuple(filter(None, w.reads))
     return Estimate(

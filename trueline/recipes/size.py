@@ -77,6 +77,10 @@ class Size:
         each = 3 if muon else 4
         return FLOAT * (self.parameters + each * self.adapter(rank) if rank else each * self.body + 4 * self.embedding)
 
+    def gradient(self, rank: int = 0) -> int:
+        """Bytes of one gradient of all that learns."""
+        return FLOAT * (self.adapter(rank) if rank else self.parameters)
+
     def adapter(self, rank: int) -> int:
         """Parameters of an adapter on every linear layer of the body: `rank` for each input and each output."""
         ends = (self.width + self.queries, self.width + self.keys, self.width + self.inner)  # q and o, k and v, gate up down

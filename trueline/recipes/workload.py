@@ -51,6 +51,7 @@ class Work:
     decoding: float = 0.0  # FLOPs of these
     records: float = 0.0  # texts that are rendered and tokenised
     memory: float = 0.0  # bytes, beside those of the process
+    learned: float = 0.0  # bytes of a gradient, which every process that shares a step has for itself
     note: str = ""
 
 
@@ -91,6 +92,7 @@ def _(recipe: Pretrain, known: Known) -> Work:
         base,
         flops=3 * model.size.forward(tokens, row, tokens),
         memory=model.size.training(recipe.optim.muon > 0) + model.size.activations(micro, micro),
+        learned=model.size.gradient(),
     )
 
 
@@ -130,6 +132,7 @@ def by_examples(
         memory=model.size.training(recipe.optim.muon > 0, rank)
         + model.size.frozen() * scores  # what a reward model was made from
         + model.size.activations(largest, largest * said),
+        learned=model.size.gradient(rank),
     )
 
 
@@ -197,6 +200,7 @@ def compared(
         memory=model.size.training(recipe.optim.muon > 0, recipe.adapter.rank)
         + model.size.frozen() * scores  # what a reward model was made from
         + model.size.activations(micro, micro * said),
+        learned=model.size.gradient(recipe.adapter.rank),
     )
 
 
@@ -260,6 +264,7 @@ def rolled_out(
         decoding=recipe.iterations * drawing.decoding,
         records=2 * drawn + recipe.iterations * drawing.records,
         memory=model.size.training(recipe.optim.muon > 0, recipe.adapter.rank) + held + max(peak, drawing.memory),
+        learned=model.size.gradient(recipe.adapter.rank),
     )
 
 
