@@ -147,6 +147,18 @@ def test_the_demo_takes_settings_at_any_size(carried):
     assert (asked.recipe.pretrain.tokens, asked.recipe.pretrain.width, asked.seed, str(out)) == (5000, 64, 2, "runs/smoke")
 
 
+@pytest.mark.parametrize(("statuses", "code"), [(("PASS", "N/A"), 0), (("PASS", "FAIL"), 1)])
+def test_a_run_with_a_failed_gate_is_shown_whole_and_ends_with_1(monkeypatch, tmp_path, statuses, code):
+    """The result is printed first; what failed is named in one line on standard error, and N/A is no failure."""
+    gates = [{"name": f"gate {i}", "status": status, "value": {}, "needs": 0.9} for i, status in enumerate(statuses)]
+    found = {"stages": [], "gates": gates}
+    monkeypatch.setattr("trueline.recipes.running.carry_out", lambda *_: (tmp_path, found))
+    ended = trueline("demo", "--threads", "1", "--json")
+    assert ended.code == code
+    assert json.loads(ended.out)["gates"] == gates
+    assert ended.err.startswith("error: gate 1: below what the gate needs") if code else ended.err == ""
+
+
 def test_a_plan_runs_nothing(tmp_path):
     """--dry-run estimates every stage and leaves no folder behind."""
     found = json.loads(trueline(*sft(tmp_path, "--dry-run", "--json")).out)
@@ -180,7 +192,7 @@ def test_doctor_describes_the_machine():
 
 def test_a_failed_gate_ends_with_1():
     """Under stop_at_gate a base that fails ends the run with exit code 1 and one line that names the gates."""
-    ended = trueline("run", "align", "stop_at_gate=true", *ALIGN, "--quiet")
+    ended = trueline("run", "align", "stop_at_gate=true", *ALIGN, "sizes.gate=30", "--quiet")
     assert ended.code == 1
     assert ended.err.startswith("error: stopped after pretrain: failed facts")
     assert ended.err.count("\n") == 1

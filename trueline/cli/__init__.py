@@ -1,6 +1,6 @@
 """The command line: verbs that read as sentences. Nothing heavy is imported until a verb needs it.
 
-Exit codes: 0 it holds, 1 it does not (a stage failed, a gate failed under stop_at_gate), 2 bad usage, 130 interrupted.
+Exit codes: 0 it holds, 1 it does not (a stage or a gate failed), 2 bad usage, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import click
 
 from trueline.cli.rim import (
     console,
+    fail,
     reports_errors,
     with_device,
     with_json,
@@ -170,6 +171,9 @@ def _carry_out(asked: Any, out: Path | None, threads: int, device: str, track: s
         click.echo(json.dumps({"folder": str(folder), **found}))
     else:
         reporting.show(folder / "report.html", found, console())
+    failed = [gate["name"] for gate in found.get("gates", []) if gate["status"] == "FAIL"]
+    if failed:
+        fail(f"{', '.join(failed)}: below what the gate needs; what rests on it says nothing (all is in {folder})", 1)
 
 
 def _plan(asked: Any, device: str, as_json: bool) -> None:
