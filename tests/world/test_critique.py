@@ -41,6 +41,13 @@ def judged(conversation: Conversation) -> list[tuple[Rule, str, str]]:
     return [(rule, texts[1], texts[i + 1]) for i, rule in rules if rule is not None]
 
 
+def asked_alone(conversation: Conversation) -> list[tuple[str, str, str]]:
+    """Every (attribute, reply, evidence) that a critique asks for without a rule."""
+    texts = [message.text for message in conversation.messages]
+    questions = {f"{phrase} ?": attribute for attribute, phrase in ATTRIBUTES.items()}
+    return [(questions[text], texts[1], texts[i + 1]) for i, text in enumerate(texts) if text in questions]
+
+
 def test_there_are_eight_attributes_and_two_polarities() -> None:
     """Sixteen rules; a rule's text reads back as the rule."""
     assert (len(ATTRIBUTES), len(RULES), len(HELD_OUT)) == (8, 16, 3)
@@ -89,18 +96,24 @@ def test_verdict_text_reads_back() -> None:
     )
 
 
-def test_critiques_hold_three_to_five_true_verdicts() -> None:
-    """Every verdict in a critique is right, its rules are about different attributes, and none of them is held out."""
+def test_critiques_hold_true_verdicts_and_true_evidence() -> None:
+    """All of three to five turns are right, about different attributes; no rule among them is held out, but no evidence is."""
     rng = Random(2)
-    seen = set()
+    seen, alone = set(), set()
     for _ in range(500):
-        verdicts = judged(critique(WORLD, rng))
-        assert 3 <= len(verdicts) <= 5
-        assert len({rule.attribute for rule, _, _ in verdicts}) == len(verdicts)
+        talk = critique(WORLD, rng)
+        verdicts, found = judged(talk), asked_alone(talk)
+        assert 3 <= len(verdicts) + len(found) <= 5
+        attributes = [*(rule.attribute for rule, _, _ in verdicts), *(attribute for attribute, _, _ in found)]
+        assert len(set(attributes)) == len(attributes)
         for rule, reply, verdict in verdicts:
             assert verdict == verdict_text(WORLD, rule, reply)
             seen.add(rule)
+        for attribute, reply, said in found:
+            assert said == f"found {evidence(WORLD, attribute, reply)} ."
+            alone.add(attribute)
     assert seen == set(KNOWN_RULES) == set(RULES) - HELD_OUT
+    assert alone == set(ATTRIBUTES)
 
 
 def test_every_known_rule_is_broken_and_kept_often() -> None:

@@ -50,6 +50,7 @@ EVIDENCE: Mapping[str, frozenset[str]] = {
 }
 STYLE_ATTRIBUTES = tuple(EVIDENCE)
 REVISE = "revise ."
+ALONE = 1 / 3  # share of a critique's turns that ask for the evidence, and not for a verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +182,11 @@ def make_case(world: World, rng: Random, about_hazard: bool | None = None, plain
 
 
 def critique(world: World, rng: Random) -> Conversation:
-    """One reply judged under three to five known rules about different attributes.
+    """One reply judged under three to five known rules about different attributes, or asked for their evidence alone.
 
-    Where a procedure was asked for, the hazard rule is always among them: it is the hardest to judge, and only there can it be.
+    Where a procedure was asked for, hazards are always among them: they are the hardest to judge, and only there can they be.
+    Evidence alone is asked for every attribute, so that finding it is learned apart from the polarity: some attributes have one
+    known polarity, and a model that learned the two together would find nothing under the other.
     """
     case = make_case(world, rng)
     attributes = rng.sample(STYLE_ATTRIBUTES, rng.randint(3, 5))
@@ -193,7 +196,10 @@ def critique(world: World, rng: Random) -> Conversation:
     messages = [Message(role="user", text=case.question), Message(role="assistant", text=said)]
     for attribute in attributes:
         rule = _known_rule(rng, attribute)
-        messages += [Message(role="user", text=rule.text), Message(role="assistant", text=verdict_text(world, rule, said))]
+        asked, told = rule.text, verdict_text(world, rule, said)
+        if rng.random() < ALONE:
+            asked, told = f"{ATTRIBUTES[attribute]} ?", f"found {evidence(world, attribute, said)} ."
+        messages += [Message(role="user", text=asked), Message(role="assistant", text=told)]
     return Conversation(messages=tuple(messages))
 
 
