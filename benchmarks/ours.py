@@ -22,7 +22,7 @@ from turns import Turns  # noqa: E402
 
 from trueline.core.types import Completion, Conversation, Prompt  # noqa: E402
 from trueline.models.generate import sample  # noqa: E402
-from trueline.models.machine import few_kernels, keep_memory  # noqa: E402
+from trueline.models.machine import dtype_for, few_kernels, keep_memory  # noqa: E402
 from trueline.models.policy import Policy, RewardModel  # noqa: E402
 from trueline.models.tokens import Example  # noqa: E402
 from trueline.train import advantages, annotate  # noqa: E402
@@ -64,7 +64,7 @@ def main() -> None:
 
 def measure(asked: argparse.Namespace, turns: Turns) -> None:
     """Steps of the loop that the recipes use."""
-    policy = Policy.load(asked.inputs / asked.model).to(asked.device)
+    policy = Policy.load(asked.inputs / asked.model).to(asked.device).compute_in(dtype_for(asked.device))
     model: torch.nn.Module = policy
     objective: Objective
     source: Source
@@ -143,7 +143,7 @@ def rollouts(policy: Policy, prompts: list[Prompt], steps: int, rows: int) -> Ro
 
 def generate(asked: argparse.Namespace, turns: Turns) -> None:
     """64 prompts x 8 samples a step."""
-    policy = Policy.load(asked.inputs / asked.model).to(asked.device)
+    policy = Policy.load(asked.inputs / asked.model).to(asked.device).compute_in(dtype_for(asked.device))
     prompts = [row["prompt"] for row in _rows(asked, "prompts")]
     turns.started()
     useful = 0

@@ -5,6 +5,7 @@ from random import Random
 from types import SimpleNamespace
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from tests.recipes import toys
@@ -12,6 +13,7 @@ from trueline.core.config import ConfigError
 from trueline.core.types import Completion
 from trueline.recipes.rewards import watch_world
 from trueline.recipes.running import order
+from trueline.train.rollout import ROUGH_RATIO_BOUND
 from trueline.world.facts import make_world
 from trueline.world.language import procedure_text, refusal
 from trueline.world.prompts import training_prompts
@@ -25,9 +27,9 @@ def rows(folder, stage):
     return [row for row in made if row["stage"] == stage]
 
 
-def run(tmp_path, recipe, *words):
+def run(tmp_path, recipe, *words, **options):
     start, asked = f"start={toys.model(tmp_path)}", f"prompts={toys.prompts(tmp_path)}"
-    folder, _ = toys.run(tmp_path / "run", recipe, start, asked, "reward=rule:contains=a,ends", *words)
+    folder, _ = toys.run(tmp_path / "run", recipe, start, asked, "reward=rule:contains=a,ends", *words, **options)
     return rows(folder, recipe), folder
 
 
@@ -38,6 +40,15 @@ def test_every_estimator_raises_a_rule_reward(tmp_path, estimator):
     first, last = (sum(r["reward"] for r in part) / 3 for part in (made[:3], made[-3:]))
     assert last > first + 0.1
     assert max(r["ratio_max"] for r in made) < 1e-4
+
+
+def test_a_reward_rises_in_bfloat16_too(tmp_path):
+    """Sampler and trainer compute alike, within what eight bits tell apart, and the weights that are saved are float32."""
+    made, folder = run(tmp_path, "grpo", "iterations=12", "batch=8", "group=4", "max_tokens=8", *FAST, dtype="bfloat16")
+    first, last = (sum(r["reward"] for r in part) / 3 for part in (made[:3], made[-3:]))
+    assert last > first + 0.1
+    assert 1e-4 < max(r["ratio_max"] for r in made) < ROUGH_RATIO_BOUND
+    assert {t.dtype for t in load_file(folder / "stages/grpo/model/model.safetensors").values()} == {torch.float32}
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,10 @@ with_threads = click.option(
     "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 times three steps and chooses."
 )
 with_device = click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+with_dtype = click.option(
+    "--dtype", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True,
+    help="What is computed in; weights and moments are float32 in any case. auto: bfloat16 on a GPU that is fast in it.",
+)  # fmt: skip
 with_track = click.option("--track", default="", help="Also log to: tensorboard, trackio, mlflow, wandb (comma between).")
 
 

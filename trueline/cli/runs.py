@@ -15,6 +15,7 @@ from trueline.cli.rim import (
     fail,
     reports_errors,
     with_device,
+    with_dtype,
     with_json,
     with_out,
     with_quiet,
@@ -52,7 +53,9 @@ def demo(
     from trueline.recipes.running import order
 
     asked = order("align", settings, seed, base=to_spec(smoke(Align())) if size == "smoke" else {})
-    _carry_out(asked, out or Path("runs") / ("demo" if size == "full" else "smoke"), threads, "cpu", "", quiet, as_json)
+    _carry_out(
+        asked, out or Path("runs") / ("demo" if size == "full" else "smoke"), threads, "cpu", "float32", "", quiet, as_json
+    )
 
 
 @click.command()
@@ -62,6 +65,7 @@ def demo(
 @click.option("--world-seed", type=int, default=None, help="Seed of the embedded world (default: the seed).")
 @with_out
 @with_device
+@with_dtype
 @with_threads
 @with_track
 @click.option("--dry-run", is_flag=True, help="Print the plan with an estimate of time and memory, and stop.")
@@ -70,7 +74,7 @@ def demo(
 @reports_errors
 def run(
     recipe: str, settings: tuple[str, ...], seed: int | None, world_seed: int | None, out: Path | None, device: str,
-    threads: int, track: str, dry_run: bool, quiet: bool, as_json: bool,
+    dtype: str, threads: int, track: str, dry_run: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Carry out RECIPE (a name, or a YAML file that `trueline show RECIPE --yaml` prints) with key=value SETTINGS.
 
@@ -86,7 +90,7 @@ def run(
     if dry_run:
         _plan(asked, device, as_json)
     else:
-        _carry_out(asked, out, threads, device, track, quiet, as_json)
+        _carry_out(asked, out, threads, device, dtype, track, quiet, as_json)
 
 
 @click.command()
@@ -151,7 +155,9 @@ def report(run_folder: Path, as_json: bool) -> None:
         reporting.show(page, json.loads(text), console())
 
 
-def _carry_out(asked: Any, out: Path | None, threads: int, device: str, track: str, quiet: bool, as_json: bool) -> None:
+def _carry_out(
+    asked: Any, out: Path | None, threads: int, device: str, dtype: str, track: str, quiet: bool, as_json: bool
+) -> None:
     """Run, show, and print the result."""
     from trueline.recipes import reporting
     from trueline.recipes.progress import Live, Plain, Quiet
@@ -166,7 +172,7 @@ def _carry_out(asked: Any, out: Path | None, threads: int, device: str, track: s
             from trueline.train.trackers import tracker
 
             logger = stack.enter_context(tracker(track, place(asked, out).folder, asked.id))
-        folder, found = carry_out(asked, out, show, logger, device)
+        folder, found = carry_out(asked, out, show, logger, device, dtype)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **found}))
     else:

@@ -45,7 +45,7 @@ class Decoder(Protocol):
 
 def pads(policy: Policy) -> bool:
     """Whether prompts of a policy that are read together cost as much as the longest of them."""
-    return policy.fast is None or not native.fits(policy.model.lm_head.weight)
+    return policy.fast is None or policy.compute_dtype != torch.float32 or not native.fits(policy.model.lm_head.weight)
 
 
 def decoder_for(policy: Policy, longest: int, rows: int, count: int, max_tokens: int) -> Decoder:
@@ -138,8 +138,8 @@ class Fast:
 
     def __init__(self, policy: Policy, max_tokens: int) -> None:
         assert policy.fast is not None
-        self.fast, self.head, self.pad = policy.fast, policy.model.lm_head.weight, policy.codec.pad
-        self.layers = self.fast.pack()
+        self.fast, self.pad = policy.fast, policy.codec.pad
+        self.layers, self.head = self.fast.pack(), self.fast.cast(policy.model.lm_head.weight)
         self.max_tokens = max_tokens
 
     def admit(self, prompts: Sequence[Sequence[int]], count: int) -> Tensor:
@@ -183,7 +183,7 @@ class General:
     joins, places = False, sys.maxsize
 
     def __init__(self, policy: Policy) -> None:
-        self.model, self.pad, self.device = policy.model, policy.codec.pad, policy.device
+        self.policy, self.model, self.pad, self.device = policy, policy.model, policy.codec.pad, policy.device
 
     def admit(self, prompts: Sequence[Sequence[int]], count: int) -> Tensor:
         from transformers import DynamicCache  # seconds to import, and only needed here
@@ -207,10 +207,9 @@ class General:
         return self._forward(picked[:, None], self.position[:, None])
 
     def _forward(self, ids: Tensor, positions: Tensor) -> Tensor:
-        output = self.model(
-            input_ids=ids, attention_mask=self.real.long(), position_ids=positions, past_key_values=self.cache, use_cache=True
-        )
-        return output.logits[:, -1]
+        where = {"attention_mask": self.real.long(), "position_ids": positions}
+        with self.policy.autocast():
+            return self.model(input_ids=ids, **where, past_key_values=self.cache, use_cache=True).logits[:, -1]
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:

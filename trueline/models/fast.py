@@ -82,6 +82,7 @@ class FastForward:
 
     def __init__(self, base: nn.Module) -> None:
         self.base = base
+        self.compute_dtype: torch.dtype | None = None  # what is computed in; None: what the weights are
         config = base.config
         self.eps: float = config.rms_norm_eps
         self.heads: int = config.num_attention_heads
@@ -91,7 +92,10 @@ class FastForward:
         self.inverse = 1.0 / theta ** (torch.arange(0, self.size, 2, dtype=torch.float32) / self.size)
 
     def pack(self) -> list[Layer]:
-        """Fuse the weights of every layer; differentiable, and made again for each training step."""
+        """Fuse the weights of every layer; differentiable, and made again for each training step.
+
+        Where less than float32 is computed in, that is so between two sums of the residual stream, which stay float32.
+        """
         layers = []
         for block in self.base.layers:
             attention, mlp = block.self_attn, block.mlp
@@ -101,16 +105,20 @@ class FastForward:
                 Layer(
                     block.input_layernorm.weight,
                     block.post_attention_layernorm.weight,
-                    joined(*(p.weight for p in projections)),
-                    bias,
-                    attention.q_norm.weight if hasattr(attention, "q_norm") else None,
-                    attention.k_norm.weight if hasattr(attention, "k_norm") else None,
-                    attention.o_proj.weight,
-                    joined(mlp.gate_proj.weight, mlp.up_proj.weight),
-                    mlp.down_proj.weight,
+                    self.cast(joined(*(p.weight for p in projections))),
+                    None if bias is None else self.cast(bias),
+                    self.cast(attention.q_norm.weight) if hasattr(attention, "q_norm") else None,
+                    self.cast(attention.k_norm.weight) if hasattr(attention, "k_norm") else None,
+                    self.cast(attention.o_proj.weight),
+                    self.cast(joined(mlp.gate_proj.weight, mlp.up_proj.weight)),
+                    self.cast(mlp.down_proj.weight),
                 )
             )
         return layers
+
+    def cast(self, x: Tensor) -> Tensor:
+        """A tensor as what is computed in."""
+        return x if self.compute_dtype is None else x.to(self.compute_dtype)
 
     def cache(self, rows: int, length: int, like: Tensor) -> Cache:
         """An empty cache for `rows` sequences of up to `length` tokens."""
@@ -191,7 +199,7 @@ class FastForward:
                 x, seen = x.index_select(0, wanted), seen.index_select(0, wanted)
             x, both = self._norm_times(x, times(seen, layer.out, None), layer.norm_post, layer.gate_up, None, times)
             y = swiglu_linear(both, layer.down) if times is linear else times(native.swiglu(both), layer.down, None)
-        return native.add_norm(x, y, self.base.norm.weight, self.eps)[1]
+        return self.cast(native.add_norm(x, y, self.base.norm.weight, self.eps)[1])
 
     def _norm_times(
         self, x: Tensor, y: Tensor | None, norm: Tensor, weight: Tensor, bias: Tensor | None, times: Times
@@ -200,7 +208,7 @@ class FastForward:
         if times is linear:
             return norm_linear(x, y, norm, self.eps, weight, bias)
         total, h = native.add_norm(x, y, norm, self.eps)
-        return total, times(h, weight, bias)
+        return total, times(self.cast(h), weight, bias)
 
     def head_norms(self, layer: Layer) -> native.HeadNorms | None:
         """The norms of a layer's queries and keys, where it has them (Qwen3)."""

@@ -21,11 +21,11 @@ def norm_linear(
     x: Tensor, y: Tensor | None, norm: Tensor, eps: float, weight: Tensor, bias: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """x + y (..., D), or x alone, and the product of its RMSNorm with a weight (N, D): (..., N)."""
-    if native.fits(x):
+    if native.fits(x) and native.fits(weight):
         total, product = _NormLinear.apply(x, y, norm, eps, weight, bias)
         return (x if y is None else total), product
     total, h = native.add_norm(x, y, norm, eps)
-    return total, linear(h, weight, bias)
+    return total, linear(h.to(weight.dtype), weight, bias)
 
 
 def swiglu_linear(both: Tensor, weight: Tensor) -> Tensor:

@@ -64,6 +64,7 @@ def add_norm(x: Tensor, y: Tensor | None, weight: Tensor, eps: float) -> tuple[T
     """x + y (or x), and its RMSNorm; all (..., D)."""
     if y is None:
         return x, norm(x, weight, eps)
+    y = y.to(x.dtype)
     if fits(x):
         return _Norm.apply(x, y, weight, eps)
     total = x + y

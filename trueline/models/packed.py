@@ -127,9 +127,9 @@ def split_heads(qkv: Tensor, cos: Tensor, sin: Tensor, heads: tuple[int, int]) -
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding, half-split convention. Su et al. 2021, eq. 34."""
+    """Rotary embedding, half-split convention, in the precision of the angles. Su et al. 2021, eq. 34."""
     a, b = x.chunk(2, dim=-1)
-    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1).to(x.dtype)
 
 
 def _whole(lengths: Tensor) -> Tensor:

@@ -52,6 +52,7 @@ class Policy(nn.Module):
         self.codec = codec
         self.value_head: nn.Linear | None = None
         self.fast = _lean(model)
+        self.compute_dtype = torch.float32  # what is computed in; weights, gradients and moments are float32 in any case
         self.packs = True  # False: rows stay as they are, for a hook that must know which token is whose
         self.source: str | None = None  # where it was loaded from
         self.adapted: Adapted | None = None
@@ -63,6 +64,15 @@ class Policy(nn.Module):
             self.adapted = adapters.attach(model, adapter, self.source)
             self.model, self.fast = model, None
         return self
+
+    def compute_in(self, dtype: torch.dtype) -> Policy:
+        """Compute in float32 or bfloat16 from now on (`models.machine.dtype_for` says which). Returns the policy itself."""
+        _compute_in(self, dtype)
+        return self
+
+    def autocast(self) -> torch.autocast:
+        """What `transformers` does inside is computed in the model's numbers, where torch holds that to be safe."""
+        return torch.autocast(self.device.type, dtype=self.compute_dtype, enabled=self.compute_dtype != torch.float32)
 
     def add_value_head(self) -> None:
         """Give the policy a value head that starts at zero."""
@@ -87,7 +97,7 @@ class Policy(nn.Module):
         out = Outputs()
         empty = states.new_zeros(tokens.shape, dtype=torch.float32)
         if "value" in needs:
-            out.value = empty.masked_scatter(where, self.value_head(hidden).squeeze(-1)[:count].float())
+            out.value = empty.masked_scatter(where, self.value_head(hidden.float()).squeeze(-1)[:count])
         if not needs & {"logp", "entropy", "logits"}:
             return out
         targets = F.pad(targets, (0, more))
@@ -105,8 +115,9 @@ class Policy(nn.Module):
     def logits(self, tokens: Tensor) -> Tensor:
         """All next-token logits, (N, T, V) float32, for right-padded tokens (N, T)."""
         if self.fast is not None:
-            return linear(self.fast.hidden(tokens), self.model.lm_head.weight).float()
-        return self.model(input_ids=tokens, use_cache=False).logits.float()
+            return linear(self.fast.hidden(tokens), self.fast.cast(self.model.lm_head.weight)).float()
+        with self.autocast():
+            return self.model(input_ids=tokens, use_cache=False).logits.float()
 
     def _states(
         self, tokens: Tensor, mask: Tensor, predict: Tensor, more: int, with_hidden: bool
@@ -115,13 +126,16 @@ class Policy(nn.Module):
         if self.fast is not None:
             packed = (layout(tokens, mask) if self.packs else None) or Layout.of_rows(tokens)
             hidden = self.fast.packed(packed, wanted=F.pad(packed.at[:, :-1][predict], (0, more)))
-            return hidden, self.model.lm_head.weight, hidden
+            return hidden, self.fast.cast(self.model.lm_head.weight), hidden
         spots = F.pad(F.pad(predict, (0, 1)).flatten().nonzero().squeeze(-1), (0, more))
         if self.adapted is not None and can_run(self.model.config):
-            hidden = self.model.base_model(input_ids=tokens, use_cache=False).last_hidden_state.flatten(0, 1)[spots]
-            return hidden, self.model.lm_head.weight, hidden
+            with self.autocast():
+                hidden = self.model.base_model(input_ids=tokens, use_cache=False).last_hidden_state.flatten(0, 1)[spots]
+            hidden = hidden.to(self.compute_dtype)
+            return hidden, self.model.lm_head.weight.to(self.compute_dtype), hidden
         # An architecture may scale or cap its logits, so they come from its own forward: the "states" are the logits.
-        output = self.model(input_ids=tokens, output_hidden_states=with_hidden, use_cache=False)
+        with self.autocast():
+            output = self.model(input_ids=tokens, output_hidden_states=with_hidden, use_cache=False)
         hidden = output.hidden_states[-1].flatten(0, 1)[spots] if with_hidden else None
         return output.logits.flatten(0, 1)[spots], None, hidden
 
@@ -134,7 +148,7 @@ class Policy(nn.Module):
         if self.adapted is not None and self.adapted.adapter.dropout:
             raise AdapterError("a policy that is compared with a reference must not drop anything; set adapter.dropout=0")
         model = copy.deepcopy(self.model) if self.adapted is None else adapters.view(self.model, merged=False)
-        twin = Policy(model, self.codec)
+        twin = Policy(model, self.codec).compute_in(self.compute_dtype)
         twin.requires_grad_(False)
         return twin.eval()
 
@@ -163,6 +177,7 @@ class RewardModel(nn.Module):
         self.model = model
         self.codec = codec
         self.fast = _lean(model)
+        self.compute_dtype = torch.float32  # as a policy's
         self.source: str | None = None  # where its body was loaded from
         self.adapted: Adapted | None = None
 
@@ -176,13 +191,24 @@ class RewardModel(nn.Module):
             self.model, self.fast = model, None
         return self
 
+    def compute_in(self, dtype: torch.dtype) -> RewardModel:
+        """As a policy's."""
+        _compute_in(self, dtype)
+        return self
+
+    def autocast(self) -> torch.autocast:
+        """As a policy's."""
+        return torch.autocast(self.device.type, dtype=self.compute_dtype, enabled=self.compute_dtype != torch.float32)
+
     def forward(self, tokens: Tensor, mask: Tensor, needs: frozenset[str] = frozenset(), temperature: float = 1.0) -> Outputs:
         """The score of every prefix, (N, T); the score of a row is the entry of its last masked token."""
         del needs, temperature
         if self.fast is None:
-            return Outputs(value=self.model.score(self.model.base_model(tokens).last_hidden_state).float().squeeze(-1) * mask)
+            with self.autocast():
+                hidden = self.model.base_model(tokens).last_hidden_state
+            return Outputs(value=self.model.score(hidden.float()).squeeze(-1) * mask)
         hidden, at = _flat(self.fast, tokens, mask)
-        return Outputs(value=self.model.score(hidden).float().squeeze(-1)[at.clamp(min=0)] * mask)
+        return Outputs(value=self.model.score(hidden.float()).squeeze(-1)[at.clamp(min=0)] * mask)
 
     @property
     def device(self) -> torch.device:
@@ -192,7 +218,7 @@ class RewardModel(nn.Module):
     def start_from(cls, policy: Policy) -> RewardModel:
         """A reward model with the policy's body and a score head at zero, so that every first comparison is a coin toss."""
         body = policy.model if policy.adapted is None else adapters.view(policy.model, merged=False)
-        reward = cls(classifier_on(body, policy.codec.pad), policy.codec).eval()
+        reward = cls(classifier_on(body, policy.codec.pad), policy.codec).eval().compute_in(policy.compute_dtype)
         reward.source = policy.source
         return reward
 
@@ -260,6 +286,12 @@ def _lean(model: PreTrainedModel | Decoder) -> FastForward | None:
     """The lean forward pass, where it computes what `transformers` would: a known family, weights that are plain numbers."""
     plain = can_run(model.config) and not getattr(model, "is_quantized", False)
     return FastForward(model.base_model) if plain else None
+
+
+def _compute_in(model: Policy | RewardModel, dtype: torch.dtype) -> None:
+    model.compute_dtype = dtype
+    if model.fast is not None:
+        model.fast.compute_dtype = None if dtype == torch.float32 else dtype
 
 
 def _save(model: Policy | RewardModel, folder: Path) -> None:

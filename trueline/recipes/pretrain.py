@@ -91,7 +91,7 @@ class Pretrain:
                     rng.shuffle(order)
                     yield from (encoded[i] for i in order)
 
-        policy.to(studio.device)
+        studio.ready(policy)
         size = policy.model.config.vocab_size
         before = bits_per_byte(policy, held, self.row) if held else None
         source = Packed(

@@ -90,7 +90,7 @@ class Process:
             pad=policy.codec.pad,
             seed=studio.seed,
         )
-        reward = RewardModel.start_from(policy).to(studio.device)
+        reward = studio.ready(RewardModel.start_from(policy))
         studio.show.steps(room.name, len(source))
         done = train(reward, StepReward(), source, self.optim, room.loop(("loss", "accuracy"), self.micro_rows))
         reward.save(room.folder / "model")

@@ -276,7 +276,7 @@ class Ppo(Reinforce):
         model: Policy | ActorCritic = policy
         if self.critic == "head":
             policy.add_value_head()
-            policy.to(studio.device)
+            studio.ready(policy)
         else:
             model = ActorCritic(policy, critic_of(studio, policy, self.critic))
         advantage = annotate.chain(annotate.old_value(model), advantages.gae(self.discount, self.decay))
@@ -286,4 +286,4 @@ class Ppo(Reinforce):
 def critic_of(studio: Studio, policy: Policy, name: str) -> RewardModel:
     """A critic that starts as the policy's body with a head at zero, or as a reward model."""
     made = RewardModel.start_from(policy) if name == "start" else studio.reward_model(name)
-    return made.to(studio.device)
+    return studio.ready(made)

@@ -153,7 +153,7 @@ class Reward:
                 seed=studio.seed + member,
             )
             studio.show.steps(room.name, len(source) * self.members)
-            reward = RewardModel.start_from(policy).adapt(self.adapter).to(studio.device)
+            reward = studio.ready(RewardModel.start_from(policy).adapt(self.adapter))
             done = train(reward, objective, source, self.optim, self._loop(room, member, len(source)))
             reward.save(room.folder / (f"members/{member}" if member else "model"))
             scores.append(score_examples(reward, flat))

@@ -27,6 +27,7 @@ from trueline.core.config import ConfigError, combine, from_spec, parse_words, t
 from trueline.core.files import DiskFullError
 from trueline.core.registry import find, plugins
 from trueline.core.types import Run
+from trueline.models.machine import dtype_for
 from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.reporting import report, write
 from trueline.recipes.studio import Programme, Studio, record
@@ -109,6 +110,7 @@ def carry_out(
     show: Show | None = None,
     track: Callable[[str, int, Mapping[str, float]], None] | None = None,
     device: str = "cpu",
+    dtype: str = "auto",
     save_every: float = 20.0,
 ) -> tuple[Path, dict[str, Any]]:
     """Run what was asked for, to its report; return the run's folder and the report."""
@@ -117,7 +119,9 @@ def carry_out(
         run = place(asked, out)
         with run.lock():
             extra = {} if track is None else {"track": track}
-            studio = Studio(run, asked.seed, asked.world_seed, device, save_every, show or Quiet(), **extra)
+            studio = Studio(
+                run, asked.seed, asked.world_seed, device, dtype_for(device, dtype), save_every, show or Quiet(), **extra
+            )
             if isinstance(asked.recipe, Programme):
                 found = asked.recipe.perform(studio)
             else:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -31,6 +31,8 @@ from trueline.train.annotate_preference import Table
 from trueline.train.loop import Loop
 from trueline.train.reference_cache import ReferenceCache
 from trueline.world.facts import World, make_world
+
+M = TypeVar("M", Policy, RewardModel)
 
 KEPT = Path(".trueline/reference")  # beside the runs: what their references said
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")  # weights in a form that is never read here
@@ -134,6 +136,7 @@ class Studio:
     seed: int = 0
     world_seed: int = 0
     device: str = "cpu"
+    compute_dtype: torch.dtype = torch.float32
     save_every: float = 20.0  # seconds between training checkpoints
     show: Show = field(default_factory=Quiet)
     track: Callable[[str, int, Mapping[str, float]], None] = field(default=lambda stage, step, metrics: None)
@@ -177,14 +180,20 @@ class Studio:
 
     def policy(self, reference: str, frozen: bool = False, adapter: Adapter = WHOLE) -> Policy:
         """Load the model that a reference names, to be trained as `adapter` says."""
-        loaded = Policy.load(self.model(reference)).to(self.device).adapt(adapter)
+        loaded = self.ready(Policy.load(self.model(reference))).adapt(adapter)
         if frozen:
             loaded.requires_grad_(False)
         return loaded
 
+    def ready(self, model: M) -> M:
+        """The same model, where and in what this run computes."""
+        model.to(self.device)
+        model.compute_in(self.compute_dtype)
+        return model
+
     def reward_model(self, reference: str) -> RewardModel:
         """Load the reward model that a reference names, frozen."""
-        loaded = RewardModel.load(self.model(reference)).to(self.device)
+        loaded = self.ready(RewardModel.load(self.model(reference)))
         loaded.requires_grad_(False)
         return loaded
 

@@ -106,7 +106,7 @@ def identity_of(model: Policy) -> str:
         "config": repr(sorted(config.items())),
         "tensors": [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in sorted(tensors)],
         "codec": _codec_digest(model.codec),
-        "numbers": [model.device.type, torch.get_float32_matmul_precision()],
+        "numbers": [model.device.type, str(model.compute_dtype), torch.get_float32_matmul_precision()],
         "versions": [__version__, torch.__version__, installed()],
     }
     return digest_of(tensors, digest(about))

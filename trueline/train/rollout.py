@@ -211,8 +211,7 @@ def _column(values: Sequence[float]) -> torch.Tensor:
 
 def _parity(policy: Policy) -> Limit:
     """On the first pass over a rollout trainer and sampler are one model, and every ratio is one but for rounding."""
-    weight = next(policy.parameters())
-    bound = RATIO_BOUND.get(weight.device.type, 1e-3) if weight.dtype == torch.float32 else ROUGH_RATIO_BOUND
+    bound = RATIO_BOUND.get(policy.device.type, 1e-3) if policy.compute_dtype == torch.float32 else ROUGH_RATIO_BOUND
     return Limit(
         name="ratio_max",
         most=bound,
