@@ -28,18 +28,19 @@ EXPORT void attend(const float* qkv, const float* cos, const float* sin, const n
     for (n_t s = 0; s < count; s++) {
         const n_t q0 = pieces[4 * s], qn = pieces[4 * s + 1], p0 = pieces[4 * s + 2], pn = pieces[4 * s + 3];
         const n_t T = pn + qn, TP = up(T);
-        scratch.begin(DP * TP + TP * DP + 8 * (DP + TP + DP) + 64);
-        float *kt = scratch.take(DP * TP), *v = scratch.take(TP * DP), *q = scratch.take(8 * DP), *p = scratch.take(8 * TP),
-              *o = scratch.take(8 * DP), sums[8];
-        memset(kt, 0, 4 * DP * TP);
+        scratch.begin(DP * TP + 2 * TP * DP + 8 * (DP + TP + DP) + 64);
+        float *kt = scratch.take(DP * TP), *k = scratch.take(TP * DP), *v = scratch.take(TP * DP), *q = scratch.take(8 * DP),
+              *p = scratch.take(8 * TP), *o = scratch.take(8 * DP), sums[8];
+        memset(k, 0, 4 * TP * DP);
         memset(v, 0, 4 * TP * DP);
         memset(q, 0, 4 * 8 * DP);
         for (n_t g = g0; g < g1; g++) {
             for (n_t j = 0; j < T; j++) {
                 const n_t r = j < pn ? p0 + j : q0 + j - pn;
-                rotate(qkv + r * W + (H + g) * D, cos + r * D / 2, sin + r * D / 2, D, 1.0f, kt + j, TP);
+                rotate(qkv + r * W + (H + g) * D, cos + r * D / 2, sin + r * D / 2, D, 1.0f, k + j * DP, 1);
                 memcpy(v + j * DP, qkv + r * W + (H + G + g) * D, 4 * D);
             }
+            transpose(k, DP, kt, TP, TP, DP);
             for (n_t h = g * share; h < (g + 1) * share; h++)
                 for (n_t i = 0; i < qn; i += 8) {
                     const n_t rows = std::min<n_t>(8, qn - i), seen = pn + i + rows, width = up(seen);
@@ -66,22 +67,22 @@ EXPORT void attend_back(const float* qkv, const float* cos, const float* sin, co
     for (n_t s = 0; s < count; s++) {
         const n_t q0 = pieces[4 * s], qn = pieces[4 * s + 1], p0 = pieces[4 * s + 2], pn = pieces[4 * s + 3];
         const n_t T = pn + qn, TP = up(T);
-        scratch.begin(5 * DP * TP + BLOCK * (3 * DP + 2 * TP) + 128);
-        float *kt = scratch.take(DP * TP), *vt = scratch.take(DP * TP), *k = scratch.take(TP * DP), *dk = scratch.take(TP * DP),
-              *dv = scratch.take(TP * DP), *q = scratch.take(BLOCK * DP), *go = scratch.take(BLOCK * DP),
+        scratch.begin(6 * DP * TP + BLOCK * (3 * DP + 2 * TP) + 128);
+        float *kt = scratch.take(DP * TP), *vt = scratch.take(DP * TP), *k = scratch.take(TP * DP), *v = scratch.take(TP * DP),
+              *dk = scratch.take(TP * DP), *dv = scratch.take(TP * DP), *q = scratch.take(BLOCK * DP), *go = scratch.take(BLOCK * DP),
               *dq = scratch.take(BLOCK * DP), *p = scratch.take(BLOCK * TP), *ds = scratch.take(BLOCK * TP);
-        memset(kt, 0, 4 * DP * TP);
-        memset(vt, 0, 4 * DP * TP);
         memset(k, 0, 4 * TP * DP);
+        memset(v, 0, 4 * TP * DP);
         memset(q, 0, 4 * BLOCK * DP);
         memset(go, 0, 4 * BLOCK * DP);
         for (n_t g = g0; g < g1; g++) {
             for (n_t j = 0; j < T; j++) {
                 const n_t r = j < pn ? p0 + j : q0 + j - pn;
                 rotate(qkv + r * W + (H + g) * D, cos + r * D / 2, sin + r * D / 2, D, 1.0f, k + j * DP, 1);
-                const float* value = qkv + r * W + (H + G + g) * D;
-                for (n_t d = 0; d < D; d++) { kt[d * TP + j] = k[j * DP + d]; vt[d * TP + j] = value[d]; }
+                memcpy(v + j * DP, qkv + r * W + (H + G + g) * D, 4 * D);
             }
+            transpose(k, DP, kt, TP, TP, DP);
+            transpose(v, DP, vt, TP, TP, DP);
             memset(dk, 0, 4 * TP * DP);
             memset(dv, 0, 4 * TP * DP);
             for (n_t h = g * share; h < (g + 1) * share; h++)
@@ -96,9 +97,7 @@ EXPORT void attend_back(const float* qkv, const float* cos, const float* sin, co
                     product(rows, width, D, go, DP, 1, vt, TP, ds, TP);
                     for (n_t m = 0; m < rows; m++) {
                         const n_t r = q0 + i + m, n = pn + i + m + 1;
-                        const float *mine = out + (r * H + h) * D, *his = go + m * DP, z = lse[r * H + h];
-                        float delta = 0;
-                        for (n_t d = 0; d < D; d++) delta += mine[d] * his[d];
+                        const float z = lse[r * H + h], delta = dot(out + (r * H + h) * D, go + m * DP, D);
                         float *prow = p + m * TP, *drow = ds + m * TP;
                         for (n_t j = 0; j < width; j += L) {
                             V e = exponential(load(prow + j) - z);

@@ -123,11 +123,40 @@ INLINE void softmax(float* s, n_t rows, n_t ld, n_t first, n_t width, float* lse
         }
         for (n_t j = up(n); j < width; j += L) store(row + j, V{});
         float z = sum(total);
-        for (n_t j = 0; j < up(n); j += L) store(row + j, load(row + j) / z);
+        const float inverse = 1.0f / z;
+        for (n_t j = 0; j < up(n); j += L) store(row + j, load(row + j) * inverse);
         if (lse) lse[i] = most + std::log(z);
     }
 }
 
+// B (C, R) = A (R, C) transposed; R and C are multiples of 16. Sixteen rows at a time, in four rounds of interleaving halves.
+INLINE void transpose(const float* a, n_t lda, float* b, n_t ldb, n_t R, n_t C) {
+    const I low = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23}, high = low + 8;
+    for (n_t r = 0; r < R; r += L)
+        for (n_t c = 0; c < C; c += L) {
+            V x[16], y[16];
+            for (int i = 0; i < 16; i++) x[i] = load(a + (r + i) * lda + c);
+#pragma GCC unroll 4
+            for (int round = 0; round < 4; round++) {
+#pragma GCC unroll 8
+                for (int i = 0; i < 8; i++) {
+                    y[2 * i] = __builtin_shuffle(x[i], x[i + 8], low);
+                    y[2 * i + 1] = __builtin_shuffle(x[i], x[i + 8], high);
+                }
+                for (int i = 0; i < 16; i++) x[i] = y[i];
+            }
+            for (int i = 0; i < 16; i++) store(b + (c + i) * ldb + r, x[i]);
+        }
+}
+
+INLINE float dot(const float* x, const float* y, n_t D) {
+    V total{};
+    n_t d = 0;
+    for (; d + L <= D; d += L) total += load(x + d) * load(y + d);
+    float s = sum(total);
+    for (; d < D; d++) s += x[d] * y[d];
+    return s;
+}
 INLINE float squares(const float* x, n_t D) {
     V total{};
     n_t d = 0;
