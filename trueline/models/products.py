@@ -22,7 +22,7 @@ from torch import Tensor
 from trueline.models import native
 
 CHUNK = 4096  # tokens whose logits are made at one time
-SELDOM, OFTEN = 2**27, 2**25  # multiplications: products with fewer stay with torch's default
+SELDOM, OFTEN = 2**26, 2**25  # multiplications: products with fewer stay with torch's default
 KEPT = 2**26  # floats: logits up to this many are kept for the backward pass, more are made again
 
 

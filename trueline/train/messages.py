@@ -14,13 +14,16 @@ from trueline.models.forked import balanced, shared_tensor
 from trueline.train.batch import Batch
 
 FEW = 96  # tokens in a step: for fewer, sending them costs more than it saves
+TRAINED = 4 / 3  # work of a token that carries loss, which needs logits, beside one that does not
 
 
 def rows_of_parts(batch: Batch, parts: int) -> list[Tensor | None]:
-    """Rows of each part, groups whole, with about as many tokens each. None is all of them, for the only part."""
+    """Rows of each part, groups whole, with about as much work each. None is all of them, for the only part."""
     groups = len(batch.tokens) // batch.group
-    lengths = batch.columns["length"] if "length" in batch.columns else batch.mask.sum(-1)
-    costs = lengths.view(groups, batch.group).sum(-1).tolist()
+    trained = batch.mask.sum(-1)
+    prompts = batch.columns["length"] - trained if "length" in batch.columns else torch.zeros_like(trained)
+    by_group = (prompts.view(groups, -1).float().mean(-1), trained.view(groups, -1).sum(-1) * TRAINED)  # prompts: once
+    costs = sum(by_group).tolist()
     if parts == 1 or groups < parts or sum(costs) < FEW:
         return [None]
     chosen = balanced(costs, parts)
