@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models.small import codec
+from tests.models.small import codec, random_policy
 from tests.recipes import toys
 from trueline.core.config import ConfigError
 from trueline.core.types import Completion, Conversation, Prompt, Ranking
@@ -15,6 +15,7 @@ from trueline.data.rows import DataError, Row
 from trueline.models.policy import RewardModel
 from trueline.models.tokens import Codec, train_tokenizer
 from trueline.recipes.process import solution_of, step_example, step_report
+from trueline.recipes.reward import scorer
 from trueline.recipes.reward_report import accuracy, calibration, held_out_report, pairs_with, related, reliability
 from trueline.recipes.rewards import conservative, parse_ensemble
 from trueline.recipes.running import order
@@ -103,6 +104,22 @@ def test_an_ensemble_is_the_mean_less_its_doubt():
     members = [lambda said: [1.0, 5.0], lambda said: [3.0, 5.0]]
     assert conservative(members, 1.0)([None, None]) == pytest.approx([2 - math.sqrt(2), 5.0])
     assert conservative(members, 0.0)([None, None]) == pytest.approx([2.0, 5.0])
+
+
+@pytest.mark.parametrize("family", ["qwen3", "gpt2"])
+def test_a_score_does_not_depend_on_what_is_scored_beside_it(family):
+    """In groups of one prompt, mixed up or alone, a completion has one score, by the lean path and by transformers."""
+    policy = random_policy(family)
+    reward = RewardModel.start_from(policy)
+    torch.nn.init.normal_(reward.model.score.weight)
+    prompts = [Prompt(conversation=Conversation().say("user", text)) for text in ("a b c", "d", "e f")]
+    said = [Completion(prompt=p, text=text) for p in prompts for text in ("g h", "h", "a b c d e f g", "b")]
+    score, mixed = scorer(reward), [said[i] for i in (7, 2, 11, 0, 5, 1, 9, 3, 10, 4, 8, 6)]
+    together, apart = dict(zip(map(id, said), score(said), strict=True)), dict(zip(map(id, mixed), score(mixed), strict=True))
+    assert len(set(together.values())) == len(said)
+    for one in said:
+        assert together[id(one)] == pytest.approx(apart[id(one)], abs=1e-5) == pytest.approx(score([one])[0], abs=1e-5)
+    assert score([]) == []
 
 
 def test_an_ensemble_is_named_by_its_models():

@@ -14,6 +14,7 @@ from trueline.models.generate import sample
 from trueline.models.noise import Noisy
 from trueline.models.tokens import Example
 from trueline.recipes.memory import peak, start_counting
+from trueline.train import annotate
 from trueline.train.batch import pad_rows
 from trueline.train.crew import Crew, accumulate
 from trueline.train.loop import Loop, gradients, train
@@ -157,6 +158,41 @@ def test_helpers_draw_what_one_process_draws(temperature, kill, two_threads):
     torch.set_num_threads(1)
     assert after == again == drawn()
     assert after != before
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_helpers_read_what_one_process_reads(kill, two_threads):
+    """A frozen reference and the policy as it is now give their log-probabilities, whoever reads them and whoever dies."""
+    policy, given = random_policy("qwen3"), batch(12, 2)
+    reference = policy.frozen()
+    read = {"ref_logp": annotate.reference(reference), "old_logp": annotate.column("old_logp", policy)}
+
+    def found():
+        policy.eval()
+        return {name: annotation(given).columns[name] for name, annotation in read.items()}
+
+    with Crew(policy, {"": (NextToken(), 1.0)}, Optimizer(policy, Optim(lr=0.1))) as crew:
+        assert {policy, reference} <= set(crew.models)
+        crew.gradients({"": given}, step=0)
+        crew.step(1.0)
+        if kill:
+            os.kill(crew.helpers[0].process, signal.SIGKILL)
+        together = found()
+    assert reference not in helpers_of
+    alone = found()
+    for name in read:
+        torch.testing.assert_close(together[name] * given.mask, alone[name] * given.mask)
+    assert not torch.allclose(alone["ref_logp"], alone["old_logp"])
+
+
+def test_a_model_that_drops_something_is_read_here(two_threads, monkeypatch):
+    """While a model trains, its dropout draws from one stream: it is not shared out."""
+    policy, given = random_policy("qwen3"), batch()
+    read = annotate.column("old_logp", policy)
+    with Crew(policy, {"": (NextToken(), 1.0)}, Optimizer(policy, Optim())):
+        policy.train()
+        monkeypatch.setattr(Crew, "together", None)
+        assert read(given).columns["old_logp"].shape == given.tokens.shape
 
 
 def test_an_error_in_a_helper_is_seen_here(two_threads):

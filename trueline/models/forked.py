@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import torch
@@ -93,6 +93,7 @@ class Helpers(Protocol):
 
 
 helpers_of: WeakKeyDictionary[torch.nn.Module, Helpers] = WeakKeyDictionary()  # a crew puts its models here while it lives
+expected: WeakSet[torch.nn.Module] = WeakSet()  # frozen models that are read while another is trained: a crew takes them along
 _beside = 0  # bytes
 
 

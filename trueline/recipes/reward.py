@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from random import Random
 from statistics import fmean
 from typing import Any
-
-import torch
 
 from trueline.core.config import ConfigError
 from trueline.core.records import write_jsonl
@@ -25,6 +24,7 @@ from trueline.core.stats import wilson
 from trueline.core.types import Completion, Ranking
 from trueline.data.split import split_by_prompt
 from trueline.models.adapters import Adapter
+from trueline.models.forked import expected
 from trueline.models.policy import RewardModel
 from trueline.models.tokens import Codec, Example
 from trueline.recipes.fields import numbers
@@ -33,6 +33,7 @@ from trueline.recipes.reward_report import Held, held_out_report, pairs_with
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.targets.local import complete
 from trueline.train.batch import pad_rows
+from trueline.train.forward import forward
 from trueline.train.loop import Loop, train
 from trueline.train.objectives.reward import PlackettLuce
 from trueline.train.optim import Optim
@@ -217,23 +218,31 @@ def gold_of(studio: Studio, completion: Completion) -> float:
 
 
 def scorer(reward: RewardModel) -> Callable[[Sequence[Completion]], list[float]]:
-    """The reward model as a function of completions."""
-    return lambda completions: score_examples(reward, [example_of(reward.codec, c) for c in completions])
+    """The reward model as a function of completions; helpers of a policy that trains beside it score too."""
+    expected.add(reward)
+    return lambda completions: score_examples(reward, [example_of(reward.codec, c) for c in completions], _group(completions))
 
 
-@torch.no_grad()
-def score_examples(reward: RewardModel, examples: Sequence[Example], rows: int = 128) -> list[float]:
-    """The score of each example at its last trained token; neighbours in length share a batch."""
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].ids))
-    scores = [0.0] * len(examples)
-    for start in range(0, len(order), rows):
-        chosen = order[start : start + rows]
-        part = [examples[i] for i in chosen]
-        batch = pad_rows([e.ids for e in part], [e.mask for e in part], reward.codec.pad).to(reward.device)
-        value = reward(batch.tokens, batch.mask).value
-        for i, score in zip(chosen, value.gather(1, batch.last()[:, None])[:, 0].tolist(), strict=True):
-            scores[i] = score
-    return scores
+def score_examples(reward: RewardModel, examples: Sequence[Example], group: int = 1) -> list[float]:
+    """The score of each example at its last trained token; every `group` neighbours have one prompt.
+
+    Where prompts are computed once, groups stay together; elsewhere neighbours in length share a pass.
+    """
+    if not examples:
+        return []
+    order = list(range(len(examples)))
+    if reward.fast is None:
+        order, group = sorted(order, key=lambda i: len(examples[i].ids)), 1
+    part = [examples[i] for i in order]
+    batch = pad_rows([e.ids for e in part], [e.mask for e in part], reward.codec.pad, group).to(reward.device)
+    found = forward(reward, batch, "value").gather(1, batch.last()[:, None])[:, 0].tolist()
+    return [score for _, score in sorted(zip(order, found, strict=True))]
+
+
+def _group(completions: Sequence[Completion]) -> int:
+    """How many neighbours have one prompt, where it is the same number throughout; else 1."""
+    sizes = {len(list(same)) for _, same in groupby(completions, key=lambda c: id(c.prompt))}
+    return sizes.pop() if len(sizes) == 1 else 1
 
 
 def _encode(codec: Codec, rankings: Sequence[Ranking], limit: int) -> tuple[list[Ranking], list[list[Example]], int]:

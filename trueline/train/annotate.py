@@ -7,17 +7,16 @@ gradient depend on the micro-batch size (algorithms 7.0 rule 7).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from trueline.models.forked import expected
 from trueline.train.batch import Annotate, Batch, Model
 from trueline.train.controllers import AdaptiveKL
-
-ROWS = 128  # rows a forward pass without gradient takes at a time: larger ones were slower on a CPU
+from trueline.train.forward import ROWS, forward
 
 
 def chain(*annotations: Annotate) -> Annotate:
@@ -33,7 +32,7 @@ def chain(*annotations: Annotate) -> Annotate:
 
 def column(name: str, model: Model) -> Annotate:
     """Write the log-probabilities that `model` gives the tokens, at the batch's temperature, as the column `name`, (N, T)."""
-    return lambda batch: batch.having(**{name: _forward(model, batch, "logp")})
+    return _written(name, model, "logp")
 
 
 def reference(model: Model) -> Annotate:
@@ -43,12 +42,12 @@ def reference(model: Model) -> Annotate:
 
 def old_value(model: Model) -> Annotate:
     """Write `old_value`, the value before the update, (N, T)."""
-    return lambda batch: batch.having(old_value=_forward(model, batch, "value"))
+    return _written("old_value", model, "value")
 
 
 def old_cost_value(model: Model) -> Annotate:
     """Write `old_cost_value`, that of the costs, (N, T); `model` is an `ActorCritic` with two critics."""
-    return lambda batch: batch.having(old_cost_value=_forward(model, batch, "cost_value"))
+    return _written("old_cost_value", model, "cost_value")
 
 
 def log_kl(batch: Batch) -> Batch:
@@ -59,11 +58,12 @@ def log_kl(batch: Batch) -> Batch:
 
 def watch_kl(model: Model, rows: int = ROWS) -> Annotate:
     """Log `kl` as `log_kl` does, from about `rows` of the rows, evenly spaced: all that a KL which steers nothing needs."""
+    read = reference(model)
 
     def annotate(batch: Batch) -> Batch:
         every = max(1, len(batch.tokens) // max(1, rows))
         some = replace(batch, group=1).take(torch.arange(0, len(batch.tokens), every, device=batch.tokens.device))
-        return batch.logging(**log_kl(reference(model)(some)).metrics)
+        return batch.logging(**log_kl(read(some)).metrics)
 
     return annotate
 
@@ -125,12 +125,8 @@ def _stream(batch: Batch, name: str, beta: float) -> Tensor:
     return rewards.scatter_add(1, batch.last()[:, None], batch.columns[name][:, None].to(rewards.dtype))
 
 
-@torch.no_grad()
-def _forward(model: Model, batch: Batch, what: str) -> Tensor:
-    width = batch.tokens.shape[1]
-    pick: Callable[[object], Tensor] = lambda out: getattr(out, what)  # noqa: E731  (a name for what is read)
-    parts = []
-    for micro in batch.split(max(batch.group, ROWS)):
-        out = pick(model(micro.tokens, micro.mask, frozenset({what}), micro.temperature))
-        parts.append(torch.nn.functional.pad(out, (0, width - out.shape[1])))
-    return torch.cat(parts)
+def _written(name: str, model: Model, what: str) -> Annotate:
+    """Write what the model gives as a column; should it be trained beside, a crew's helpers read it too."""
+    if isinstance(model, nn.Module):
+        expected.add(model)
+    return lambda batch: batch.having(**{name: forward(model, batch, what)})

@@ -23,16 +23,18 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from trueline.models.forked import T, Worker, crew_for, helpers_of, note_beside, one_thread, shared_tensor
-from trueline.models.generate import answer
+from trueline.models import generate
+from trueline.models.forked import T, Worker, crew_for, expected, helpers_of, note_beside, one_thread, shared_tensor
 from trueline.models.machine import give_back
 from trueline.models.policy import Policy
+from trueline.train import forward
 from trueline.train.batch import Batch, Objective
 from trueline.train.messages import batches_of, into_shared_memory, like, packed, rows_of_parts
 from trueline.train.optim import Optimizer
 
 Counts = Mapping[str, float]
 Work = tuple[Objective, float]  # an objective, and the weight of its gradient
+ANSWERS = {"sample": generate.answer, "read": forward.answer}  # what helpers do beside gradients: (model, told, tensors)
 
 
 @dataclass(slots=True)
@@ -79,6 +81,8 @@ class Crew:
         self.model, self.work, self.optimizer = model, work, optimizer
         self.seed = torch.initial_seed()
         self.part = 0  # which of the processes this one is
+        own = (m for m in model.modules() if m is model or isinstance(m, Policy))
+        self.models = list(dict.fromkeys([*own, *expected]))  # which helpers sample from, and read
         self.names = list(optimizer.parameters)
         size = crew_for(next(iter(optimizer.parameters.values())).device)
         self.helpers: list[Worker] = []
@@ -96,7 +100,7 @@ class Crew:
                 for i, (n, p) in enumerate(zip(self.names, trained, strict=True))
             ]
             self.helpers = [Worker(self._server(i)) for i in range(1, size)]
-            helpers_of.update((m, self) for m in model.modules() if isinstance(m, Policy))
+            helpers_of.update((m, self) for m in self.models)
 
     @property
     def count(self) -> int:
@@ -107,8 +111,8 @@ class Crew:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for module in self.model.modules():
-            helpers_of.pop(module, None)
+        for model in self.models:
+            helpers_of.pop(model, None)
         note_beside(sum(helper.held() for helper in self.helpers))
         for helper in self.helpers:
             helper.end()
@@ -161,7 +165,7 @@ class Crew:
 
     def message(self, told: Mapping[str, Any], model: nn.Module, tensors: Mapping[str, Tensor]) -> bytes:
         """As `Helpers.message` says."""
-        index = next(i for i, m in enumerate(self.model.modules()) if m is model)
+        index = next(i for i, m in enumerate(self.models) if m is model)
         return json.dumps({**told, "model": index}).encode() + b"\n" + save(dict(tensors))
 
     def step(self, scale: float) -> float:
@@ -242,9 +246,8 @@ class Crew:
             self.part = part
             line, _, body = message.partition(b"\n")
             told, tensors = json.loads(line), load(body) if body else {}
-            if told["do"] == "sample":
-                policy = next(m for i, m in enumerate(self.model.modules()) if i == told["model"])
-                return save(answer(policy, told, tensors))
+            if told["do"] in ANSWERS:
+                return save(ANSWERS[told["do"]](self.models[told["model"]], told, tensors))
             return json.dumps(self._do(told, batches_of(told, tensors, self.model))).encode()
 
         return serve
