@@ -8,13 +8,15 @@ Sorts and running means run over the whole batch, before it is split: on a micro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from trueline.models.forked import share, shared_array, workers_for
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example
 from trueline.train import annotate
@@ -25,16 +27,34 @@ Table = Mapping[Example, Tensor]  # log-probabilities of an example's trained to
 
 
 def remember(model: Policy, examples: Iterable[Example]) -> dict[Example, Tensor]:
-    """Log-probabilities under `model` as it is now, of each distinct example once; neighbours in length share a pass."""
+    """Log-probabilities under `model` as it is now, of each distinct example once; neighbours in length share a pass.
+
+    On a processor the passes are shared among forked processes of one thread each (models/forked.py).
+    """
     distinct = in_order(examples)
-    table: dict[Example, Tensor] = {}
-    while len(table) < len(distinct):
-        part = distinct[len(table) :]
-        fits = next((n for n in range(1, len(part)) if len(part[n].ids) * (n + 1) > TOKENS), len(part))
-        batch = pad_rows([e.ids for e in part[:fits]], [e.mask for e in part[:fits]], model.codec.pad)
-        logp = _logp(model, batch)
-        table |= {e: logp[i][batch.mask[i]] for i, e in enumerate(part[:fits])}
-    return table
+    passes = list(_passes(distinct))
+    counts = [sum(e.mask) for e in distinct]
+    places = np.cumsum([0, *counts])
+    found = shared_array((int(places[-1]),), np.float32)
+
+    def work(part: int, parts: int) -> None:
+        for first, end in passes[part::parts]:
+            rows = distinct[first:end]
+            batch = pad_rows([e.ids for e in rows], [e.mask for e in rows], model.codec.pad)
+            found[places[first] : places[end]] = _logp(model, batch)[batch.mask].numpy()
+
+    share(work, workers_for(len(passes), sum(len(e.ids) for e in distinct), model.device))
+    return dict(zip(distinct, torch.from_numpy(found.copy()).split(counts), strict=True))
+
+
+def _passes(rows: Sequence[Example]) -> Iterator[tuple[int, int]]:
+    """Cut rows, shortest first, into passes of at most TOKENS padded tokens: first and end of each."""
+    first = 0
+    while first < len(rows):
+        fits = (n for n in range(first + 1, len(rows)) if len(rows[n].ids) * (n - first + 1) > TOKENS)
+        end = next(fits, len(rows))
+        yield first, end
+        first = end
 
 
 def in_order(examples: Iterable[Example]) -> list[Example]:
