@@ -213,7 +213,7 @@ def _built(
         warnings.simplefilter("ignore")
         args = config(**COMMON, per_device_train_batch_size=count, **settings)
         return kind(
-            model=_model(speaker, scorer), args=args, processing_class=codec().tokenizer,
+            model=_model(speaker, scorer), args=args, processing_class=codec().tokenizer.ordinary(),
             train_dataset=datasets.Dataset.from_list(TEXT[data]), **parts,
         )  # fmt: skip
 
