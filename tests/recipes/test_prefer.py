@@ -9,13 +9,14 @@ from safetensors.torch import load_file
 
 from tests.recipes import toys
 from trueline.core.config import ConfigError
+from trueline.models.folders import model_folder
 from trueline.models.policy import Policy
 from trueline.recipes import kto, prefer
 from trueline.recipes.kto import labelled
 from trueline.recipes.prefer import warn_of_displacement
 from trueline.recipes.progress import Quiet
 from trueline.recipes.running import order
-from trueline.recipes.studio import RecipeError, model_folder
+from trueline.recipes.studio import RecipeError
 from trueline.train import reference_cache
 from trueline.train.annotate_preference import remember
 

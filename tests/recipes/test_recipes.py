@@ -8,9 +8,10 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from tests.recipes import toys
 from trueline.core.config import ConfigError
+from trueline.models.folders import ModelError, model_folder
 from trueline.models.policy import Policy
 from trueline.recipes.running import order
-from trueline.recipes.studio import RecipeError, model_folder
+from trueline.recipes.studio import RecipeError
 
 FAST = ("optim.lr=5e-3", "optim.muon=0.02")
 
@@ -202,7 +203,7 @@ def test_a_run_of_many_models_asks_which_one(tmp_path):
         (folder / "stages" / name).mkdir(exist_ok=True)
         toys.model(folder / "stages" / name)
     assert other.is_dir()
-    with pytest.raises(RecipeError, match=r"say which model of the run: .*/other, .*/sft"):
+    with pytest.raises(ModelError, match=r"say which model of the run: .*/other, .*/sft"):
         model_folder(str(folder))
     assert model_folder(f"{folder}/sft").endswith("stages/sft/model")
 

@@ -11,6 +11,7 @@ import torch
 
 from tests.models.small import WORDS, tiny_policy
 from trueline.core.types import GREEDY, Completion, Conversation, Prompt, Sampling, ToolCall
+from trueline.models.generate import sample
 from trueline.models.policy import Policy
 from trueline.targets.local import LocalModel, complete
 
@@ -112,3 +113,78 @@ def test_tool_calls_are_read_out_of_the_text(said, text, calls):
     (drawn,) = complete(policy, asked("a"), max_tokens=10)
     assert (drawn.text, drawn.tool_calls, drawn.finish) == (text, calls, "stop")
     assert policy.codec.text(drawn.ids) == said
+
+
+def together(policy: Policy, asked_at_once: list[tuple[Conversation, Sampling]]) -> list[Completion | BaseException]:
+    """The answers to questions that are asked at the same time."""
+
+    async def talk() -> list[Completion | BaseException]:
+        model = LocalModel(policy, "tiny")
+        return await asyncio.gather(*(model.reply(*question) for question in asked_at_once), return_exceptions=True)
+
+    return asyncio.run(talk())
+
+
+def test_questions_at_once_are_answered_as_alone(monkeypatch):
+    """One batch for each sampling, and every answer is what it would be by itself, a repeated question included."""
+    policy, hot = tiny_policy(), Sampling(temperature=1.0, max_tokens=8, seed=3)
+    words = ("a b", "c d e f g h", "a b", "j")
+    questions = [(p.conversation, s) for p in asked(*words) for s in (hot, replace(GREEDY, max_tokens=6), replace(hot, seed=4))]
+    alone = [asyncio.run(LocalModel(policy, "tiny").reply(*question)) for question in questions]
+    batches = []
+
+    def counted(policy, heads, **options):
+        batches.append(len(heads))
+        return sample(policy, heads, **options)
+
+    monkeypatch.setattr("trueline.targets.local.sample", counted)
+    said = together(policy, questions)
+    assert batches == [3, 3, 3]
+    assert [(c.prompt, c.ids, c.text, c.finish) for c in said] == [(c.prompt, c.ids, c.text, c.finish) for c in alone]
+    for one, other in zip(said, alone, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
+def test_one_that_is_too_long_fails_alone():
+    """Beside a question that the model has no room for, the others are answered."""
+    policy, sampling = tiny_policy(), replace(GREEDY, max_tokens=4)
+    short, long, other = (p.conversation for p in asked("a", "a " * 200, "b"))
+    said = together(policy, [(short, sampling), (long, sampling), (other, sampling)])
+    assert isinstance(said[1], ValueError)
+    assert "exceed the model's context" in str(said[1])
+    assert [c.ids for c in (said[0], said[2])] == [reply_to(policy, c, sampling).ids for c in (short, other)]
+
+
+def reply_to(policy: Policy, conversation: Conversation, sampling: Sampling) -> Completion:
+    return asyncio.run(LocalModel(policy, "tiny").reply(conversation, sampling))
+
+
+def test_who_has_gone_is_not_answered():
+    """A question that was cancelled is not drawn, and holds nobody up; the model answers in the next loop too."""
+    policy = tiny_policy()
+    model, sampling = LocalModel(policy, "tiny"), replace(GREEDY, max_tokens=4)
+    one, two = (p.conversation for p in asked("a", "b"))
+
+    async def talk() -> Completion:
+        gone = asyncio.create_task(model.reply(one, sampling))
+        staying = asyncio.create_task(model.reply(two, sampling))
+        await asyncio.sleep(0)
+        gone.cancel()
+        return await staying
+
+    assert asyncio.run(talk()).ids == asyncio.run(model.reply(two, sampling)).ids
+
+
+def test_a_conversation_that_the_template_refuses_is_refused():
+    """A conversation that the chat template knows no form for is refused with a line; `reads` tells before."""
+    policy = tiny_policy()
+    policy.codec.tokenizer.chat_template = (
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+        "<{{ m.role[:4] }}> {{ m.content }} {% endfor %}{% if add_generation_prompt %}<asst>{% endif %}"
+    )
+    model = LocalModel(policy, "tiny")
+    assert model.reads(Conversation().say("user", "a"))
+    system = Conversation().say("system", "b").say("user", "a")
+    assert not model.reads(system)
+    with pytest.raises(ValueError, match="chat template refuses this conversation: no system role"):
+        asyncio.run(model.reply(system))

@@ -22,9 +22,38 @@ from trueline.models.tokenizer import FastTokenizer, tokenizer_at
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")  # weights in a form that is never read here
+
 
 class ModelError(ValueError):
     """A folder or name that does not hold the model that was asked for."""
+
+
+def model_folder(reference: str) -> str:
+    """The model that a TARGET names: a model folder, `hf:NAME`, a run's folder, or one stage of a run (`RUN/STAGE`)."""
+    path = Path(reference)
+    if reference.startswith("hf:"):
+        return reference
+    if any((path / mark).is_file() for mark in adapters.MARKS):
+        if not any(path.glob("*.safetensors")) and (pickled := [p.name for k in PICKLES for p in sorted(path.glob(k))]):
+            raise ModelError(
+                f"{reference!r}: expected weights in safetensors, found {pickled[0]}, a pickle, which can run code when it is "
+                f"read; load it where you trust it and save it again with save_pretrained (safetensors is its default)"
+            )
+        return reference
+    for run, wanted in ((path, ""), (path.parent, path.name)):
+        if not (run / "run.json").is_file():
+            continue
+        made = {p.parent.relative_to(run / "stages").as_posix(): p for p in sorted((run / "stages").glob("**/model"))}
+        if wanted in made or (not wanted and len(made) == 1):
+            return str(made[wanted] if wanted else next(iter(made.values())))
+        if made:
+            raise ModelError(f"{reference!r}: say which model of the run: {', '.join(f'{run}/{name}' for name in made)}")
+        raise ModelError(f"{reference!r}: this run has made no model yet; run its command again to finish it")
+    inside = sorted(str(p.parent) for p in path.glob("*/config.json"))
+    hint = f"; it holds {', '.join(inside)}" if inside else ", or write hf:NAME for the hub"
+    found = "a folder without it" if path.is_dir() else "a file" if path.exists() else "nothing of that name"
+    raise ModelError(f"{reference!r}: expected a model folder (with config.json) or a run, found {found}; name another{hint}")
 
 
 def causal_of(source: str) -> PreTrainedModel | Decoder:

@@ -19,7 +19,8 @@ import torch
 
 from trueline.core.config import to_spec
 from trueline.core.types import Completion
-from trueline.models.adapters import MARKS, WHOLE, Adapter
+from trueline.models.adapters import WHOLE, Adapter
+from trueline.models.folders import model_folder
 from trueline.models.policy import Policy, RewardModel
 from trueline.models.tokens import Example
 from trueline.recipes.memory import watched
@@ -35,7 +36,6 @@ from trueline.world.facts import World, make_world
 M = TypeVar("M", Policy, RewardModel)
 
 KEPT = Path(".trueline/reference")  # beside the runs: what their references said
-PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")  # weights in a form that is never read here
 
 
 class RecipeError(ValueError):
@@ -219,33 +219,6 @@ def numbers_of(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     flat |= {f"{group}.{k}": v for group, inner in groups.items() for k, v in inner.items()}
     rates = {k: v for k, v in flat.items() if isinstance(v, Mapping) and "value" in v}
     return rates | {k: {"value": v} for k, v in flat.items() if isinstance(v, int | float)}
-
-
-def model_folder(reference: str) -> str:
-    """The model that a TARGET names: a model folder, `hf:NAME`, a run's folder, or one stage of a run (`RUN/STAGE`)."""
-    path = Path(reference)
-    if reference.startswith("hf:"):
-        return reference
-    if any((path / mark).is_file() for mark in MARKS):
-        if not any(path.glob("*.safetensors")) and (pickled := [p.name for k in PICKLES for p in sorted(path.glob(k))]):
-            raise RecipeError(
-                f"{reference!r}: expected weights in safetensors, found {pickled[0]}, a pickle, which can run code when it is "
-                f"read; load it where you trust it and save it again with save_pretrained (safetensors is its default)"
-            )
-        return reference
-    for run, wanted in ((path, ""), (path.parent, path.name)):
-        if not (run / "run.json").is_file():
-            continue
-        made = {p.parent.relative_to(run / "stages").as_posix(): p for p in sorted((run / "stages").glob("**/model"))}
-        if wanted in made or (not wanted and len(made) == 1):
-            return str(made[wanted] if wanted else next(iter(made.values())))
-        if made:
-            raise RecipeError(f"{reference!r}: say which model of the run: {', '.join(f'{run}/{name}' for name in made)}")
-        raise RecipeError(f"{reference!r}: this run has made no model yet; run its command again to finish it")
-    inside = sorted(str(p.parent) for p in path.glob("*/config.json"))
-    hint = f"; it holds {', '.join(inside)}" if inside else ", or write hf:NAME for the hub"
-    found = "a folder without it" if path.is_dir() else "a file" if path.exists() else "nothing of that name"
-    raise RecipeError(f"{reference!r}: expected a model folder (with config.json) or a run, found {found}; name another{hint}")
 
 
 def record(run: RunDirectory, studio: Studio) -> None:

@@ -2,33 +2,90 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trueline.core.types import GREEDY, Completion, Conversation, Prompt, Sampling
+from trueline.models.folders import model_folder
 from trueline.models.generate import Sample, sample
 from trueline.models.policy import Policy
-from trueline.models.tokens import parse_tool_calls
+from trueline.models.tokens import TemplateError, parse_tool_calls
 
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A policy that answers one conversation at a time."""
+    """A policy that answers; questions that are asked at the same time share one batch, and none can tell.
+
+    The batch is what has been asked when the event loop next comes round: nobody waits for a clock. It is computed on the
+    loop's own thread, because a large one is shared with processes that only the main thread may fork (models/forked.py).
+    """
 
     policy: Policy
     name: str
+    _waiting: list[Question] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @classmethod
+    def load(cls, reference: str, template: str = "model") -> LocalModel:
+        """The model that a TARGET names, under its own chat template, `raw` or `plain`."""
+        policy = Policy.load(model_folder(reference))
+        policy.codec = policy.codec.with_template(template)
+        return cls(policy, reference)
 
     async def reply(self, conversation: Conversation, sampling: Sampling = GREEDY) -> Completion:
         """Answer; the same conversation, sampling and seed give the same completion."""
-        drawn = complete(
-            self.policy,
-            [Prompt(conversation=conversation)],
-            max_tokens=sampling.max_tokens,
-            temperature=sampling.temperature,
-            seed=sampling.seed,
-            name=self.name,
-        )
-        return drawn[0]
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Completion] = loop.create_future()
+        head = tuple(self.policy.codec.prompt(conversation))
+        self._waiting.append(Question(Prompt(conversation=conversation), head, sampling, answer))
+        loop.call_soon(self._answer)  # the first call finds all that was asked, the others nothing
+        return await answer
+
+    def reads(self, conversation: Conversation) -> bool:
+        """Whether the model's chat template takes such a conversation: some know no system role, or no tools."""
+        try:
+            self.policy.codec.prompt(conversation)
+        except TemplateError:
+            return False
+        return True
+
+    def _answer(self) -> None:
+        """Answer all that waits; those with the same sampling together."""
+        waiting = [question for question in self._waiting if not question.answer.done()]  # done: who asked has gone
+        self._waiting.clear()
+        alike: dict[Sampling, list[Question]] = {}
+        for question in waiting:
+            alike.setdefault(question.sampling, []).append(question)
+        for sampling, questions in alike.items():
+            self._draw(sampling, questions)
+
+    def _draw(self, sampling: Sampling, questions: Sequence[Question]) -> None:
+        # Equal questions are drawn once: a second sample of one prompt would be another than it is alone.
+        heads = list(dict.fromkeys(question.head for question in questions))
+        try:
+            drawn = sample(
+                self.policy, heads, max_tokens=sampling.max_tokens, temperature=sampling.temperature, seed=sampling.seed
+            )
+        except Exception as error:
+            if len(questions) == 1:
+                questions[0].answer.set_exception(error)
+                return
+            for question in questions:  # one that is too long fails alone
+                self._draw(sampling, [question])
+            return
+        said = dict(zip(heads, drawn, strict=True))
+        for question in questions:
+            question.answer.set_result(_completion(self.policy, question.prompt, said[question.head][0], self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One conversation that waits for its answer."""
+
+    prompt: Prompt
+    head: tuple[int, ...]  # the conversation in tokens
+    sampling: Sampling
+    answer: asyncio.Future[Completion]
 
 
 def complete(
