@@ -1,0 +1,357 @@
+"""A remote target in bad company: wrong keys, garbage, floods, broken streams; and what a key is never part of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.targets.toy import HELLO, URL, ask, chat_body, stream
+from trueline.core.types import Sampling
+from trueline.targets.errors import (
+    BadReplyError,
+    RefusedRequestError,
+    ReplyTooLargeError,
+    TargetError,
+    TargetKeyError,
+    TargetTimeoutError,
+    UnknownModelError,
+    UnreachableError,
+)
+from trueline.targets.http import Asking, connected
+from trueline.targets.naming import address_of
+from trueline.targets.patience import Patience
+
+SECRET = "sk-very-secret-0123456789"
+ONCE = Patience(attempts=1)
+EVIL = "no\x1b[31m\u202e\nsuch"
+
+
+@pytest.fixture(autouse=True)
+def _a_key(monkeypatch):
+    """Every key that is looked for is the secret one."""
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "TRUELINE_API_KEY"):
+        monkeypatch.setenv(variable, SECRET)
+
+
+@contextmanager
+def serving(reply) -> Iterator[str]:
+    """A server on this machine whose POST is `reply(handler)`; gives its TARGET."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            try:
+                reply(self)
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1#tiny"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def asked(target: str, **asking):
+    async with connected(address_of(target), Asking(**asking)) as remote:
+        return await remote.reply(HELLO)
+
+
+def test_a_question_arrives_as_it_was_put():
+    """Model, messages, sampling and seed go into one POST with the key as a bearer; the completion names the target."""
+    seen = []
+
+    def server(request):
+        seen.append(request)
+        return httpx2.Response(200, json=chat_body("good day"))
+
+    (completion,) = ask(server, sampling=Sampling(temperature=0.5, max_tokens=9, seed=4))
+    body = json.loads(seen[0].content)
+    assert str(seen[0].url) == "http://models.test/v1/chat/completions"
+    assert seen[0].headers["authorization"] == f"Bearer {SECRET}"
+    assert (body["model"], body["temperature"], body["max_tokens"], body["seed"]) == ("tiny", 0.5, 9, 4)
+    assert body["messages"] == [{"role": "user", "content": "hello"}]
+    assert (completion.text, completion.model, completion.finish) == ("good day", URL, "stop")
+    assert completion.prompt.conversation == HELLO
+
+
+def test_a_keyless_server_gets_no_key(monkeypatch):
+    """Without TRUELINE_API_KEY an http target works and sends no authorization."""
+    monkeypatch.delenv("TRUELINE_API_KEY")
+    seen = []
+
+    def server(request):
+        seen.append(request)
+        return httpx2.Response(200, json=chat_body())
+
+    assert ask(server)[0].text == "hi"
+    assert "authorization" not in seen[0].headers
+
+
+def said(text: str, status: int = 400) -> httpx2.Response:
+    return httpx2.Response(status, json={"error": {"message": text}})
+
+
+SHOWN = r"'no\x1b[31m\u202e such'"
+EVENTS = {"content-type": "text/event-stream"}
+GZIP = {"content-encoding": "gzip"}
+HALF = {"choices": [{"delta": {"content": "half"}}]}
+FAILURES = {  # what comes -> the kind of error, and what its line says
+    "a wrong key": (httpx2.Response(401, text=f"bad key {SECRET}"), TargetKeyError, "not accepted (401); set TRUELINE_API_KEY"),
+    "a key without rights": (httpx2.Response(403), TargetKeyError, "not accepted (403)"),
+    "an unknown model": (said(EVIL, 404), UnknownModelError, f"(404): {SHOWN}"),
+    "a refused request": (said("too long"), RefusedRequestError, "(400): 'too long'"),
+    "a refusal in another shape": (httpx2.Response(422, json={"detail": "bad"}), RefusedRequestError, "(422): 'bad'"),
+    "a refusal in no shape": (httpx2.Response(400, text=EVIL), RefusedRequestError, SHOWN),
+    "a refusal that repeats the key": (said(f"{SECRET} is bad"), RefusedRequestError, "'[key] is bad'"),
+    "a redirect": (httpx2.Response(307, headers={"location": "http://e.t/"}), UnreachableError, "'http://e.t/', which is not"),
+    "no JSON": (httpx2.Response(200, text="<html>hello"), BadReplyError, "expected a reply in JSON, got '<html>hello'"),
+    "nothing": (httpx2.Response(200), BadReplyError, "expected a reply in JSON"),
+    "JSON that is no object": (httpx2.Response(200, text="[1]"), BadReplyError, "a JSON object"),
+    "JSON that is too deep": (httpx2.Response(200, text="[" * 200_000), BadReplyError, "expected a reply in JSON"),
+    "no choices": (httpx2.Response(200, json={"choices": []}), BadReplyError, "an object at choices[0]"),
+    "an error dressed as an answer": (said("gone", 200), BadReplyError, "gone"),
+    "a text that is none": (httpx2.Response(200, json={"choices": [{"message": {"content": 5}}]}), BadReplyError, "text at"),
+    "a flood": (httpx2.Response(200, content=b" " * 5_000_000), ReplyTooLargeError, "at most 4,194,304 bytes"),
+    "a stream of garbage": (stream("no event"), BadReplyError, "a JSON object"),
+    "a stream that ends in the middle": (stream(HALF, end=""), BadReplyError, "broke off in the middle"),
+    "a stream torn in an event": (stream(HALF, end='data: {"choices": [{"del'), BadReplyError, "a reply in JSON"),
+    "a stream with an error": (stream(HALF, {"error": {"message": EVIL}}), BadReplyError, SHOWN),
+    "a stream that is no text": (httpx2.Response(200, content=b"data: \xff\n\n", headers=EVENTS), BadReplyError, "UTF-8"),
+    "a broken compression": (
+        httpx2.Response(200, headers=GZIP, stream=httpx2.ByteStream(b"not gzip")), UnreachableError, "DecodingError",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_failure_is_one_line_of_its_kind(case):
+    """The error is of the kind that fits, on one line, names the target, spells out what hides, and never shows the key."""
+    came, kind, says = FAILURES[case]
+    with pytest.raises(kind) as failed:
+        ask(came, patience=ONCE)
+    line = str(failed.value)
+    assert says in line
+    assert line.startswith(f"{URL}: ")
+    assert line.isprintable()
+    assert SECRET not in line
+    assert len(line) < 600
+
+
+def test_a_key_cut_in_half_is_not_shown_either():
+    """The key is taken out before a long message is cut, so that no piece of it is left at the cut."""
+    for before in range(150, 215):
+        with pytest.raises(RefusedRequestError) as failed:
+            ask(httpx2.Response(400, text="x" * before + SECRET), patience=ONCE)
+        assert "sk-" not in str(failed.value)
+
+
+def test_a_key_shows_nowhere(caplog):
+    """Not in the repr of a target, nor in its name, nor in a log at any level, nor in a completion."""
+    caplog.set_level(logging.DEBUG)
+
+    async def talk():
+        transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=chat_body()))
+        for target in ("openai:gpt", "openai-responses:gpt", "anthropic:claude", URL):
+            async with connected(address_of(target), Asking(patience=ONCE), transport=transport) as remote:
+                shown = f"{remote!r} {remote} {remote.name} {remote.key} {remote.address}"
+                try:
+                    shown += repr(await remote.reply(HELLO))
+                except TargetError as error:
+                    shown += f"{error!r} {error}"
+                assert SECRET not in shown
+
+    asyncio.run(talk())
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("target", ["openai:gpt", "openai-responses:gpt", "anthropic:claude"])
+def test_a_missing_key_is_said_before_anything_is_sent(monkeypatch, target):
+    """A service without its key in the environment: one line that names the variable."""
+    variable = "ANTHROPIC_API_KEY" if target.startswith("anthropic") else "OPENAI_API_KEY"
+    monkeypatch.setenv(variable, " ")
+    with pytest.raises(TargetKeyError, match=f"expected a key in {variable}, found none"):
+        ask(pytest.fail, target=target)
+
+
+@pytest.mark.parametrize("value", ["sk\nx", "sk x", "schlüssel"])
+def test_a_key_that_cannot_be_one_is_not_sent(monkeypatch, value):
+    """A line break would end the header: such a key is refused, and not shown."""
+    monkeypatch.setenv("OPENAI_API_KEY", value)
+    with pytest.raises(TargetKeyError, match="OPENAI_API_KEY holds cannot be a key") as failed:
+        ask(pytest.fail, target="openai:gpt")
+    assert value not in str(failed.value)
+
+
+def test_nobody_there():
+    """A port where nobody listens is an address that could not be reached."""
+    with serving(lambda handler: None) as target:
+        pass
+    with pytest.raises(UnreachableError, match="found none that takes a connection; check the address"):
+        asyncio.run(asked(target, patience=ONCE))
+
+
+def test_a_server_that_says_nothing_times_out():
+    """Whoever takes the question and keeps silent is left after `timeout` seconds."""
+    release = threading.Event()
+    with serving(lambda handler: release.wait(10)) as target:
+        with pytest.raises(TargetTimeoutError, match=r"no whole reply within 0.05 s; raise timeout"):
+            asyncio.run(asked(target, patience=ONCE, timeout=0.05))
+        release.set()
+
+
+def test_a_server_that_drips_times_out():
+    """A byte now and then does not keep a question open: the limit is for the whole reply."""
+    release = threading.Event()
+
+    def drip(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        while not release.wait(0.01):
+            handler.wfile.write(b" ")
+
+    with serving(drip) as target:
+        with pytest.raises(TargetTimeoutError):
+            asyncio.run(asked(target, patience=ONCE, timeout=0.1))
+        release.set()
+
+
+def test_a_flood_is_not_read_to_its_end():
+    """Of 30 MB only the limit is read, and no more is ever in memory."""
+
+    def flood(handler):
+        handler.send_response(200)
+        handler.send_header("content-length", str(30 * 2**20))
+        handler.end_headers()
+        for _ in range(30 * 16):
+            handler.wfile.write(b"x" * 2**16)
+
+    with serving(flood) as target:
+        tracemalloc.start()
+        try:
+            with pytest.raises(ReplyTooLargeError):
+                asyncio.run(asked(target, patience=ONCE, most_bytes=2**20))
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert most < 10 * 2**20
+
+
+def test_a_reply_that_breaks_off_is_an_error_of_the_connection():
+    """Fewer bytes than promised: not a short answer, but a broken one."""
+
+    def short(handler):
+        handler.send_response(200)
+        handler.send_header("content-length", "1000")
+        handler.end_headers()
+        handler.wfile.write(json.dumps(chat_body()).encode())
+        handler.close_connection = True
+
+    with serving(short) as target, pytest.raises(UnreachableError, match="broke off before the reply was whole"):
+        asyncio.run(asked(target, patience=ONCE))
+
+
+def test_a_redirect_is_not_followed_with_the_key():
+    """Nothing is sent to where a server sends on to, be it the same host or another."""
+    visits = []
+
+    def elsewhere(handler):
+        visits.append(handler.headers.get("authorization"))
+
+    with serving(elsewhere) as other:
+
+        def redirect(handler):
+            handler.send_response(308)
+            handler.send_header("location", other)
+            handler.send_header("content-length", "0")
+            handler.end_headers()
+
+        with serving(redirect) as target, pytest.raises(UnreachableError, match="not followed"):
+            asyncio.run(asked(target, patience=ONCE))
+    assert visits == []
+
+
+WORDS = [
+    "choices",
+    "message",
+    "content",
+    "tool_calls",
+    "function",
+    "name",
+    "arguments",
+    "delta",
+    "usage",
+    "logprobs",
+    "type",
+    "index",
+    "error",
+    "finish_reason",
+    "output",
+    "response",
+    "content_block",
+    "text",
+    "input",
+    "id",
+    "prompt_tokens",
+    "incomplete_details",
+]
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+JSON = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(JSON, st.sampled_from([URL, "openai-responses:m", "anthropic:m"]), st.booleans())
+def test_whatever_comes_is_an_answer_or_a_bad_reply(value, target, streamed):
+    """No JSON that a server can think of breaks anything but its own question."""
+    came = stream(value, value) if streamed else httpx2.Response(200, text=json.dumps(value))
+    with suppress(BadReplyError):
+        (completion,) = ask(came, target=target, patience=ONCE)
+        assert isinstance(completion.text, str)
+
+
+def test_a_client_is_closed_with_its_target():
+    """Leaving the target closes the one client that it had."""
+
+    async def talk():
+        async with connected(address_of(URL)) as remote:
+            client = remote.client
+        return client.is_closed
+
+    assert asyncio.run(talk())
+
+
+def test_remote_targets_load_no_tensors():
+    """Importing what asks remote targets, and opening one, loads neither torch nor transformers."""
+    code = (
+        "import asyncio, sys, trueline.targets.http\n"
+        "from trueline.targets.naming import open_target\n"
+        "async def main():\n    async with open_target('http://localhost:1/v1#m') as target:\n        print(target.name)\n"
+        "asyncio.run(main())\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "http://localhost:1/v1#m\n"), done.stderr

@@ -1,0 +1,111 @@
+"""A deployment as a YAML file: a model, and what is put before every conversation with it.
+
+model: openai:MODEL            any TARGET, as on the command line
+system: You answer for the town library.
+documents: [hours.md, "The library is closed on Mondays."]
+tools: [{name: find_book, description: Finds a book., parameters: {type: object, properties: {title: {type: string}}}}]
+temperature: 0
+max_tokens: 300
+name: library
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trueline.core.config import ConfigError, from_spec
+from trueline.core.records import nearest
+from trueline.core.types import Tool
+from trueline.data.messages import FieldError, read_tools, write_tool
+from trueline.targets.errors import UnknownTargetError
+
+LISTS = ("tools", "documents")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The plain settings of a deployment file."""
+
+    model: str = ""
+    system: str = ""
+    temperature: float | None = None
+    max_tokens: int | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise ValueError("expected a model (any TARGET), got none; write model: openai:MODEL, or another")
+        if self.temperature is not None and self.temperature < 0:
+            raise ValueError(f"temperature must not be negative, got {self.temperature}")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, got {self.max_tokens}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentFile:
+    """What a deployment file says, its documents read."""
+
+    settings: Settings
+    tools: tuple[Tool, ...]
+    documents: tuple[str, ...]
+
+
+KEYS = (*Settings.__dataclass_fields__, *LISTS)
+
+
+def read_deployment(path: Path) -> DeploymentFile:
+    """Read a deployment file. Raises UnknownTargetError naming the file and what is wrong in it."""
+    try:
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(spec, Mapping):
+            raise ValueError(f"expected keys and values (model: ..., system: ...), got {type(spec).__name__}")
+        _check_keys(spec)
+        return DeploymentFile(
+            settings=from_spec(Settings, {key: value for key, value in spec.items() if key not in LISTS}),
+            tools=_tools(spec.get("tools")),
+            documents=_documents(spec.get("documents"), path.parent),
+        )
+    except yaml.YAMLError as error:
+        raise UnknownTargetError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
+    except (ConfigError, FieldError, ValueError, RecursionError) as error:
+        raise UnknownTargetError(f"{path}: {error}") from None
+
+
+def _check_keys(spec: Mapping[Any, Any]) -> None:
+    for key in spec:
+        if key == "guards":
+            raise ValueError("guards are not part of a deployment yet; take the key out, and put them in front yourself")
+        if key not in KEYS:
+            raise ValueError(f"unknown key {key!r}{nearest(str(key), KEYS)}; keys here: {', '.join(KEYS)}")
+
+
+def _tools(given: Any) -> tuple[Tool, ...]:
+    tools = read_tools(given)
+    for tool in tools:
+        write_tool(tool)  # raises where the parameters are no JSON Schema: now, not at the first question
+    return tools
+
+
+def _documents(given: Any, folder: Path) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, list) or not all(isinstance(entry, str) for entry in given):
+        raise ValueError(f"documents: expected a list of paths or texts, got {given!r:.80}")
+    return tuple(_document(entry, folder) for entry in given)
+
+
+def _document(entry: str, folder: Path) -> str:
+    """The text of a file beside the deployment, or the entry itself. One word without a blank in it is always a path."""
+    if len(entry.split()) > 1 and ("\n" in entry or not (folder / entry).is_file()):
+        return entry
+    path = folder / entry
+    if not path.resolve().is_relative_to(folder.resolve()):  # a deployment of a stranger reads nothing of its reader's
+        raise ValueError(f"documents: {entry!r} lies outside of the folder of this file; copy it there")
+    if not path.is_file():
+        raise ValueError(f"documents: expected a file {entry!r} beside this one, found none; a text has more than one word")
+    return path.read_text(encoding="utf-8")
