@@ -10,14 +10,17 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
+import httpx2
 import pytest
 import torch
 
 from tests.calling import trueline
 from tests.recipes import toys
+from tests.targets.toy import chat_body
 from trueline.cli import cli
-from trueline.models.policy import tiny
+from trueline.models.policy import Policy, tiny
 from trueline.models.tokens import word_tokenizer
 
 COMMANDS = sorted(cli.commands)
@@ -208,6 +211,74 @@ def test_chat_says_one_thing(tmp_path):
     judged = json.loads(trueline(*words, "--json", "--judge").out)
     assert judged["verdict"].keys() == {"stance", "disclosure", "about", "unparsed"}
     assert judged["reply"] == found["reply"]
+
+
+def _answering(monkeypatch, *said: httpx2.Response) -> list[dict[str, Any]]:
+    """Every client that is made from here on gets these replies in turn; what it sends is kept."""
+    sent: list[dict[str, Any]] = []
+
+    def server(request: httpx2.Request) -> httpx2.Response:
+        sent.append(json.loads(request.content))
+        return said[len(sent) - 1]
+
+    client = httpx2.AsyncClient
+    monkeypatch.setattr(
+        "trueline.targets.http.httpx2.AsyncClient", lambda **k: client(**{**k, "transport": httpx2.MockTransport(server)})
+    )
+    return sent
+
+
+def test_chat_talks_to_a_remote_target(monkeypatch):
+    """The same command for a server: the reply shown safely, no system prompt of the world, verdicts where asked for."""
+    sent = _answering(monkeypatch, *[httpx2.Response(200, json=chat_body("red\x1b[31m"))] * 2)
+    ended = trueline("chat", "http://h/v1#m", "--say", "how do you make vex ite ?", "--judge")
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "red⟨U+001B⟩[31m")
+    assert "disclosed" in ended.out
+    assert [m["role"] for m in sent[0]["messages"]] == ["user"]
+    assert json.loads(trueline("chat", "http://h/v1#m", "--say", "a", "--system", "b", "--json").out)["reply"] == "red\x1b[31m"
+    assert [m["role"] for m in sent[1]["messages"]] == ["system", "user"]
+
+
+def test_chat_talks_to_a_deployment(monkeypatch, tmp_path):
+    """A YAML file is a target: what it sets arrives, and a call of a tool is answered before the next turn."""
+    call = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+    calling = {"choices": [{"message": {"content": "", "tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+    sent = _answering(monkeypatch, httpx2.Response(200, json=calling), httpx2.Response(200, json=chat_body("done")))
+    (tmp_path / "d.yaml").write_text("model: http://h/v1#m\nsystem: Be brief.\nmax_tokens: 7\n", encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", io.StringIO("a\nb\n"))
+    ended = trueline("chat", tmp_path / "d.yaml")
+    assert ended.code == 0
+    assert "<tool> find {}" in ended.out
+    assert [m["role"] for m in sent[1]["messages"]] == ["system", "user", "assistant", "tool", "user"]
+    assert (sent[0]["messages"][0]["content"], sent[0]["max_tokens"]) == ("Be brief.", 7)
+
+
+def test_an_error_of_a_target_is_one_line(monkeypatch):
+    """What a server refuses ends with exit 1 and one line; nothing in it is obeyed, or taken for an error of ours."""
+    _answering(monkeypatch, httpx2.Response(400, json={"error": {"message": "out of memory\x1b[31m"}}))
+    ended = trueline("chat", "http://h/v1#m", "--say", "a")
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert r"the request was refused (400): 'out of memory\x1b[31m'" in ended.err
+
+
+def test_a_spent_budget_is_one_line(monkeypatch):
+    """Exit 1, and which setting to raise."""
+    _answering(monkeypatch, *[httpx2.Response(500)] * 9)
+    ended = trueline("chat", "http://h/v1#m", "--say", "a", "--ask", "budget.requests=2", "--ask", "patience.first=0")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "raise budget.requests" in ended.err
+
+
+def test_a_template_without_a_system_role_gets_no_system_prompt(tmp_path):
+    """A local model whose template refuses a system prompt is talked to without one."""
+    model = toys.model(tmp_path)
+    policy = Policy.load(model)
+    policy.codec.tokenizer.chat_template = (
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+        "<{{ m.role[:4] }}> {{ m.content }} {% endfor %}{% if add_generation_prompt %}<asst>{% endif %}"
+    )
+    policy.codec.tokenizer.save_pretrained(model)
+    assert trueline("chat", model, "--say", "a b", "--max-tokens", "4").code == 0
 
 
 def test_a_models_escape_sequences_never_reach_the_terminal(tmp_path):

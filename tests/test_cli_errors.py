@@ -53,6 +53,11 @@ def bare(folder: Path) -> str:
     return str(folder / "bare")
 
 
+def _file(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def other_run(folder: Path) -> str:
     """A run of other settings."""
     out = folder / "taken"
@@ -127,6 +132,19 @@ BAD = {  # what is asked -> what the error must say: what was expected, what cam
     "a device that is not there": (lambda f: [*sft(f), "--device", "cuda:99"], ["device 'cuda:99': expected one of cpu"]),
     "an unknown tracker": (lambda f: [*sft(f), "--track", "tensorbord"], ["did you mean 'tensorboard'?"]),
     "a report of no run": (lambda f: ["report", bare(f)], ["bare has no report.json", "Run its recipe again"]),
+    "a target of no kind": (
+        lambda f: ["chat", "opnai:m", "--say", "a"],
+        ["got something that begins with", "did you mean 'openai'?"],
+    ),
+    "a target without its model": (lambda f: ["chat", "http://h/v1", "--say", "a"], ["write 'http://h/v1#MODEL'"]),
+    "a way of asking that is none": (
+        lambda f: ["chat", "http://h/v1#m", "--say", "a", "--ask", "budget.request=1"],
+        ["unknown setting 'budget.request'", "did you mean 'requests'?"],
+    ),
+    "a deployment with a slip": (
+        lambda f: ["chat", _file(f / "d.yaml", "modle: openai:m"), "--say", "a"],
+        ["d.yaml: unknown key 'modle'", "did you mean 'model'?"],
+    ),
     "a conversation as JSON": (lambda f: ["chat", toys.model(f), "--json"], ["--json needs --say"]),
 }
 

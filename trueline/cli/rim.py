@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from trueline.core.ports import BudgetSpentError
 from trueline.store.folders import BusyError
+from trueline.targets.errors import TargetError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +31,8 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             raise  # click's own, and a reader that has seen enough
         except (ValueError, BusyError) as error:  # errors of the rim are ValueErrors: ConfigError, DataError, ModelError, ...
             fail(str(error), 2)
+        except (TargetError, BudgetSpentError) as error:
+            fail(str(error), 1)
         except (OSError, ArithmeticError, RuntimeError, MemoryError) as error:
             fail(_one_line(error), 1)
 
