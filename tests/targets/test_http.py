@@ -185,6 +185,26 @@ def test_a_key_shows_nowhere(caplog):
     assert SECRET not in caplog.text
 
 
+def test_a_key_is_not_logged_on_its_way(caplog):
+    """Also what the HTTP library logs of a real connection, at its most talkative, holds no key."""
+    caplog.set_level(logging.DEBUG)
+    sent = []
+
+    def answer(handler):
+        sent.append(handler.headers["authorization"])
+        body = json.dumps(chat_body()).encode()
+        handler.send_response(200)
+        handler.send_header("content-length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    with serving(answer) as target:
+        assert asyncio.run(asked(target)).text == "hi"
+    assert sent == [f"Bearer {SECRET}"]
+    assert caplog.records
+    assert SECRET not in caplog.text
+
+
 @pytest.mark.parametrize("target", ["openai:gpt", "openai-responses:gpt", "anthropic:claude"])
 def test_a_missing_key_is_said_before_anything_is_sent(monkeypatch, target):
     """A service without its key in the environment: one line that names the variable."""

@@ -11,10 +11,10 @@ import pytest
 
 from tests.targets.toy import HELLO, URL, Time, ask, chat_body
 from trueline.core.ports import BudgetSpentError
-from trueline.targets.errors import RefusedRequestError, TargetBusyError, UnreachableError
+from trueline.targets.errors import TargetBusyError, UnreachableError
 from trueline.targets.http import Asking, connected
 from trueline.targets.naming import address_of
-from trueline.targets.patience import Budget, Pace, Patience, Turnstile, retry_after
+from trueline.targets.patience import Budget, Pace, Patience, Turnstile, persist, retry_after
 
 
 def after(failures: list[httpx2.Response | Exception]):
@@ -203,13 +203,11 @@ def test_settings_that_mean_nothing_are_refused(made):
 
 def test_an_error_that_is_no_targets_is_not_retried():
     """A fault of ours is seen as it is, at once."""
-    from trueline.targets.patience import persist
-
     calls = []
 
     async def broken() -> None:
         calls.append(1)
-        raise RefusedRequestError("no") if len(calls) > 1 else KeyError("ours")
+        raise KeyError("ours")
 
     with pytest.raises(KeyError):
         asyncio.run(persist(broken, Patience(), Time().clock(), Random(0)))

@@ -248,6 +248,15 @@ def test_a_streamed_call_that_is_no_json_is_kept():
     assert MessagesWire().answer(MessagesWire().gather(pieces)).tool_calls[0].arguments == '{"title": '
 
 
+def test_a_streamed_call_without_arguments_is_as_a_whole_one():
+    """Pieces that are empty leave the empty object, as it comes in a whole reply."""
+    block = {"type": "tool_use", "id": "c", "name": "list", "input": {}}
+    start = {"type": "content_block_start", "index": 0, "content_block": block}
+    pieces = [start, _piece(0, type="input_json_delta", partial_json=""), {"type": "message_stop"}]
+    wire = MessagesWire()
+    assert wire.answer(wire.gather(pieces)) == wire.answer({"content": [block]})
+
+
 def test_log_probabilities_are_all_or_none():
     """One that is no finite number makes the rest worthless."""
     for bad in (None, "low", float("nan"), True):

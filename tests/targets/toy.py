@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from trueline.core.types import GREEDY, Completion, Conversation, Sampling
-from trueline.targets.http import Address, Asking, connected
+from trueline.targets.http import Asking, connected
 from trueline.targets.naming import address_of
 from trueline.targets.patience import Clock
 
@@ -52,7 +52,7 @@ def stream(*events: Any, end: str = "data: [DONE]\n\n") -> httpx2.Response:
 def ask(
     server: Handler | dict[str, Any] | httpx2.Response,
     *,
-    target: str | Address = URL,
+    target: str = URL,
     conversation: Conversation = HELLO,
     sampling: Sampling = GREEDY,
     time: Time | None = None,
@@ -67,9 +67,8 @@ def ask(
         return httpx2.Response(200, json=server) if isinstance(server, dict) else server
 
     async def talk() -> list[Completion]:
-        address = address_of(target) if isinstance(target, str) else target
         clock, transport = (time or Time()).clock(), httpx2.MockTransport(handler)
-        async with connected(address, Asking(**asking), clock=clock, transport=transport) as remote:
+        async with connected(address_of(target), Asking(**asking), clock=clock, transport=transport) as remote:
             return [await remote.reply(conversation, sampling) for _ in range(times)]
 
     return asyncio.run(talk())

@@ -72,7 +72,9 @@ class MessagesWire:
         if not ended:
             raise ShapeError("a stream that ends with message_stop: it broke off in the middle")
         for index, text in written.items():
-            blocks[index]["input"] = _object(text) or text
+            if text:  # a call without arguments keeps the empty object that it began with
+                arguments = _object(text)
+                blocks[index]["input"] = text if arguments is None else arguments
         return {**body, "content": list(blocks.values())}
 
     def answer(self, body: Json) -> Answer:

@@ -51,7 +51,7 @@ def kind_of(reference: str) -> Kind:
         return "local" if scheme == "hf" else "remote"
     if colon and re.fullmatch(r"[\w.-]+", scheme) and not Path(reference).exists():
         raise UnknownTargetError(
-            f"{reference!r}: expected {FORMS}, got something that begins with {scheme!r}{nearest(scheme, SCHEMES)}"
+            f"{_shown(reference)}: expected {FORMS}, got something that begins with {scheme!r}{nearest(scheme, SCHEMES)}"
         )
     return "local"
 
@@ -110,9 +110,8 @@ def address_of(reference: str) -> Address:
         return Address(name=reference, url=url, model=rest, wire=wire, variable=variable)
     parts = _split(reference)
     if parts.username is not None or parts.query:
-        # Not repeated: what stands there may be a secret.
         raise UnknownTargetError(
-            f"{scheme}://{parts.hostname}: an address holds no user, password or ?query; put the key into TRUELINE_API_KEY"
+            f"{_shown(reference)}: expected an address without user, password or ?query; put the key into TRUELINE_API_KEY"
         )
     path = parts.path.rstrip("/").removesuffix("/chat/completions")
     url = urlunsplit(parts._replace(path=path, fragment=""))
@@ -124,11 +123,16 @@ def address_of(reference: str) -> Address:
     return Address(name=reference, url=url, model=parts.fragment, wire=ChatWire(), variable="TRUELINE_API_KEY", needs_key=False)
 
 
+def _shown(reference: str) -> str:
+    """A reference as an error shows it: without a user, a password or a query, which may be secrets."""
+    return repr(re.sub(r"\?[^#]*", "", re.sub(r"//[^/]*@", "//", reference)))
+
+
 def _split(reference: str) -> SplitResult:
     try:
         parts = urlsplit(reference)
         _ = parts.port  # raises for one that is no number
         httpx2.URL(reference)
     except (ValueError, httpx2.InvalidURL) as error:
-        raise UnknownTargetError(f"{reference!r}: expected http://HOST:PORT/v1#MODEL: {error}") from None
+        raise UnknownTargetError(f"{_shown(reference)}: expected http://HOST:PORT/v1#MODEL: {error}") from None
     return parts
