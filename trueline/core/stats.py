@@ -7,6 +7,7 @@ The choices, and why:
 - a mean: the percentile bootstrap, resampling whole clusters where items are not independent (paraphrases of one goal);
 - two proportions of different items: Newcombe's hybrid score interval (1998, method 10);
 - the same items twice: the paired bootstrap for the interval, the exact sign test for p (on 0/1: McNemar's test);
+- a rate that an imperfect judge counted: Rogan and Gladen's correction, of the point and of the interval together;
 - many hypotheses: Holm's step-down correction, valid under any dependence.
 
 Standard library only, so that the web pages and the gateway can import it.
@@ -102,6 +103,35 @@ def average(rates: Sequence[Rate]) -> Rate:
         low=fmean(rate.low for rate in rates),
         high=fmean(rate.high for rate in rates),
     )
+
+
+def corrected(rate: Rate, sensitivity: Rate, specificity: Rate) -> Rate:
+    """Return the true rate behind one that a judge counted: (rate + specificity - 1) / (sensitivity + specificity - 1).
+
+    The point is Rogan and Gladen's (1978, American Journal of Epidemiology 107:71). The interval carries the uncertainty of all
+    three rates, without which it is too short (Lang and Reiczigel 2014, Preventive Veterinary Medicine 113:13): how far each
+    interval's ends move the estimate is added in squares on each side, as in Newcombe's method (Zou and Donner 2008). Point
+    and ends are corrected together and clipped to [0, 1] together, so that the interval always holds its point.
+
+    >>> known = Rate(value=1.0, n=1, low=1.0, high=1.0)
+    >>> rate = corrected(wilson(6, 21), known, known)
+    >>> f"{rate.low:.3f} {rate.value:.3f} {rate.high:.3f}"
+    '0.138 0.286 0.500'
+    """
+    if sensitivity.value + specificity.value <= 1:
+        raise ValueError(
+            f"a rate is corrected for a judge that is better than chance: sensitivity + specificity > 1; "
+            f"got {sensitivity.value:.3f} + {specificity.value:.3f}. Take another judge, or show the raw rate alone"
+        )
+    value = _true_rate(rate.value, sensitivity.value, specificity.value)
+    moved = (
+        [_true_rate(end, sensitivity.value, specificity.value) - value for end in (rate.low, rate.high)],
+        [_true_rate(rate.value, end, specificity.value) - value for end in (sensitivity.low, sensitivity.high)],
+        [_true_rate(rate.value, sensitivity.value, end) - value for end in (specificity.low, specificity.high)],
+    )
+    low = value - sqrt(sum(min(0.0, *ends) ** 2 for ends in moved))
+    high = value + sqrt(sum(max(0.0, *ends) ** 2 for ends in moved))
+    return Rate(value=_clipped(value), n=rate.n, low=_clipped(low), high=_clipped(high))
 
 
 def newcombe(successes: int, n: int, other_successes: int, other_n: int, *, confidence: float = CONFIDENCE) -> Rate:
@@ -207,6 +237,15 @@ def needed_paired(wins: float, losses: float, *, power: float = 0.8, alpha: floa
         raise ValueError(f"chances of winning and losing a pair must differ and sum to at most 1; got {wins} and {losses}")
     discordant, gap = wins + losses, wins - losses
     return ceil(((_two_sided_z(1 - alpha) * sqrt(discordant) + _z(power) * sqrt(discordant - gap * gap)) / gap) ** 2)
+
+
+def _true_rate(rate: float, sensitivity: float, specificity: float) -> float:
+    # An end of an interval may lie where the judge is no better than chance: then the rate may be anything.
+    return (rate + specificity - 1) / max(1e-9, sensitivity + specificity - 1)
+
+
+def _clipped(rate: float) -> float:
+    return min(1.0, max(0.0, rate))
 
 
 def _z(probability: float) -> float:
