@@ -24,6 +24,11 @@ from trueline.models.policy import Policy, tiny
 from trueline.models.tokens import word_tokenizer
 
 COMMANDS = sorted(cli.commands)
+VERBS = {  # every command that does something, those of groups by two words
+    f"{name} {verb}".strip(): command
+    for name, group in cli.commands.items()
+    for verb, command in getattr(group, "commands", {"": group}).items()
+}
 SMALL = ("batch=96", "held_out=0.2", "--threads", "1")  # a run of under a second
 ALIGN = (  # the smallest base that has gates to fail
     "pretrain.tokens=1024", "pretrain.width=32", "pretrain.layers=1", "pretrain.heads=2", "sizes.gate=1", "sizes.direct=1",
@@ -41,18 +46,18 @@ def sft(tmp_path, *words: str) -> tuple[str, ...]:
     return ("run", "sft", f"start={toys.model(tmp_path)}", f"data={toys.conversations(tmp_path)}", *SMALL, *words)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", sorted({*COMMANDS, *VERBS}))
 def test_help_shows_an_example(name):
     """Every command explains itself, with an example that begins with its own name, and exits 0."""
-    ended = trueline(name, "--help")
+    ended = trueline(*name.split(), "--help")
     assert ended.code == 0
     assert f"Example:  trueline {name}" in ended.out
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", sorted(VERBS))
 def test_every_command_speaks_json(name):
     """Every command that prints a result takes --json."""
-    assert "--json" in [option for parameter in cli.commands[name].params for option in parameter.opts]
+    assert "--json" in [option for parameter in VERBS[name].params for option in parameter.opts]
 
 
 def test_alone_it_says_what_there_is():

@@ -13,6 +13,7 @@ import click
 from trueline import __version__
 from trueline.cli.chat import chat
 from trueline.cli.doctor import doctor
+from trueline.cli.judge import judge
 from trueline.cli.rim import INTERRUPTED, fail
 from trueline.cli.runs import demo, report, run, show
 
@@ -45,5 +46,5 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (demo, run, show, chat, report, doctor):
+for command in (demo, run, show, chat, judge, report, doctor):
     cli.add_command(command)
