@@ -95,7 +95,6 @@ class Enablement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TwoByTwo:
     """What replies said by what they gave: a count and a share of each cell, and how many could not be placed."""
 
