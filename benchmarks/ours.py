@@ -21,8 +21,9 @@ import torch  # noqa: E402
 from turns import Turns  # noqa: E402
 
 from trueline.core.types import Completion, Conversation, Prompt  # noqa: E402
+from trueline.models.allocation import few_kernels, keep_memory  # noqa: E402
 from trueline.models.generate import sample  # noqa: E402
-from trueline.models.machine import dtype_for, few_kernels, keep_memory  # noqa: E402
+from trueline.models.machine import dtype_for  # noqa: E402
 from trueline.models.policy import Policy, RewardModel  # noqa: E402
 from trueline.models.tokens import Example  # noqa: E402
 from trueline.train import advantages, annotate  # noqa: E402

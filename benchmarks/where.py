@@ -20,7 +20,7 @@ import ours
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from trueline.models.machine import few_kernels, keep_memory
+from trueline.models.allocation import few_kernels, keep_memory
 from trueline.models.products import linear
 from trueline.targets import local
 

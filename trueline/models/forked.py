@@ -93,7 +93,7 @@ class Helpers(Protocol):
 
 
 helpers_of: WeakKeyDictionary[torch.nn.Module, Helpers] = WeakKeyDictionary()  # a crew puts its models here while it lives
-expected: WeakSet[torch.nn.Module] = WeakSet()  # frozen models that are read while another is trained: a crew takes them along
+expected: WeakSet[torch.nn.Module] = WeakSet()  # models that annotations and rewards read: a crew takes them along
 _beside = 0  # bytes
 
 

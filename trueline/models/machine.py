@@ -9,7 +9,6 @@ What a container allows counts, not what the hardware has: cgroup limits (versio
 
 from __future__ import annotations
 
-import ctypes
 import importlib.metadata
 import os
 import platform
@@ -27,7 +26,6 @@ import torch
 BUDGET = 2.0  # seconds that choosing threads may take, apart from calls that cannot be cut short
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 MB, GB = 2**20, 2**30
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 ROOT = Path("/")
 
 
@@ -100,35 +98,16 @@ def choose_threads(
     return best
 
 
-def keep_memory() -> bool:
-    """Tell the C library to keep freed memory for the next step; return whether it has such a switch (glibc).
+def dtype_for(device: str, asked: str = "auto") -> torch.dtype:
+    """What to compute in on a device: float32, and bfloat16 on a GPU that multiplies it in hardware; or what is asked for.
 
-    By default every large tensor is given back to the system when it dies, and the next one is paged in anew.
+    On a processor float32 is the faster of the two where this was measured (`trueline doctor --bench`).
     """
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return False
-    return all(mallopt(switch, value) for switch, value in ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, 2**31 - 1)))
-
-
-def give_back() -> bool:
-    """Let the C library give freed memory back to the system after all; return whether it can (glibc)."""
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except (OSError, AttributeError):
-        return False
-    return True
-
-
-def few_kernels() -> None:
-    """Let oneDNN keep 64 kernels, not 1024; to be called before its first product, and what the user has set stands.
-
-    It writes one for each new shape, and batches have every length: fine-tuning a model of 0.3 M parameters came to hold
-    1,130 MB, and 510 MB with few kernels, in the same time.
-    """
-    for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):  # of torch's own cache, and of the library's
-        os.environ.setdefault(name, "64")
+    if asked != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[asked]
+    place = torch.device(device)
+    fast = place.type == "cuda" and torch.cuda.get_device_capability(place)[0] >= 8
+    return torch.bfloat16 if fast else torch.float32
 
 
 def describe(folder: Path = Path(), root: Path = ROOT) -> Machine:
@@ -243,18 +222,6 @@ def _small_products() -> None:
     a, b = torch.ones(64, 128), torch.ones(128, 704)
     for _ in range(10):
         torch.mm(a, b)
-
-
-def dtype_for(device: str, asked: str = "auto") -> torch.dtype:
-    """What to compute in on a device: float32, and bfloat16 on a GPU that multiplies it in hardware; or what is asked for.
-
-    On a processor float32 is the faster of the two where this was measured (`trueline doctor --bench`).
-    """
-    if asked != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[asked]
-    place = torch.device(device)
-    fast = place.type == "cuda" and torch.cuda.get_device_capability(place)[0] >= 8
-    return torch.bfloat16 if fast else torch.float32
 
 
 def _devices() -> Iterator[Device]:

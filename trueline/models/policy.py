@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
@@ -43,19 +43,49 @@ class Outputs:
     logits: Tensor | None = None  # (M, V) float32, of the M masked tokens alone, row after row
 
 
-class Policy(nn.Module):
-    """A causal language model with its codec, and a value head when PPO asks for one."""
+class Computing(nn.Module):
+    """What a policy and a reward model have in common: a model with its codec, where it is and what it computes in."""
 
     def __init__(self, model: PreTrainedModel | Decoder, codec: Codec) -> None:
         super().__init__()
         self.model = model
         self.codec = codec
-        self.value_head: nn.Linear | None = None
         self.fast = _lean(model)
-        self.compute_dtype = torch.float32  # what is computed in; weights, gradients and moments are float32 in any case
-        self.packs = True  # False: rows stay as they are, for a hook that must know which token is whose
-        self.source: str | None = None  # where it was loaded from
+        self.compute_dtype = torch.float32  # weights, gradients and moments are float32 in any case
+        self.source: str | None = None  # where it, or its body, was loaded from
         self.adapted: Adapted | None = None
+
+    def compute_in(self, dtype: torch.dtype) -> Self:
+        """Compute in float32 or bfloat16 from now on (`models.machine.dtype_for` says which). Returns the model itself."""
+        self.compute_dtype = dtype
+        if self.fast is not None:
+            self.fast.compute_dtype = None if dtype == torch.float32 else dtype
+        return self
+
+    def autocast(self) -> torch.autocast:
+        """What `transformers` does inside is computed in `compute_dtype`, where torch holds that to be safe."""
+        return torch.autocast(self.device.type, dtype=self.compute_dtype, enabled=self.compute_dtype != torch.float32)
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def save(self, folder: Path) -> None:
+        """Write config, weights (safetensors) or adapter, tokenizer and chat template, for the loaders of `transformers`."""
+        if self.adapted is None:
+            self.model.save_pretrained(folder)
+        else:
+            self.adapted.save(self.model, folder)
+        self.codec.tokenizer.save_pretrained(folder)
+
+
+class Policy(Computing):
+    """A causal language model with its codec, and a value head when PPO asks for one."""
+
+    def __init__(self, model: PreTrainedModel | Decoder, codec: Codec) -> None:
+        super().__init__(model, codec)
+        self.value_head: nn.Linear | None = None
+        self.packs = True  # False: rows stay as they are, for a hook that must know which token is whose
 
     def adapt(self, adapter: Adapter) -> Policy:
         """Freeze the weights and train an adapter on them; with rank 0 nothing changes. Returns the policy itself."""
@@ -64,15 +94,6 @@ class Policy(nn.Module):
             self.adapted = adapters.attach(model, adapter, self.source)
             self.model, self.fast = model, None
         return self
-
-    def compute_in(self, dtype: torch.dtype) -> Policy:
-        """Compute in float32 or bfloat16 from now on (`models.machine.dtype_for` says which). Returns the policy itself."""
-        _compute_in(self, dtype)
-        return self
-
-    def autocast(self) -> torch.autocast:
-        """What `transformers` does inside is computed in the model's numbers, where torch holds that to be safe."""
-        return torch.autocast(self.device.type, dtype=self.compute_dtype, enabled=self.compute_dtype != torch.float32)
 
     def add_value_head(self) -> None:
         """Give the policy a value head that starts at zero."""
@@ -139,10 +160,6 @@ class Policy(nn.Module):
         hidden = output.hidden_states[-1].flatten(0, 1)[spots] if with_hidden else None
         return output.logits.flatten(0, 1)[spots], None, hidden
 
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
-
     def frozen(self) -> Policy:
         """A copy that does not learn: the reference of PPO and GRPO. Under an adapter it is the same weights without it."""
         if self.adapted is not None and self.adapted.adapter.dropout:
@@ -151,11 +168,6 @@ class Policy(nn.Module):
         twin = Policy(model, self.codec).compute_in(self.compute_dtype)
         twin.requires_grad_(False)
         return twin.eval()
-
-    def save(self, folder: Path) -> None:
-        """Write config, weights (safetensors) or adapter, tokenizer and chat template into `folder`."""
-        _save(self, folder)
-        self.codec.tokenizer.save_pretrained(folder)
 
     @classmethod
     def load(cls, name: str | Path) -> Policy:
@@ -169,17 +181,8 @@ class Policy(nn.Module):
         return policy
 
 
-class RewardModel(nn.Module):
+class RewardModel(Computing):
     """A scalar score for a conversation: a sequence classifier with one label."""
-
-    def __init__(self, model: PreTrainedModel | Decoder, codec: Codec) -> None:
-        super().__init__()
-        self.model = model
-        self.codec = codec
-        self.fast = _lean(model)
-        self.compute_dtype = torch.float32  # as a policy's
-        self.source: str | None = None  # where its body was loaded from
-        self.adapted: Adapted | None = None
 
     def adapt(self, adapter: Adapter) -> RewardModel:
         """Freeze the body and train an adapter on it, and the whole score head; with rank 0 nothing changes."""
@@ -191,15 +194,6 @@ class RewardModel(nn.Module):
             self.model, self.fast = model, None
         return self
 
-    def compute_in(self, dtype: torch.dtype) -> RewardModel:
-        """As a policy's."""
-        _compute_in(self, dtype)
-        return self
-
-    def autocast(self) -> torch.autocast:
-        """As a policy's."""
-        return torch.autocast(self.device.type, dtype=self.compute_dtype, enabled=self.compute_dtype != torch.float32)
-
     def forward(self, tokens: Tensor, mask: Tensor, needs: frozenset[str] = frozenset(), temperature: float = 1.0) -> Outputs:
         """The score of every prefix, (N, T); the score of a row is the entry of its last masked token."""
         del needs, temperature
@@ -210,10 +204,6 @@ class RewardModel(nn.Module):
         hidden, at = _flat(self.fast, tokens, mask)
         return Outputs(value=self.model.score(hidden.float()).squeeze(-1)[at.clamp(min=0)] * mask)
 
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
-
     @classmethod
     def start_from(cls, policy: Policy) -> RewardModel:
         """A reward model with the policy's body and a score head at zero, so that every first comparison is a coin toss."""
@@ -221,11 +211,6 @@ class RewardModel(nn.Module):
         reward = cls(classifier_on(body, policy.codec.pad), policy.codec).eval().compute_in(policy.compute_dtype)
         reward.source = policy.source
         return reward
-
-    def save(self, folder: Path) -> None:
-        """Write a folder that `AutoModelForSequenceClassification` loads."""
-        _save(self, folder)
-        self.codec.tokenizer.save_pretrained(folder)
 
     @classmethod
     def load(cls, name: str | Path) -> RewardModel:
@@ -286,16 +271,3 @@ def _lean(model: PreTrainedModel | Decoder) -> FastForward | None:
     """The lean forward pass, where it computes what `transformers` would: a known family, weights that are plain numbers."""
     plain = can_run(model.config) and not getattr(model, "is_quantized", False)
     return FastForward(model.base_model) if plain else None
-
-
-def _compute_in(model: Policy | RewardModel, dtype: torch.dtype) -> None:
-    model.compute_dtype = dtype
-    if model.fast is not None:
-        model.fast.compute_dtype = None if dtype == torch.float32 else dtype
-
-
-def _save(model: Policy | RewardModel, folder: Path) -> None:
-    if model.adapted is None:
-        model.model.save_pretrained(folder)
-    else:
-        model.adapted.save(model.model, folder)

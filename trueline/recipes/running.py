@@ -181,7 +181,8 @@ def _whole(name: str, value: object) -> int:
 
 def use_threads(asked: int) -> int:
     """Set torch's CPU threads: as asked, or (0) whichever of one and all cores makes three small training steps sooner."""
-    from trueline.models.machine import choose_threads, cores, few_kernels, keep_memory
+    from trueline.models.allocation import few_kernels, keep_memory
+    from trueline.models.machine import choose_threads, cores
     from trueline.models.policy import tiny
     from trueline.models.tokens import word_tokenizer
     from trueline.world.language import vocabulary

@@ -13,11 +13,9 @@ from dataclasses import dataclass, field, replace
 from functools import singledispatch
 
 from trueline.data.rows import read_rows
-from trueline.evaluate.ladder import DOMAINS
-from trueline.recipes.align import Measure
 from trueline.recipes.distil import Distil
 from trueline.recipes.kto import Kto
-from trueline.recipes.lengths import Lengths, of_comparisons, of_demonstrations, of_labelled, of_measurement, of_prompts
+from trueline.recipes.lengths import Lengths, of_comparisons, of_demonstrations, of_labelled, of_prompts
 from trueline.recipes.online import Judged, OnlineDpo
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.pretrain import Pretrain
@@ -154,18 +152,6 @@ def _(recipe: Dpo, known: Known) -> Work:
     found, needs = comparisons_of(recipe, known, pairs=True), recipe.objective.requires
     told, again = int("ref_logp" in needs), len(needs & {*MATCHED, "delta"})
     return compared(recipe, known, found, recipe.groups, measured=2, remembered=told, again=again)
-
-
-@work.register
-def _(recipe: Measure, known: Known) -> Work:
-    model, gates = model_of(recipe.model, known.models), recipe.what == "gates"
-    found = of_measurement(recipe.sizes, gates, model.codec)
-    base = Work(reads=(recipe.model,), model=model, note=found.note)
-    done = decoded(base, found, len(found.whole), 1)
-    if model.size is None or gates or recipe.model == recipe.base:
-        return done
-    gold = recipe.sizes.domain * len(DOMAINS) * found.mean  # tokens whose divergence from the base is taken
-    return replace(done, flops=done.flops + 2 * model.size.forward(gold, found.mean, gold))
 
 
 def compared(

@@ -1,4 +1,5 @@
-"""What further recipes ask of a machine: `kto`, `online_dpo`, `iterative_dpo`, `process`, `distil`, `demonstrate`.
+"""What further recipes ask of a machine: `kto`, `online_dpo`, `iterative_dpo`, `process`, `distil`, `demonstrate`, and the
+measurements of `align`.
 
 The arithmetic is that of workload.py; importing this file registers them with its `work`.
 """
@@ -10,9 +11,11 @@ from dataclasses import replace
 from trueline.core.types import Conversation
 from trueline.data.formats import Labelled
 from trueline.data.recognise import describe
+from trueline.evaluate.ladder import DOMAINS
+from trueline.recipes.align import Measure
 from trueline.recipes.distil import Demonstrate, Distil
 from trueline.recipes.kto import Kto
-from trueline.recipes.lengths import Lengths, of_demonstrations, of_labelled, of_prompts, of_steps
+from trueline.recipes.lengths import Lengths, of_demonstrations, of_labelled, of_measurement, of_prompts, of_steps
 from trueline.recipes.online import Judged, OnlineDpo
 from trueline.recipes.process import Process
 from trueline.recipes.rewards import models_of
@@ -20,6 +23,18 @@ from trueline.recipes.size import FLOAT, Model, model_of
 from trueline.recipes.workload import Known, Work, by_examples, compared, comparisons_of, decoded, rolled_out, work
 
 __all__ = ["work"]
+
+
+@work.register
+def _(recipe: Measure, known: Known) -> Work:
+    model, gates = model_of(recipe.model, known.models), recipe.what == "gates"
+    found = of_measurement(recipe.sizes, gates, model.codec)
+    base = Work(reads=(recipe.model,), model=model, note=found.note)
+    done = decoded(base, found, len(found.whole), 1)
+    if model.size is None or gates or recipe.model == recipe.base:
+        return done
+    gold = recipe.sizes.domain * len(DOMAINS) * found.mean  # tokens whose divergence from the base is taken
+    return replace(done, flops=done.flops + 2 * model.size.forward(gold, found.mean, gold))
 
 
 @work.register

@@ -19,8 +19,8 @@ from torch import Tensor
 from trueline.models.forked import share, shared_array, workers_for
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example
-from trueline.train import annotate
 from trueline.train.batch import Annotate, Batch, pad_rows
+from trueline.train.forward import forward
 
 TOKENS = 4_096  # padded tokens a forward pass takes at a time, when the reference is read
 Table = Mapping[Example, Tensor]  # log-probabilities of an example's trained tokens, (n,), float32, on the CPU
@@ -194,8 +194,7 @@ def _key(ids: Iterable[int], mask: Iterable[bool]) -> Example:
 
 def _logp(model: Policy, batch: Batch) -> Tensor:
     """Log-probabilities under the model as it is now, (N, T), where the batch is; zero where the mask is off."""
-    written = annotate.column("logp", model)(batch.to(model.device))
-    return written.columns["logp"].to(batch.tokens.device)
+    return forward(model, batch.to(model.device), "logp").to(batch.tokens.device)
 
 
 def _ratio(model: Policy, batch: Batch) -> Tensor:

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from trueline.models import generate
+from trueline.models.allocation import give_back
 from trueline.models.forked import T, Worker, crew_for, expected, helpers_of, note_beside, one_thread, shared_tensor
-from trueline.models.machine import give_back
 from trueline.models.policy import Policy
 from trueline.train import forward
 from trueline.train.batch import Batch, Objective

@@ -22,8 +22,8 @@ def rows_of_parts(batch: Batch, parts: int) -> list[Tensor | None]:
     groups = len(batch.tokens) // batch.group
     trained = batch.mask.sum(-1)
     prompts = batch.columns["length"] - trained if "length" in batch.columns else torch.zeros_like(trained)
-    by_group = (prompts.view(groups, -1).float().mean(-1), trained.view(groups, -1).sum(-1) * TRAINED)  # prompts: once
-    costs = sum(by_group).tolist()
+    once = prompts.view(groups, -1).float().mean(-1)  # a group's prompt is computed once
+    costs = (once + TRAINED * trained.view(groups, -1).sum(-1)).tolist()
     if parts == 1 or groups < parts or sum(costs) < FEW:
         return [None]
     chosen = balanced(costs, parts)
