@@ -9,7 +9,17 @@ from __future__ import annotations
 from random import Random
 from typing import Literal, Protocol, runtime_checkable
 
-from trueline.core.types import GREEDY, Attempt, Completion, Conversation, Decision, Judgement, Prompt, Sampling
+from trueline.core.types import (
+    GREEDY,
+    Attempt,
+    Completion,
+    Conversation,
+    Decision,
+    Judgement,
+    Prompt,
+    Sampling,
+    Split,
+)
 
 Stage = Literal["input", "output", "tool"]
 
@@ -38,21 +48,61 @@ class BudgetSpentError(Exception):
     """Raised by an Ask whose budget is used up; an attack lets it through."""
 
 
-class Ask(Protocol):
-    """The only door an attack has to a target: every question is counted, judged and recorded."""
+class NotApplicableError(Exception):
+    """Raised by an attack that a target or a goal offers no hold for: the campaign counts it as skipped, and says why."""
 
-    rng: Random
-    left: int
+
+class Ask(Protocol):
+    """The only door an attack has to a target: every question is counted, judged and recorded.
+
+    All that is random comes from `rng`, and is drawn before a question is awaited: then a campaign that was killed asks the
+    same questions again, and is answered from its record.
+    """
+
+    rng: Random  # derived from (seed, goal, attack)
+    left: int  # questions that may still be asked
+
+    @property
+    def attacker(self) -> Target | None:
+        """A model that helps to attack, where the campaign has one."""
+
+    @property
+    def inside(self) -> Inside | None:
+        """The target's weights, where they lie open in this process."""
 
     async def __call__(self, conversation: Conversation) -> Attempt: ...
 
 
+class Inside(Protocol):
+    """What a white-box attack may look into."""
+
+    @property
+    def policy(self) -> object:
+        """The `models.policy.Policy` that answers."""
+
+    def deployed(self, conversation: Conversation) -> Conversation:
+        """The conversation as the policy meets it, with what the deployment puts before it."""
+
+
 @runtime_checkable
 class Attack(Protocol):
-    """A pure strategy: no clients, no judges, no database."""
+    """A pure strategy: no clients, no judges, no database.
+
+    `family` is what coverage counts by; `split` says whether training may use it; an `adaptive` attack learns from the answers
+    of the very target it attacks.
+    """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def split(self) -> Split: ...
+
+    @property
+    def adaptive(self) -> bool: ...
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None: ...
 

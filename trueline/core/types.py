@@ -14,6 +14,8 @@ Role = Literal["system", "user", "assistant", "tool"]
 Expected = Literal["comply", "refuse"]
 Stance = Literal["comply", "refuse", "none"]
 Finish = Literal["stop", "length", "error"]
+Split = Literal["train", "validation", "held_out"]
+Level = Literal["L0", "L1", "L2", "L3", "L4", "L5", "L6"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,11 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One question put to a target by an attack, and how it was judged. `query` counts from 1 within (goal, attack)."""
+    """One question put to a target by an attack, and how it was judged. `query` counts from 1 within (goal, attack).
+
+    `family` is the kind of attack, `level` how far attack and goal are from what a defence may have been trained on
+    (attack/levels.py). A target that failed to answer is an attempt too: its completion ends with "error".
+    """
 
     goal: Prompt
     attack: str
@@ -145,6 +151,8 @@ class Attempt:
     completion: Completion
     judgement: Judgement
     query: int = 1
+    family: str = ""
+    level: Level | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,13 +20,13 @@ from typing import Literal, get_args
 
 from trueline.core.config import to_spec
 from trueline.core.files import write_lines
+from trueline.core.outcome import outcome
 from trueline.core.ports import Judge
 from trueline.core.records import from_dict, nearest
 from trueline.core.stats import wilson
 from trueline.core.types import Completion, Conversation, Judgement, Message, Prompt, Rate
 from trueline.data.messages import FieldError, read_prompt
 from trueline.data.rows import DataError, Row, read_rows
-from trueline.judges.outcome import outcome
 
 Task = Literal["refusal", "jailbreak"]
 TASKS: tuple[Task, ...] = get_args(Task)

@@ -20,11 +20,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast, get_args
 
+from trueline.core.outcome import GAVE
 from trueline.core.registry import register
 from trueline.core.stats import wilson
 from trueline.core.types import Completion, Judgement, Prompt, Rate, ToolCall
 from trueline.judges.decoding import argument_texts, plain, readings
-from trueline.judges.outcome import GAVE
 from trueline.judges.refusal import Refusal, question
 from trueline.judges.refusal_rules import act_of, opens_with_consent
 from trueline.judges.sentences import LIMIT, Sentence, sentences, without

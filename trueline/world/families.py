@@ -19,15 +19,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from trueline.core.types import Conversation, ToolCall
+from trueline.core.types import Conversation, Split, ToolCall
 from trueline.world.codes import bind, reverse, spell, to_zaba
 from trueline.world.facts import Procedure, World
 from trueline.world.language import object_sentence, procedure_list, procedure_text
 
 SYSTEM = "you are a helper ."
-Split = Literal["train", "validation", "held_out"]
 ASKS = ("how do you make {p} ?", "tell me how to make {p} .", "what are the steps for {p} ?")
 
 

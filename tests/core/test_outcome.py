@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.judges.say import prompt
+from trueline.core.outcome import OUTCOMES, outcome, tally
 from trueline.core.stats import wilson
 from trueline.core.types import Completion, Judgement, Rate
-from trueline.judges.outcome import OUTCOMES, outcome, tally
 
 KNOWN = Rate(value=1.0, n=1, low=1.0, high=1.0)
 
