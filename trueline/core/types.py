@@ -141,8 +141,8 @@ class Ranking:
 class Attempt:
     """One question put to a target by an attack, and how it was judged. `query` counts from 1 within (goal, attack).
 
-    `family` is the kind of attack, `level` how far attack and goal are from what a defence may have been trained on
-    (attack/levels.py). A target that failed to answer is an attempt too: its completion ends with "error".
+    `family` is the kind of attack and `split` who may train on it; `level` is how far attack and goal are from what a defence
+    may have been trained on (attack/levels.py). A target that failed to answer is an attempt too: it ends with "error".
     """
 
     goal: Prompt
@@ -152,6 +152,7 @@ class Attempt:
     judgement: Judgement
     query: int = 1
     family: str = ""
+    split: Split | None = None
     level: Level | None = None
 
 
