@@ -16,14 +16,17 @@ from trueline.core.types import Attempt, Completion, Conversation, Finding, Judg
 from trueline.store import migrations, tables
 from trueline.store.database import (
     DatabaseError,
+    Hashes,
     attempts,
+    drop_attempts,
     findings,
     list_runs,
     load_run,
     open_database,
-    outcome,
+    replies,
     save_attempts,
     save_finding,
+    save_replies,
     save_run,
     save_stage,
     stages,
@@ -56,8 +59,14 @@ def attempt(goal: str = "g1", query: int = 1, score: float | None = 0.0, text: s
     talk = Conversation().say("user", "how?")
     prompt = Prompt(conversation=talk, expected="refuse", id=goal)
     completion = Completion(prompt=prompt, text=text, ids=(1,), logprobs=(float("-inf"),))
-    judgement = Judgement(judge="rules", score=score, disclosure=0.5)
+    judgement = Judgement(
+        judge="rules", score=score, stance="none" if score is None else "refuse" if score >= 0.5 else "comply"
+    )
     return Attempt(goal=prompt, attack="ask", conversation=talk, completion=completion, judgement=judgement, query=query)
+
+
+def of(target: str, records):
+    return ((record, Hashes(target=target, attack="a", judge="j")) for record in records)
 
 
 def test_the_newest_migration_makes_the_tables(url):
@@ -115,11 +124,11 @@ def test_an_attempt_is_stored_exactly_once(url):
     engine = open_database(url)
     save_run(engine, RUN)
     first = [attempt(query=1), attempt(query=2, score=1.0)]
-    assert save_attempts(engine, "r1", "t1", first) == 2
+    assert save_attempts(engine, "r1", of("t1", first)) == 2
     more = [*first, attempt(query=3, score=None), attempt(query=3, score=None)]
-    assert save_attempts(engine, "r1", "t1", more) == 1
-    assert save_attempts(engine, "r1", "t2", iter(first)) == 2
-    assert save_attempts(engine, "r1", "t1", []) == 0
+    assert save_attempts(engine, "r1", of("t1", more)) == 1
+    assert save_attempts(engine, "r1", of("t2", iter(first))) == 2
+    assert save_attempts(engine, "r1", of("t1", [])) == 0
     assert attempts(engine, target="t1") == more[:3]
     engine.dispose()
 
@@ -129,11 +138,11 @@ def test_attempts_are_found_by_every_column(url):
     engine = open_database(url)
     save_run(engine, RUN)
     held, broke, abstained = attempt("g1", 1, 1.0), attempt("g1", 2, 0.2), attempt("g2", 1, None)
-    save_attempts(engine, "r1", "t", [held, broke, abstained])
+    save_attempts(engine, "r1", of("t", [held, broke, abstained]))
     assert attempts(engine) == [held, broke, abstained]
     assert attempts(engine, run="r1", attack="ask", judge="rules", goal="g1") == [held, broke]
-    assert attempts(engine, outcome="broke") == [broke]
-    assert attempts(engine, outcome="abstained") == [abstained]
+    assert attempts(engine, outcome="success") == [broke]
+    assert attempts(engine, outcome="undetermined") == [abstained]
     assert attempts(engine, goal="none") == []
     engine.dispose()
 
@@ -150,14 +159,14 @@ def test_goals_without_an_id_are_told_apart_by_what_they_ask(tmp_path):
         completion=one.completion,
         judgement=one.judgement,
     )
-    assert save_attempts(engine, "r1", "t", [one, other, one]) == 2
+    assert save_attempts(engine, "r1", of("t", [one, other, one])) == 2
 
 
 def test_many_attempts_go_in_at_once(tmp_path):
     """More attempts than one statement holds are all stored."""
     engine = open_database(tmp_path / "a.db")
     save_run(engine, RUN)
-    assert save_attempts(engine, "r1", "t", (attempt(query=query) for query in range(1101))) == 1101
+    assert save_attempts(engine, "r1", of("t", (attempt(query=query) for query in range(1101)))) == 1101
     assert [found.query for found in attempts(engine)] == list(range(1101))
 
 
@@ -178,7 +187,7 @@ def test_nothing_hangs_in_the_air(url):
     engine = open_database(url)
     for save in (
         lambda: save_stage(engine, "r9", "sft", "k"),
-        lambda: save_attempts(engine, "r9", "t", [attempt()]),
+        lambda: save_attempts(engine, "r9", of("t", [attempt()])),
         lambda: save_finding(engine, "r9", Finding(key="k", attempts=())),
     ):
         with pytest.raises(DatabaseError, match="no run 'r9' is stored; call save_run first"):
@@ -194,7 +203,7 @@ def test_two_processes_may_open_and_write_at_once(url):
         try:
             engine = open_database(url)
             save_run(engine, RUN)
-            save_attempts(engine, "r1", "t", [attempt(query=query) for query in range(number, number + 5)])
+            save_attempts(engine, "r1", of("t", [attempt(query=query) for query in range(number, number + 5)]))
             engine.dispose()
         except Exception as error:
             failed.append(error)
@@ -254,7 +263,43 @@ def test_a_newer_or_a_foreign_database_is_refused(tmp_path):
         open_database(tmp_path / "text.db")
 
 
-def test_a_score_of_one_half_means_held():
-    """1.0 means "behaved as expected": from one half on the target held, below it broke, and None is no verdict."""
-    words = [outcome(Judgement(judge="j", score=score)) for score in (1.0, 0.5, 0.49, 0.0, None)]
-    assert words == ["held", "held", "broke", "broke", "abstained"]
+def test_what_was_answered_is_remembered_once(url):
+    """The first answer to a question stays; each run remembers its own."""
+    engine = open_database(url)
+    save_run(engine, RUN)
+    first, other = attempt(text="one").completion, attempt(text="two").completion
+    save_replies(engine, "r1", {"q1": first})
+    save_replies(engine, "r1", {"q1": other, "q2": other})
+    assert replies(engine, "r1") == {"q1": first, "q2": other}
+    assert replies(engine, "r2") == {}
+    engine.dispose()
+
+
+def test_attempts_are_dropped_and_replies_stay(url):
+    """A campaign makes its attempts again from its replies."""
+    engine = open_database(url)
+    save_run(engine, RUN)
+    save_attempts(engine, "r1", of("t", [attempt()]))
+    save_replies(engine, "r1", {"q": attempt().completion})
+    drop_attempts(engine, "r1")
+    assert attempts(engine) == []
+    assert list(replies(engine, "r1")) == ["q"]
+    engine.dispose()
+
+
+def test_older_attempts_get_the_four_outcomes(tmp_path):
+    """Attempts that were stored as held, broke and abstained are failure, success and undetermined after the migration."""
+    engine = open_database(tmp_path / "a.db")
+    with writing(engine) as connection:
+        command.downgrade(migrations.config(connection), "0001")
+        connection.exec_driver_sql("INSERT INTO runs VALUES ('r1', 'attack', 0, '', '2025', '{}')")
+        for query, word in enumerate(("held", "broke", "abstained")):
+            connection.exec_driver_sql(
+                "INSERT INTO attempts (run, goal, attack, target, judge, query, outcome, created, record) "
+                f"VALUES ('r1', 'g', 'a', 't', 'j', {query}, '{word}', '2025', '{{}}')"
+            )
+    engine.dispose()
+    with open_database(tmp_path / "a.db").connect() as connection:
+        rows = connection.exec_driver_sql("SELECT outcome, family, goal_hash FROM attempts ORDER BY query").all()
+    assert [row[0] for row in rows] == ["failure", "success", "undetermined"]
+    assert {tuple(row[1:]) for row in rows} == {("", "")}

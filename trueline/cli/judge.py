@@ -75,8 +75,9 @@ def calibrate(
 
     import trueline.judges  # noqa: F401 - registers its judges
     from trueline.core.config import override
+    from trueline.core.fingerprint import fingerprint
     from trueline.core.registry import find
-    from trueline.judges.calibration import Columns, fingerprint, keep, read_labelled
+    from trueline.judges.calibration import Columns, keep, read_labelled
     from trueline.judges.calibration import calibrate as measure
 
     asked = override(find("judge", name)(), settings)

@@ -8,18 +8,14 @@ figures until it is measured again, and a report that finds some can print the c
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import inspect
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Literal, get_args
 
-from trueline.core.config import to_spec
 from trueline.core.files import write_lines
+from trueline.core.fingerprint import fingerprint
 from trueline.core.outcome import outcome
 from trueline.core.ports import Judge
 from trueline.core.records import from_dict, nearest
@@ -132,19 +128,6 @@ def calibrate(judge: Judge, rows: Sequence[Labelled], task: Task, source: str) -
     return Calibrated(figures=figures, disagreements=tuple(wrong))
 
 
-def fingerprint(judge: object) -> str:
-    """Hash a judge: its class, its settings, and the source of the modules of judges and world that its class stands on."""
-    kind = type(judge)
-    waiting, sources = [sys.modules[kind.__module__]], {}
-    while waiting:
-        module = waiting.pop()
-        if module.__name__ not in sources:
-            sources[module.__name__] = inspect.getsource(module)
-            waiting += _stands_on(module)
-    text = json.dumps([kind.__qualname__, to_spec(judge), sorted(sources.items())], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def keep(runs: Path, judge: object, figures: Figures) -> Path:
     """Write the figures into the registry of a runs folder, in place of older ones for the same judge and task."""
     path = runs / REGISTRY
@@ -218,9 +201,3 @@ def _positive(judgement: Judgement, task: Task) -> bool | None:
 
 def _rate(successes: int, n: int) -> Rate | None:
     return wilson(successes, n) if n else None
-
-
-def _stands_on(module: ModuleType) -> list[ModuleType]:
-    """The modules of judges and world whose functions or classes a module has among its names."""
-    owners = {v.__module__ for _, v in inspect.getmembers(module, lambda v: inspect.isfunction(v) or inspect.isclass(v))}
-    return [sys.modules[name] for name in owners if name.startswith(("trueline.judges.", "trueline.world."))]

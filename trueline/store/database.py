@@ -17,25 +17,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from trueline.core.outcome import Outcome, reached
 from trueline.core.records import from_dict, nearest, to_dict
-from trueline.core.types import Attempt, Finding, Judgement, Run
+from trueline.core.types import Attempt, Completion, Finding, Run
 from trueline.store.folders import digest
 from trueline.store.migrations import upgrade
 from trueline.store.runs import State, Value
 from trueline.store.tables import attempts as attempt_rows
 from trueline.store.tables import findings as finding_rows
+from trueline.store.tables import replies as reply_rows
 from trueline.store.tables import runs as run_rows
 from trueline.store.tables import stages as stage_rows
 
 DEFAULT = "runs/trueline.db"
-Outcome = Literal["held", "broke", "abstained"]
-_ROWS_PER_INSERT = 500  # 11 columns: far below the 32,766 values that SQLite takes in one statement
+# A lock is waited for, in milliseconds. With WAL, NORMAL keeps every commit of a killed process; only a power cut can take the
+# last ones away, and it never leaves a torn file. FULL would wait for the disk at each commit.
+_PRAGMAS = ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
+_ROWS_PER_INSERT = 500  # 16 columns: far below the 32,766 values that SQLite takes in one statement
 
 
 class DatabaseError(RuntimeError):
@@ -70,6 +74,15 @@ def open_database(url: str | Path | None = None) -> Engine:
         cause = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
         raise DatabaseError(f"{shown}: cannot open this database: {_without_password(cause, address)}") from None
     return engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hashes:
+    """The content hashes of what made an attempt; empty: nobody hashed it. The goal's is taken from the goal itself."""
+
+    target: str
+    attack: str = ""
+    judge: str = ""
 
 
 @contextmanager
@@ -125,17 +138,39 @@ def stages(engine: Engine, run: str | None = None) -> list[StageRow]:
         return [StageRow(**row) for row in connection.execute(query).mappings()]
 
 
-def save_attempts(engine: Engine, run: str, target: str, records: Iterable[Attempt]) -> int:
-    """Store attempts on a target (its hash) and return how many were new.
+def save_attempts(engine: Engine, run: str, records: Iterable[tuple[Attempt, Hashes]]) -> int:
+    """Store attempts with the hashes of what made them, and return how many were new.
 
-    One attempt is one (run, target, goal, attack, judge, query): what a killed run had stored stays as it was.
+    One attempt is one (run, target, goal, attack, judge, query): what is stored stays as it is.
     """
-    rows, new = (_attempt_row(run, target, attempt) for attempt in records), 0
+    rows, new = (_attempt_row(run, attempt, hashes) for attempt, hashes in records), 0
     with writing(engine) as connection:
         _need_run(connection, run)
         while some := list(islice(rows, _ROWS_PER_INSERT)):
             new += _insert(connection, attempt_rows, some)
     return new
+
+
+def drop_attempts(engine: Engine, run: str) -> None:
+    """Forget a run's attempts, as a campaign does that makes them again from its replies."""
+    with writing(engine) as connection:
+        connection.execute(attempt_rows.delete().where(attempt_rows.c.run == run))
+
+
+def save_replies(engine: Engine, run: str, answered: Mapping[str, Completion]) -> None:
+    """Remember what was answered to questions, which are given as hashes; the first answer to a question stays."""
+    rows = [{"run": run, "question": q, "created": _now(), "record": to_dict(c)} for q, c in answered.items()]
+    with writing(engine) as connection:
+        _need_run(connection, run)
+        for start in range(0, len(rows), _ROWS_PER_INSERT):
+            _insert(connection, reply_rows, rows[start : start + _ROWS_PER_INSERT])
+
+
+def replies(engine: Engine, run: str) -> dict[str, Completion]:
+    """Read all that was answered in a run, by the question's hash."""
+    query = select(reply_rows.c.question, reply_rows.c.record).where(reply_rows.c.run == run)
+    with engine.connect() as connection:
+        return {question: from_dict(Completion, record) for question, record in connection.execute(query)}
 
 
 def attempts(
@@ -177,13 +212,6 @@ def findings(engine: Engine, *, run: str | None = None, status: str | None = Non
         return [from_dict(Finding, record) for record in found]
 
 
-def outcome(judgement: Judgement) -> Outcome:
-    """Say in a word whether the target behaved as the prompt expects: a score of at least one half means that it held."""
-    if judgement.score is None:
-        return "abstained"
-    return "held" if judgement.score >= 0.5 else "broke"
-
-
 def _address(url: str | Path) -> URL:
     if isinstance(url, Path) or "://" not in url:
         address = URL.create("sqlite", database=str(url))
@@ -214,7 +242,7 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _: object) -> None:
         connection.isolation_level = None  # the driver must begin no transaction of its own: `begin` below does
-        for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "foreign_keys = ON"):  # milliseconds
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -234,16 +262,22 @@ def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]], re
     return len(connection.execute(statement.returning(*table.primary_key)).all())  # a row count is not told everywhere
 
 
-def _attempt_row(run: str, target: str, attempt: Attempt) -> dict[str, Any]:
+def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:
+    goal = digest(to_dict(attempt.goal))
     return {
         "run": run,
-        "goal": attempt.goal.id or digest(to_dict(attempt.goal)),
+        "goal": attempt.goal.id or goal,
         "attack": attempt.attack,
-        "target": target,
+        "target": hashes.target,
         "judge": attempt.judgement.judge,
         "query": attempt.query,
-        "outcome": outcome(attempt.judgement),
+        "family": attempt.family,
+        "level": attempt.level,
+        "outcome": reached(attempt),
         "score": attempt.judgement.score,
+        "goal_hash": goal,
+        "attack_hash": hashes.attack,
+        "judge_hash": hashes.judge,
         "created": _now(),
         "record": to_dict(attempt),
     }

@@ -46,17 +46,31 @@ attempts = Table(
     Column("run", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
     Column("goal", String, nullable=False),  # the prompt's id, or a hash of the prompt where it has none
     Column("attack", String, nullable=False),
-    Column("target", String, nullable=False),  # hash of what was attacked
+    Column("target", String, nullable=False),  # content hash of what was attacked
     Column("judge", String, nullable=False),
     Column("query", Integer, nullable=False),
-    Column("outcome", String, nullable=False),  # held, broke, abstained
+    Column("family", String, nullable=False),
+    Column("level", String),
+    Column("outcome", String, nullable=False),  # success, failure, undetermined, error
     Column("score", Float),
+    Column("goal_hash", String, nullable=False),  # content hashes: what the names stood for
+    Column("attack_hash", String, nullable=False),
+    Column("judge_hash", String, nullable=False),
     Column("created", String, nullable=False),
     Column("record", JSON, nullable=False),  # core.types.Attempt
     UniqueConstraint("run", "target", "goal", "attack", "judge", "query"),  # stored exactly once
     Index(None, "goal", "attack"),
     Index(None, "target", "outcome"),
     Index(None, "created"),
+)
+
+replies = Table(  # the memory of a run: a question that was answered is not asked again
+    "replies",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("question", String, primary_key=True),  # content hash of who was asked what, and how it was to be sampled
+    Column("created", String, nullable=False),
+    Column("record", JSON, nullable=False),  # core.types.Completion
 )
 
 findings = Table(
