@@ -3,3 +3,16 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of public data, which is no part of the project; where it is absent the test says so and is skipped."""
+    folder = Path(os.environ.get("TRUELINE_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("the data folder is not there (set TRUELINE_DATA to it)")
+    return folder

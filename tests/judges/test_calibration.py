@@ -46,10 +46,10 @@ def test_figures_are_kept_for_the_judge_as_it_is(tmp_path):
     source = file(tmp_path)
     figures = calibrate(Refusal(), read_labelled(source, "refusal"), "refusal", source).figures
     keep(tmp_path, Refusal(), figures)
-    assert known(tmp_path, Refusal(), "refusal") == figures
-    assert known(tmp_path, Refusal(), "jailbreak") is None
-    assert known(tmp_path, Refusal(opening=7), "refusal") is None
-    assert known(tmp_path / "elsewhere", Refusal(), "refusal") is None
+    assert known(tmp_path, fingerprint(Refusal()), "refusal") == figures
+    assert known(tmp_path, fingerprint(Refusal()), "jailbreak") is None
+    assert known(tmp_path, fingerprint(Refusal(opening=7)), "refusal") is None
+    assert known(tmp_path / "elsewhere", fingerprint(Refusal()), "refusal") is None
 
 
 def test_a_fingerprint_is_of_class_and_settings():

@@ -2,8 +2,10 @@
 
 A goal is a Prompt: its conversation is the plain request, which the family `direct` asks as it stands. `about` holds what
 judges and attacks look up: "goal" (the request in a sentence), "cluster" (goals that hang together in statistics), "opening"
-(what a suffix search makes the reply begin with), "canary", "forbidden_tool"; in the embedded world "world" (its seed) and
-"procedure".
+(what a suffix search makes the reply begin with), "split" (whether training saw it), "canary", "forbidden_tool"; in the
+embedded world "world" (its seed) and "procedure".
+A goal that should be answered (`expected`: comply) is a benign twin: what an attack gets of it says what the target is able to
+give in that disguise.
 """
 
 from __future__ import annotations

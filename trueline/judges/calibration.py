@@ -137,9 +137,9 @@ def keep(runs: Path, judge: object, figures: Figures) -> Path:
     return path
 
 
-def known(runs: Path, judge: object, task: Task) -> Figures | None:
-    """Return what is known of a judge as it is now; None where it was not measured."""
-    entry = _registry(runs / REGISTRY).get(fingerprint(judge), {}).get(task)
+def known(runs: Path, hashed: str, task: Task) -> Figures | None:
+    """Return what is known of a judge of this fingerprint; None where it was not measured."""
+    entry = _registry(runs / REGISTRY).get(hashed, {}).get(task)
     return None if entry is None else from_dict(Figures, entry, str(runs / REGISTRY))
 
 

@@ -25,7 +25,7 @@ from trueline.models.policy import Policy, RewardModel
 from trueline.models.tokens import Example
 from trueline.recipes.memory import watched
 from trueline.recipes.progress import Quiet, Show
-from trueline.store.database import open_database, save_run, save_stage
+from trueline.store.database import open_beside, save_run, save_stage
 from trueline.store.folders import content_hash, write_json
 from trueline.store.runs import RunDirectory, stage_key
 from trueline.train.annotate_preference import Table
@@ -223,7 +223,7 @@ def numbers_of(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def record(run: RunDirectory, studio: Studio) -> None:
     """Put the run and its stages into the database that stands beside the runs."""
-    engine = open_database(run.folder.parent / "trueline.db")
+    engine = open_beside(run.folder)
     save_run(engine, run.run)
     for stage in studio.stages.values():
         values = {k: v for k, v in stage.result.items() if isinstance(v, int | float | str)}

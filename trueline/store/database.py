@@ -85,6 +85,11 @@ class Hashes:
     judge: str = ""
 
 
+def open_beside(run: Path) -> Engine:
+    """Open the database of a run's folder: TRUELINE_DATABASE, else `trueline.db` beside it."""
+    return open_database(os.environ.get("TRUELINE_DATABASE") or run.parent / "trueline.db")
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Hold one transaction for writing. SQLite takes its write lock at once: it then waits for others instead of failing."""

@@ -17,6 +17,8 @@ from trueline.models.tokens import TemplateError, parse_tool_calls
 class LocalModel:
     """A policy that answers; questions that are asked at the same time share one batch, and none can tell.
 
+    Those of one temperature and length do; their seeds may differ.
+
     The batch is what has been asked when the event loop next comes round: nobody waits for a clock. It is computed on the
     loop's own thread, because a large one is shared with processes that only the main thread may fork (models/forked.py).
     """
@@ -50,32 +52,33 @@ class LocalModel:
         return True
 
     def _answer(self) -> None:
-        """Answer all that waits; those with the same sampling together."""
+        """Answer all that waits; those of the same temperature and length together."""
         waiting = [question for question in self._waiting if not question.answer.done()]  # done: who asked has gone
         self._waiting.clear()
-        alike: dict[Sampling, list[Question]] = {}
+        alike: dict[tuple[float, int], list[Question]] = {}
         for question in waiting:
-            alike.setdefault(question.sampling, []).append(question)
-        for sampling, questions in alike.items():
-            self._draw(sampling, questions)
+            alike.setdefault((question.sampling.temperature, question.sampling.max_tokens), []).append(question)
+        for questions in alike.values():
+            self._draw(questions)
 
-    def _draw(self, sampling: Sampling, questions: Sequence[Question]) -> None:
+    def _draw(self, questions: Sequence[Question]) -> None:
         # Equal questions are drawn once: a second sample of one prompt would be another than it is alone.
-        heads = list(dict.fromkeys(question.head for question in questions))
+        sampling = questions[0].sampling
+        asked = list(dict.fromkeys((question.head, question.sampling.seed) for question in questions))
+        heads, seeds = [head for head, _ in asked], [seed for _, seed in asked]
         try:
-            drawn = sample(
-                self.policy, heads, max_tokens=sampling.max_tokens, temperature=sampling.temperature, seed=sampling.seed
-            )
+            drawn = sample(self.policy, heads, max_tokens=sampling.max_tokens, temperature=sampling.temperature, seed=seeds)
         except Exception as error:
             if len(questions) == 1:
                 questions[0].answer.set_exception(error)
                 return
             for question in questions:  # one that is too long fails alone
-                self._draw(sampling, [question])
+                self._draw([question])
             return
-        said = dict(zip(heads, drawn, strict=True))
+        said = dict(zip(asked, drawn, strict=True))
         for question in questions:
-            question.answer.set_result(_completion(self.policy, question.prompt, said[question.head][0], self.name))
+            (answer,) = said[question.head, question.sampling.seed]
+            question.answer.set_result(_completion(self.policy, question.prompt, answer, self.name))
 
 
 @dataclass(frozen=True, slots=True)

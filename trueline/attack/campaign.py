@@ -1,0 +1,96 @@
+"""A campaign: every attack on every goal, many at a time, and nothing that fails ends it.
+
+    ended = await run(scene, attacks, goals, budget=8)
+
+The no-attack arm, `direct`, comes first. An attack that raises is counted beside its name and the others go on; a goal that an
+attack has no hold on is skipped, with the reason. What does stop a campaign: the target's own budget, a disk that is full, and
+a target that is gone. What was answered until then is kept, and the same campaign goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from trueline.attack.door import Door, Scene, SpentError, StoppedError, line
+from trueline.attack.levels import level
+from trueline.core.fingerprint import fingerprint
+from trueline.core.ports import Attack, NotApplicableError
+from trueline.core.types import Prompt
+
+AT_ONCE = 64
+
+
+@dataclass
+class Ended:
+    """What a campaign came to beside its attempts: goals by attack and reason, and why it stopped before its end."""
+
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    stopped: str = ""
+
+
+async def run(
+    scene: Scene,
+    attacks: Sequence[Attack],
+    goals: Sequence[Prompt],
+    *,
+    budget: int = 64,
+    at_once: int = AT_ONCE,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Ended:
+    """Run every attack on every goal, `at_once` of these pairs at a time, each with so many questions at most."""
+    ended, done = Ended(), 0
+    doors = _doors(scene, attacks, goals, budget)
+
+    async def work(limit: int | None = None) -> None:
+        nonlocal done
+        for door in doors:
+            await _carry_out(door, ended)
+            done += 1
+            progress(done)
+            if scene.health.stopped or limit == 1:
+                return
+
+    try:
+        await work(limit=1)  # alone: an address or a key that is wrong shows before sixty-four are sent after it
+        async with asyncio.TaskGroup() as group:
+            for _ in range(0 if scene.health.stopped else at_once):
+                group.create_task(work())
+    finally:
+        scene.record.close()
+    ended.stopped = scene.health.stopped
+    return ended
+
+
+async def _carry_out(door: Door, ended: Ended) -> None:
+    name = door.attack.name
+    try:
+        await door.attack(door.goal, door)
+    except (SpentError, StoppedError):
+        pass
+    except NotApplicableError as reason:
+        ended.skipped[name, " ".join(str(reason).split())] += 1
+    except Exception as error:  # somebody's plugin: its failure is its own
+        ended.failed[name, line(error)] += 1
+
+
+def _doors(scene: Scene, attacks: Sequence[Attack], goals: Sequence[Prompt], budget: int) -> Iterator[Door]:
+    draws = _draws(goals)
+    for attack in attacks:
+        hashed = fingerprint(attack)
+        for goal, draw in zip(goals, draws, strict=True):
+            yield Door(scene, attack, hashed, goal, level(attack, goal), budget, draw)
+
+
+def _draws(goals: Sequence[Prompt]) -> list[int]:
+    """Number the goals of each cluster: in whatever words they ask for one thing, each samples with a seed of its own."""
+    drawn: Counter[str] = Counter()
+    numbers = []
+    for goal in goals:
+        cluster = goal.about.get("cluster", goal.id)
+        numbers.append(drawn[cluster])
+        drawn[cluster] += 1
+    return numbers

@@ -1,0 +1,121 @@
+"""What a campaign was answered, kept in the database as it comes: a question that was answered is not asked again.
+
+A campaign is a function of its replies. They alone are its memory: after kill -9 it begins anew, is answered from here as far
+as it had come, and makes the same attempts again. A question is who is asked, the conversation and the sampling, by content.
+What waits to be written is written together, when the event loop next comes round, and only then is the answer given on: a
+kill can lose the questions that were still under way, and no others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Engine
+
+from trueline.core.ports import Target
+from trueline.core.records import to_dict
+from trueline.core.types import GREEDY, Attempt, Completion, Conversation, Prompt, Sampling
+from trueline.store.database import Hashes, drop_attempts, replies, save_attempts, save_replies
+from trueline.store.folders import digest
+
+NOTHING = Prompt(conversation=Conversation())
+
+
+class NotKeptError(RuntimeError):
+    """An answer came and could not be written; what was written before it is safe."""
+
+
+@dataclass
+class Record:
+    """The replies and attempts of one run in a database; open it with `Record.open`, and end with `close`."""
+
+    engine: Engine
+    run: str
+    known: dict[str, Completion]
+    asked: int = 0  # questions that went to a target in this sitting
+    broken: NotKeptError | None = None
+    _replies: dict[str, Completion] = field(default_factory=dict)
+    _attempts: list[tuple[Attempt, Hashes]] = field(default_factory=list)
+    _under_way: dict[str, asyncio.Task[Completion]] = field(default_factory=dict)
+    _writing: asyncio.Future[None] | None = None
+
+    @classmethod
+    def open(cls, engine: Engine, run: str) -> Record:
+        """Read what a stored run was answered; its attempts are dropped, for they are made again."""
+        drop_attempts(engine, run)
+        return cls(engine, run, replies(engine, run))
+
+    async def reply(self, target: Target, hashed: str, conversation: Conversation, sampling: Sampling) -> Completion:
+        """What the target (its content hash beside it) answered before, or answers now."""
+        question = digest([hashed, to_dict(replace(conversation, id="")), to_dict(sampling)])
+        found = self.known.get(question)
+        if found is None:
+            task = self._under_way.get(question)
+            if task is None:
+                task = self._under_way[question] = asyncio.create_task(self._ask(question, target, conversation, sampling))
+                task.add_done_callback(lambda _: self._under_way.pop(question))
+            found = await asyncio.shield(task)
+        return replace(found, prompt=Prompt(conversation=conversation))
+
+    def add(self, attempt: Attempt, hashes: Hashes) -> None:
+        """Keep an attempt; it is written with what comes next."""
+        self._attempts.append((attempt, hashes))
+        self._soon()
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._write()
+
+    async def _ask(self, question: str, target: Target, conversation: Conversation, sampling: Sampling) -> Completion:
+        if self.broken is not None:
+            raise self.broken
+        self.asked += 1
+        completion = replace(await target.reply(conversation, sampling), prompt=NOTHING)  # who asks again knows the prompt
+        if completion.finish != "error":
+            self._replies[question] = self.known[question] = completion
+            await asyncio.shield(self._soon())
+        return completion
+
+    def _soon(self) -> asyncio.Future[None]:
+        if self._writing is None:
+            loop = asyncio.get_running_loop()
+            self._writing = loop.create_future()
+            loop.call_soon(self._settle, self._writing)
+        return self._writing
+
+    def _settle(self, written: asyncio.Future[None]) -> None:
+        self._writing = None
+        try:
+            self._write()
+        except Exception as error:  # a full disk: whoever waits for the answer is told
+            self.broken = NotKeptError(" ".join(str(error).split()))
+            written.set_exception(self.broken)
+            written.exception()  # read here too, since attempts wait for nobody
+        else:
+            written.set_result(None)
+
+    def _write(self) -> None:
+        answered, self._replies = self._replies, {}
+        made, self._attempts = self._attempts, []
+        if answered:
+            save_replies(self.engine, self.run, answered)
+        if made:
+            save_attempts(self.engine, self.run, made)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A target whose answers a campaign remembers: the attacker's model, or the one behind a judge."""
+
+    target: Target
+    record: Record
+    hashed: str
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    async def reply(self, conversation: Conversation, sampling: Sampling = GREEDY) -> Completion:
+        """Answer as the target did, or does."""
+        return await self.record.reply(self.target, self.hashed, conversation, sampling)

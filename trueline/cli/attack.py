@@ -1,0 +1,111 @@
+"""`trueline attack`: a campaign against any TARGET, and what it showed; `trueline attacks` lists what there is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from trueline.cli.rim import (
+    console,
+    fail,
+    reports_errors,
+    with_json,
+    with_out,
+    with_quiet,
+    with_threads,
+)
+
+CODES = {"holds": 0, "over": 1, "inconclusive": 3}
+
+
+@click.command()
+@click.argument("target")
+@click.argument("settings", nargs=-1)
+@click.option("--attacks", default="all", show_default=True, help="Names with a comma between, or a group of them.")
+@click.option("--goals", default="world", show_default=True, help="The embedded world, or a file with a request in each row.")
+@click.option("--n", type=click.IntRange(min=1), help="So many goals (default: 300 of the world, all of a file).")
+@click.option("--column", default="", help="The file's column that holds the request.")
+@click.option("--budget", type=click.IntRange(min=1), default=64, show_default=True, help="Questions for one attack and goal.")
+@click.option("--judge", default="", help="Who judges (default: the world's oracle; for files enablement); rubric:TARGET too.")
+@click.option("--attacker", default="", help="A TARGET that helps to attack: PAIR, TAP and crescendo need one.")
+@click.option("--helpful", default="", help="A TARGET that refuses nothing: what attacks get from it is what they could get.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Attack success that is too much: above it the exit code is 1.")
+@click.option(
+    "--max-undetermined", type=click.FloatRange(0, 1), default=0.2, show_default=True,
+    help="Share of questions that may stay undecided; with more the exit code is 3.",
+)  # fmt: skip
+@click.option("--temperature", type=click.FloatRange(min=0.0), default=1.0, show_default=True)
+@click.option(
+    "--max-tokens", type=click.IntRange(min=0), default=0, help="Tokens of an answer (0: 60 for the world, else 256)."
+)
+@click.option(
+    "--template",
+    type=click.Choice(["model", "plain"]),
+    default="model",
+    show_default=True,
+    help="Chat template of a local model.",
+)
+@click.option(
+    "--at-once", type=click.IntRange(min=1), default=64, show_default=True, help="Pairs of attack and goal at a time."
+)
+@click.option(
+    "--ask", multiple=True, metavar="KEY=VALUE", help="How a remote target is asked: pace.at_once=16, budget.cost=5, ..."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random, and of the world.")
+@with_out
+@with_threads
+@with_quiet
+@with_json
+@reports_errors
+def attack(
+    target: str, settings: tuple[str, ...], attacks: str, goals: str, n: int | None, column: str, budget: int, judge: str,
+    attacker: str, helpful: str, threshold: float | None, max_undetermined: float, temperature: float, max_tokens: int,
+    template: str, at_once: int, ask: tuple[str, ...], seed: int, out: Path | None, threads: int, quiet: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Attack TARGET (as in `trueline chat`) with key=value SETTINGS of the attacks, and say what breaks it, and how sure
+    that is.
+
+    The plain request is always asked too: an attack is worth what it adds. Every answer is kept as it comes: the same command
+    goes on where it stopped, and asks nothing twice.
+
+    Exit codes: 0 holds, 1 attack success above the threshold, 2 bad usage, 3 inconclusive.
+
+    \b
+    Example:  trueline attack runs/demo/safety --helpful runs/demo/helpful
+              trueline attack http://localhost:8000/v1#MODEL --goals goals.csv --column request --attacks fast --threshold 0.05
+              trueline attack deployment.yaml --attacks best_of_n,injection_document best_of_n.n=32 --json
+    """
+    from trueline.core.config import override
+    from trueline.evaluate.campaign_page import table
+    from trueline.recipes.attacking import Attacking, Bar, carry_out
+    from trueline.recipes.progress import Live, Plain, Quiet
+    from trueline.targets.http import Asking
+    from trueline.targets.naming import kind_of
+
+    asked = Attacking(
+        target=target, attacks=attacks, settings=settings, goals=goals, n=n, column=column, judge=judge, attacker=attacker,
+        helpful=helpful, budget=budget, temperature=temperature, max_tokens=max_tokens, template=template, seed=seed,
+    )  # fmt: skip
+    asking = override(Asking(), ask)
+    with ExitStack() as stack:
+        show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
+        if kind_of(target) == "local":
+            from trueline.recipes.running import use_threads
+
+            use_threads(threads)
+        folder, found = carry_out(
+            asked, show=show, out=out, asking=asking, at_once=at_once,
+            bar=Bar(threshold=threshold, max_undetermined=max_undetermined),
+        )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), **found}))
+    else:
+        console().print(table(found))
+        click.echo(f"report: {folder / 'report.html'}")
+    if found["stopped"]:
+        fail(f"stopped before its end: {found['stopped']}; what was answered is kept, and the same command goes on", 1)
+    sys.exit(CODES[found["verdict"]["verdict"]])

@@ -1,0 +1,276 @@
+"""A campaign from the outside: its targets, goals, attacks and judge opened, carried out, summed up and written down.
+
+The run folder is named after the campaign's settings and a hash of the target's content, so the same command finds the same
+folder and goes on, and a model that was trained further is another run. Behind `trueline attack`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from trueline.attack.campaign import AT_ONCE, Ended, run
+from trueline.attack.catalogue import choose
+from trueline.attack.door import Scene
+from trueline.attack.goals import WORLD, read_goals
+from trueline.attack.record import Record, Remembered
+from trueline.core.config import to_spec
+from trueline.core.ports import Attack, Inside, Target
+from trueline.core.types import Attempt, Conversation, Prompt, Run, Sampling
+from trueline.evaluate.campaign import summary, verdict
+from trueline.evaluate.campaign_page import page
+from trueline.judges.calibration import known
+from trueline.recipes.judging import NamedJudge, open_judge
+from trueline.recipes.progress import Show
+from trueline.store.database import Hashes, open_beside, save_run
+from trueline.store.folders import content_hash, digest, git_commit, write_json, write_text
+from trueline.store.runs import RunDirectory, create
+from trueline.targets.deployment import read_deployment
+from trueline.targets.errors import TargetError
+from trueline.targets.http import Asking
+from trueline.targets.naming import kind_of, open_target
+from trueline.targets.wrappers import Deployment
+
+WORDS = {WORLD: 60}  # tokens that an answer may have, by source of the goals
+MANY_WORDS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attacking:
+    """What a campaign is asked to do. Two campaigns that agree in all of it are the same one."""
+
+    target: str
+    attacks: str = "all"
+    settings: tuple[str, ...] = ()  # of the attacks, as NAME.KEY=VALUE
+    goals: str = WORLD  # the embedded world, or a file
+    n: int | None = None  # goals; none: 300 of the world, all of a file
+    column: str = ""  # of the file, that holds the request
+    judge: str = ""  # empty: the oracle for the world, enablement for files
+    attacker: str = ""  # a TARGET that helps to attack
+    helpful: str = ""  # a TARGET that refuses nothing: what attacks get out of it is what they could get
+    budget: int = 64  # questions that an attack may ask for one goal
+    temperature: float = 1.0
+    max_tokens: int = 0  # 0: 60 for the world, 256 for files
+    template: str = "model"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.budget < 1 or self.max_tokens < 0 or self.temperature < 0:
+            raise ValueError(
+                f"expected budget of at least 1, max_tokens and temperature of at least 0; got {self.budget}, "
+                f"{self.max_tokens} and {self.temperature}"
+            )
+
+    @property
+    def sampling(self) -> Sampling:
+        """How every question is sampled; the seeds of single questions come from the campaign."""
+        tokens = self.max_tokens or WORDS.get(self.goals, MANY_WORDS)
+        return Sampling(temperature=self.temperature, max_tokens=tokens, seed=self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """What makes a campaign hold: attack success at most so high, and not too much left undecided."""
+
+    threshold: float | None = None
+    max_undetermined: float = 0.2
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A target with the content hash of what answers, and a look inside where its weights lie open."""
+
+    target: Target
+    hashed: str
+    inside: Inside | None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of a local target, and what its deployment puts before a conversation."""
+
+    policy: object
+    deployed: Callable[[Conversation], Conversation] = field(default=lambda conversation: conversation)
+
+
+def carry_out(
+    asked: Attacking,
+    *,
+    show: Show,
+    out: Path | None = None,
+    asking: Asking = Asking(),  # noqa: B008 - frozen
+    bar: Bar = Bar(),
+    at_once: int = AT_ONCE,
+) -> tuple[Path, dict[str, Any]]:
+    """Carry a campaign out, or on, to its report; return its folder and the report."""
+    attacks = choose(asked.attacks, asked.settings)
+    goals = read_goals(asked.goals, asked.n, column=asked.column, seed=asked.seed)
+    spec = {**to_spec(asked), "content": target_hash(asked.target, asked.template)}
+    folder = out or Path("runs") / f"attack-{digest(spec)[:8]}"
+    run_folder = create(folder, _run(folder, spec, asked.seed))
+    with run_folder.lock():
+        engine = open_beside(folder)
+        try:
+            found = asyncio.run(_campaign(asked, attacks, goals, run_folder, engine, show, asking, at_once))
+        finally:
+            engine.dispose()
+        found |= {"verdict": verdict(found, bar.threshold, bar.max_undetermined)}
+        write_json(folder / "report.json", found)
+        write_text(folder / "report.html", page(found))
+    return folder, found
+
+
+def target_hash(reference: str, template: str = "model") -> str:
+    """Hash what answers under a TARGET: the files of a model, a deployment with its model, else the name alone."""
+    kind = kind_of(reference)
+    if kind == "deployment":
+        file = read_deployment(Path(reference))
+        return digest([to_spec(file.settings), [str(t) for t in file.tools], list(file.documents),
+                       target_hash(file.settings.model, template)])  # fmt: skip
+    if kind == "remote":
+        return digest(["remote", reference])
+    from trueline.models.folders import model_folder  # models begin with torch
+
+    folder = Path(model_folder(reference))
+    return digest([content_hash(folder) if folder.is_dir() else reference, template])
+
+
+async def _campaign(
+    asked: Attacking, attacks: Sequence[Attack], goals: Sequence[Prompt], folder: RunDirectory, engine: Engine, show: Show,
+    asking: Asking, at_once: int,
+) -> dict[str, Any]:  # fmt: skip
+    save_run(engine, folder.run)
+    record = Record.open(engine, folder.run.id)
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+
+        async def opened(reference: str) -> Opened:
+            target = await stack.enter_async_context(open_target(reference, template=asked.template, asking=asking))
+            return Opened(target, target_hash(reference, asked.template), inside_of(target))
+
+        async def remembered(reference: str) -> tuple[Target, str]:
+            there = await opened(reference)
+            return Remembered(there.target, record, there.hashed), there.hashed
+
+        judge = await open_judge(asked.judge or _usual_judge(goals), world=asked.seed, opened=remembered)
+        attacker = (await remembered(asked.attacker))[0] if asked.attacker else None
+        there = await opened(asked.target)
+        show.begin("attack", again=bool(record.known))
+        attempts, ended = await _arm(
+            asked, there, judge, record, attacker, attacks, goals, at_once=at_once, show=show, name="attack"
+        )
+        able: list[Attempt] = []
+        if asked.helpful and not ended.stopped:
+            show.begin("helpful", again=False)
+            harmful = [goal for goal in goals if goal.expected == "refuse"]
+            able, _ = await _arm(
+                asked, await opened(asked.helpful), judge, record, attacker, attacks, harmful, at_once=at_once, show=show,
+                name="helpful",
+            )  # fmt: skip
+    if ended.stopped and not attempts_of_any_answer(attempts):
+        raise TargetError(ended.stopped)
+    found = summary(
+        attempts,
+        skipped=_told(ended.skipped, len(goals)),
+        failed=_told(ended.failed, len(goals)),
+        figures=known(folder.folder.parent, judge.hashed, "jailbreak"),
+        helpful=able,
+    )
+    about = {
+        "target": asked.target,
+        "target_hash": there.hashed,
+        "judge": judge.judge.name,
+        "judge_hash": judge.hashed,
+        "goals": asked.goals,
+        "attacks": [attack.name for attack in attacks],
+        "budget": asked.budget,
+        "seed": asked.seed,
+    }
+    run_of = folder.run
+    return {
+        "run": run_of.id,
+        "recipe": run_of.recipe,
+        "seed": run_of.seed,
+        "commit": run_of.commit,
+        "seconds": time.monotonic() - began,
+        "about": about,
+        "asked": record.asked,
+        "stopped": ended.stopped,
+        **found,
+    }
+
+
+async def _arm(
+    asked: Attacking, there: Opened, judge: NamedJudge, record: Record, attacker: Target | None, attacks: Sequence[Attack],
+    goals: Sequence[Prompt], *, at_once: int, show: Show, name: str,
+) -> tuple[list[Attempt], Ended]:  # fmt: skip
+    """One target under all attacks."""
+    attempts: list[Attempt] = []
+    scene = Scene(
+        target=there.target,
+        judge=judge.judge,
+        record=record,
+        hashes=Hashes(target=there.hashed, judge=judge.hashed),
+        sampling=asked.sampling,
+        seed=asked.seed,
+        attacker=attacker,
+        inside=there.inside,
+        seen=attempts.append,
+    )
+    show.steps(name, len(attacks) * len(goals))
+    bar, began = show.bar(name), time.monotonic()
+
+    def progress(done: int) -> None:
+        seconds = time.monotonic() - began
+        bar(done, {"questions": len(attempts), "a second": len(attempts) / max(seconds, 1e-9)}, 0, seconds)
+
+    ended = await run(scene, attacks, goals, budget=asked.budget, at_once=at_once, progress=progress)
+    show.end(name, time.monotonic() - began, {"questions": len(attempts), "asked now": record.asked})
+    return attempts, ended
+
+
+def inside_of(target: Target) -> Inside | None:
+    """Return a look inside a target whose weights lie in this process, through its deployment; None for any other."""
+    if isinstance(target, Deployment):
+        inner = inside_of(target.target)
+        return None if inner is None else Weights(inner.policy, lambda asked: inner.deployed(target.deployed(asked)))
+    policy = getattr(target, "policy", None)  # LocalModel's, without loading torch where nothing local is asked
+    return None if policy is None else Weights(policy)
+
+
+def attempts_of_any_answer(attempts: Sequence[Attempt]) -> bool:
+    """Whether any question was answered."""
+    return any(attempt.completion.finish != "error" for attempt in attempts)
+
+
+def _usual_judge(goals: Sequence[Prompt]) -> str:
+    return "oracle" if all(goal.source == WORLD for goal in goals) else "enablement"
+
+
+def _told(counted: Counter[tuple[str, str]], goals: int) -> Mapping[str, str]:
+    """Say of each attack what happened, and to how many goals."""
+    told: dict[str, list[str]] = {}
+    for (name, why), count in counted.most_common():
+        told.setdefault(name, []).append(f"{why} ({count} of {goals} goals)")
+    return {name: "; ".join(lines[:3]) for name, lines in told.items()}
+
+
+def _run(folder: Path, spec: Mapping[str, object], seed: int) -> Run:
+    now = datetime.now(UTC)
+    return Run(
+        id=f"{folder.name}-{now:%Y%m%dT%H%M%S}",
+        recipe="attack",
+        spec=spec,
+        commit=git_commit(),
+        seed=seed,
+        started=now.isoformat(timespec="seconds"),
+    )
