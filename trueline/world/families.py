@@ -95,11 +95,15 @@ FRAMES: Mapping[str, Frame] = {
 
 
 def compose(*names: str) -> Frame:
-    """Stack frames: every preamble in order, then the request and the reply of the last frame that changes them.
+    """Stack the frames of these families.
 
     A composition of trained singles is itself held out: it asks whether refusals survive two known tricks at once.
     """
-    frames = [FRAMES[name] for name in names]
+    return stack(*[FRAMES[name] for name in names])
+
+
+def stack(*frames: Frame) -> Frame:
+    """Return one frame with every preamble in order, then the request and the reply of the last frame that changes them."""
     asks = next((frame.asks for frame in reversed(frames) if frame.asks is not ASKS), ASKS)
     steps = next((frame.steps for frame in reversed(frames) if frame.steps is not procedure_text), procedure_text)
     preambles: tuple[str, ...] = ("",)
