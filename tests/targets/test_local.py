@@ -126,7 +126,7 @@ def together(policy: Policy, asked_at_once: list[tuple[Conversation, Sampling]])
 
 
 def test_questions_at_once_are_answered_as_alone(monkeypatch):
-    """One batch for each temperature and length, whatever the seeds; each answer is what it would be alone, a repeated one too."""
+    """One batch for each temperature and length, whatever the seeds; each answer is what it is alone, a repeated one too."""
     policy, hot = tiny_policy(), Sampling(temperature=1.0, max_tokens=8, seed=3)
     words = ("a b", "c d e f g h", "a b", "j")
     questions = [(p.conversation, s) for p in asked(*words) for s in (hot, replace(GREEDY, max_tokens=6), replace(hot, seed=4))]

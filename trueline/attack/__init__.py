@@ -3,6 +3,7 @@
 Importing this room registers all attacks that have settings of their own.
 """
 
+from trueline.attack.template_file import Templates
 from trueline.attack.worded import Crescendo, ManyShot, Prefill, Worded
 
-__all__ = ["Crescendo", "ManyShot", "Prefill", "Worded"]
+__all__ = ["Crescendo", "ManyShot", "Prefill", "Templates", "Worded"]

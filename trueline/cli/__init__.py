@@ -1,6 +1,6 @@
 """The command line: verbs that read as sentences. Nothing heavy is imported until a verb needs it.
 
-Exit codes: 0 it holds, 1 it does not (a stage or a gate failed), 2 bad usage, 130 interrupted.
+Exit codes: 0 it holds, 1 it does not (a stage or a gate failed), 2 bad usage, 3 inconclusive, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from trueline import __version__
+from trueline.cli.attack import attack
 from trueline.cli.chat import chat
 from trueline.cli.doctor import doctor
 from trueline.cli.judge import judge
@@ -46,5 +47,5 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (demo, run, show, chat, judge, report, doctor):
+for command in (demo, run, show, chat, attack, judge, report, doctor):
     cli.add_command(command)

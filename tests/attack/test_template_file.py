@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from trueline.attack.goals import read_goals
-from trueline.attack.templates import PLACES, Templates, filled
+from trueline.attack.template_file import PLACES, Templates, filled
 from trueline.core.ports import NotApplicableError
 from trueline.core.types import Conversation, Prompt
 from trueline.data.rows import DataError
