@@ -1,0 +1,90 @@
+"""Rates over goals that hang together: paraphrases of one request are not independent, and an interval must know it.
+
+Three small functions on top of `core/stats.py`, and the JSON form of a rate:
+
+- `clustered`: a share with Wilson's interval at the sample size that the clusters leave (the design effect of survey
+  sampling): hundreds of rates in a report cost nothing, and where none or all succeeded there still is a width;
+- `ratio`: one rate over another, such as attack success over capability;
+- `difference`: the same goals twice, clustered, as a paired comparison.
+
+    clustered([1, 1, 0, 0], ["a", "a", "b", "b"])     four goals, two of which are independent
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict, replace
+from math import sqrt
+from random import Random
+
+from trueline.core import stats
+from trueline.core.types import Rate
+
+
+def clustered(values: Sequence[float], clusters: Sequence[Hashable]) -> Rate | None:
+    """Return the mean of shares in [0, 1] with an interval that counts clusters; None where nothing was measured.
+
+    The cluster-robust variance of a ratio mean (Cochran 1977, Sampling Techniques, section 11.8) says how many independent
+    values would be as uncertain; Wilson's interval is taken at that number (as Korn and Graubard 1998, Survey Methodology
+    24:193, do with Clopper and Pearson's). Where all values are alike, that number is the number of clusters. `n` counts values.
+
+    >>> rate = clustered([1, 1, 1, 1], ["a", "a", "b", "b"])
+    >>> rate.n, rate.low == stats.wilson(2, 2).low
+    (4, True)
+    """
+    if not values:
+        return None
+    n, value = len(values), sum(values) / len(values)
+    totals: dict[Hashable, tuple[float, int]] = {}
+    for key, one in zip(clusters, values, strict=True):
+        total, count = totals.get(key, (0.0, 0))
+        totals[key] = (total + one, count + 1)
+    k = len(totals)
+    worth = float(k)  # independent values
+    if 1 < k < n and 0 < value < 1:
+        spread = sum((total - value * count) ** 2 for total, count in totals.values()) * k / (k - 1) / n**2
+        worth = min(n, value * (1 - value) / spread) if spread > 0 else n
+    whole = max(1, int(worth))
+    found = stats.wilson(value * whole, whole)
+    return Rate(value=value, n=n, low=min(value, found.low), high=max(value, found.high))
+
+
+def ratio(rate: Rate | None, of: Rate | None) -> Rate | None:
+    """Return `rate / of` with an interval; None where either is missing or `of` may be zero.
+
+    How far each interval's ends move the ratio is added in squares on each side, as `stats.corrected` does (Zou and Donner
+    2008): the two count as independent, which is safe (wide) where they rise and fall together. The ratio may exceed 1.
+
+    >>> ratio(stats.wilson(0, 50), stats.wilson(40, 50)).value
+    0.0
+    """
+    if rate is None or of is None or of.low <= 0:
+        return None
+    value = rate.value / of.value
+    low = value - sqrt((value - rate.low / of.value) ** 2 + (value - rate.value / of.high) ** 2)
+    high = value + sqrt((rate.high / of.value - value) ** 2 + (rate.value / of.low - value) ** 2)
+    return Rate(value=value, n=min(rate.n, of.n), low=max(0.0, low), high=high)
+
+
+def difference(
+    after: Sequence[float], before: Sequence[float], clusters: Sequence[Hashable], *, name: str
+) -> stats.Comparison | None:
+    """Compare the same goals twice; None with fewer than two independent ones. `name` seeds the bootstrap.
+
+    Where every goal moved alike, the bootstrap sees no spread, and the interval is Newcombe's at the number of clusters.
+    """
+    k = len(set(clusters))
+    if k < 2:
+        return None
+    found = stats.paired(after, before, rng=Random(f"difference/{name}"), clusters=clusters)
+    if found.difference.low < found.difference.high:
+        return found
+    share = [sum(values) / len(values) * k for values in (after, before)]
+    wide = stats.newcombe(share[0], k, share[1], k)  # type: ignore[arg-type]  # wilson takes shares
+    value = found.difference.value
+    return replace(found, difference=Rate(value=value, n=len(after), low=min(value, wide.low), high=max(value, wide.high)))
+
+
+def plain(rate: Rate | None) -> dict[str, float] | None:
+    """Write a rate as JSON: {"value", "n", "low", "high"}, or None."""
+    return None if rate is None else asdict(rate)
