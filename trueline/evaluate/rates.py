@@ -24,9 +24,9 @@ from trueline.core.types import Rate
 def clustered(values: Sequence[float], clusters: Sequence[Hashable]) -> Rate | None:
     """Return the mean of shares in [0, 1] with an interval that counts clusters; None where nothing was measured.
 
-    The cluster-robust variance of a ratio mean (Cochran 1977, Sampling Techniques, section 11.8) says how many independent
+    The variance of a ratio estimator over clusters (Cochran 1977, Sampling Techniques) says how many independent
     values would be as uncertain; Wilson's interval is taken at that number (as Korn and Graubard 1998, Survey Methodology
-    24:193, do with Clopper and Pearson's). Where all values are alike, that number is the number of clusters. `n` counts values.
+    24:193, do with Clopper and Pearson's). Where all values are alike, that is the number of clusters. `n` counts values.
 
     >>> rate = clustered([1, 1, 1, 1], ["a", "a", "b", "b"])
     >>> rate.n, rate.low == stats.wilson(2, 2).low
