@@ -220,7 +220,7 @@ def table(some: Iterable[Case]) -> Json:
     """The 2x2 of stance and disclosure over the attempts, and how many have no place in it."""
     found = two_by_two(a.judgement for c in some for a, o in zip(c.attempts, c.outcomes, strict=True) if o != "error")
     errors = sum(outcome == "error" for case in some for outcome in case.outcomes)
-    counts: Json = {name: n for name, n in found.counts.items()}
+    counts: Json = dict(found.counts.items())
     return counts | {"unplaced": found.unplaced + errors}
 
 

@@ -74,8 +74,8 @@ class Spot:
     y: Rate
 
 
-def lines(series: Sequence[Series], *, x: str, height: int = 170, zero: bool = False) -> str:
-    """Draw series over one x axis; `zero` keeps zero in view, for what is a rate or a count."""
+def lines(series: Sequence[Series], *, x: str, height: int = 170, zero: bool = False, log: bool = False) -> str:
+    """Draw series over one x axis; `zero` keeps zero in view, for what is a rate or a count; `log` spaces x by ratios."""
     import altair as alt
 
     sheet = _Sheet()
@@ -85,7 +85,8 @@ def lines(series: Sequence[Series], *, x: str, height: int = 170, zero: bool = F
     named = len(kept) > 1
     ends = _spread([one.points[-1][1] for one in kept], low, high, height)
     y_scale = alt.Scale(domain=[low, high], nice=False, zero=False)
-    x_axis = alt.X("x:Q", title=x, scale=alt.Scale(nice=False, zero=False), axis=alt.Axis(grid=False, format="~s"))
+    x_scale = alt.Scale(type="log", nice=False) if log else alt.Scale(nice=False, zero=False)
+    x_axis = alt.X("x:Q", title=x, scale=x_scale, axis=alt.Axis(grid=False, format="~s"))
     layers = []
     for one, end in zip(kept, ends, strict=True):
         colour = "var(--muted)" if one.muted else _colour(one.colour)

@@ -15,15 +15,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from trueline.core import stats
 from trueline.core.types import Rate
 from trueline.evaluate import charts, words
+from trueline.evaluate.pages import Panel, fill, panel
 from trueline.evaluate.shape import Curve, Metric, Point, Preferring, Reinforcement, Report, RewardModel, Rung, read
 
 if TYPE_CHECKING:
@@ -33,15 +30,6 @@ TRANSCRIPTS = 10  # shown for each stage
 ASIDE = frozenset({"step", "kl", "proxy", "gold", "tokens"})  # keys of an RL point that have their own place
 RATES = frozenset({"benign_refused", "disclosure", "over_refusal", "attack_success"})  # kept on an axis that shows zero
 STANCES = {"refuse": "refused", "comply": "complied", "none": "neither"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
-    """One small chart and its caption."""
-
-    title: str
-    note: str
-    svg: Markup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +46,9 @@ class Line:
 def render(report: Mapping[str, object]) -> str:
     """Return the report as one self-contained HTML page."""
     checked = read(report)
-    page = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for say in (words.percent, words.plain, words.compact, words.share, words.duration, metric):
-        page.filters[say.__name__] = say
-    return page.get_template("report.html").render(
+    return fill(
+        "report.html",
+        metric=metric,
         report=checked,
         summary=words.summary(checked),
         families=words.families(checked),
@@ -135,18 +116,18 @@ def _trade(report: Report) -> Iterator[Panel]:
         spots = [_spot(line, x, line.attack[split]) for line, x in refused if x and line.attack[split]]
         if spots:
             note = "mean over families; lower left is better"
-            yield _panel(f"Attack success, {words.SPLITS[split]}", note, charts.frontier(spots, x="benign requests refused"))
+            yield panel(f"Attack success, {words.SPLITS[split]}", note, charts.frontier(spots, x="benign requests refused"))
     spots = [_spot(line, x, line.gold) for line, x in refused if x and line.gold]
     if spots:
         svg = charts.frontier(spots, x="benign requests refused", colour=2)
-        yield _panel("Gold utility", "mean over domains; upper left is better", svg)
+        yield panel("Gold utility", "mean over domains; upper left is better", svg)
 
 
 def _gold(rungs: Sequence[Rung]) -> Iterator[Panel]:
     for domain in dict.fromkeys(name for rung in rungs for name in rung.gold):
         rows = [(rung.stage, rate) for rung in rungs if (rate := rung.gold.get(domain)) is not None]
         if rows:
-            yield _panel(domain, "gold utility, stage by stage", charts.dots(rows, colour=2))
+            yield panel(domain, "gold utility, stage by stage", charts.dots(rows, colour=2))
 
 
 def _curves(curves: Sequence[Curve]) -> Iterator[Panel]:
@@ -158,7 +139,7 @@ def _curves(curves: Sequence[Curve]) -> Iterator[Panel]:
         ]
         if any(one.points for one in series):
             named = ", ".join(_plain(key) for key in keys)
-            yield _panel(curve.stage, named, charts.lines(series, x=_plain(curve.x)))
+            yield panel(curve.stage, named, charts.lines(series, x=_plain(curve.x)))
 
 
 def _rl(runs: Sequence[Reinforcement]) -> Iterator[Panel]:
@@ -193,7 +174,7 @@ def _rl_panel(key: str, note: str, x: str, axis: str, source: Sequence[tuple[Rei
         for index, (run, points) in enumerate(source)
     ]
     if any(one.points for one in series):
-        yield _panel(_plain(key), note, charts.lines(series, x=axis, zero=key in RATES))
+        yield panel(_plain(key), note, charts.lines(series, x=axis, zero=key in RATES))
 
 
 def _preference(run: Preferring) -> Iterator[Panel]:
@@ -202,12 +183,12 @@ def _preference(run: Preferring) -> Iterator[Panel]:
         for index, name in enumerate(("chosen", "rejected"))
     ]
     if any(one.points for one in both):
-        yield _panel("log-probability", "nats a reply: chosen and rejected apart", charts.lines(both, x="step"))
+        yield panel("log-probability", "nats a reply: chosen and rejected apart", charts.lines(both, x="step"))
     for key, note in (("margin", "chosen minus rejected, as the loss sees it"), ("accuracy", "pairs ranked rightly")):
         points = _xy(run.points, "step", key)
         if points:
             series = charts.Series(name=key, points=points, colour=2)
-            yield _panel(key, note, charts.lines([series], x="step"))
+            yield panel(key, note, charts.lines([series], x="step"))
 
 
 def _reward(model: RewardModel) -> Iterator[Panel]:
@@ -219,12 +200,12 @@ def _reward(model: RewardModel) -> Iterator[Panel]:
     rows = [(name, rate) for name, rate in rates.items() if rate is not None]
     if rows:
         note = "held-out pairs; dashed: a coin. How far raters agree among themselves is the measure of the rest"
-        yield _panel("Agreement", note, charts.dots(rows, rule=0.5))
+        yield panel("Agreement", note, charts.dots(rows, rule=0.5))
     bins = [(one.confidence, stats.wilson(one.accuracy * one.n, one.n)) for one in model.calibration if one.n]
     if bins:
         total = sum(rate.n for _, rate in bins)
         note = f"how often it was right when it said so, n {total:,}; dashed: perfectly calibrated"
-        yield _panel("Calibration", note, charts.calibration(bins))
+        yield panel("Calibration", note, charts.calibration(bins))
 
 
 def _provenance(report: Report) -> Iterator[tuple[str, str]]:
@@ -253,8 +234,3 @@ def _xy(points: Sequence[Point], x: str, y: str) -> tuple[tuple[float, float], .
 
 def _plain(key: str) -> str:
     return key.replace("_", " ")
-
-
-def _panel(title: str, note: str, svg: str) -> Panel:
-    # Markup is right here and only here: charts.py has rebuilt this drawing from harmless tags.
-    return Panel(title=title, note=note, svg=Markup(svg))  # noqa: S704

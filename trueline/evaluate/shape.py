@@ -13,7 +13,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from math import isfinite
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -48,6 +48,9 @@ class Part(BaseModel):
     """What all parts of a report share: frozen, and deaf to keys of later versions."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+P = TypeVar("P", bound=Part)
 
 
 class Metric(Part):
@@ -184,14 +187,19 @@ class Report(Part):
 
 def read(report: Mapping[str, object]) -> Report:
     """Make a report's strings safe to show and check its shape; a part given as None counts as left out."""
+    return check(Report, report, "trueline/evaluate/shape.py")
+
+
+def check(kind: type[P], report: Mapping[str, object], described: str) -> P:
+    """Read a report as the shape that `described` (a file) describes."""
     kept = {key: value for key, value in report.items() if value is not None}
     try:
-        return Report.model_validate(_clean(kept))
+        return kind.model_validate(_clean(kept))
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {str(e['input'])[:60]!r}" for e in error.errors()[:5]]
         raise ValueError(
             f"report.json does not have the shape of a report ({error.error_count()} places): {'; '.join(wrong)}. "
-            "The shape is described in trueline/evaluate/shape.py"
+            f"The shape is described in {described}"
         ) from None
 
 

@@ -1,0 +1,46 @@
+"""What every page of this room stands on: one Jinja environment that escapes everything, and a chart with its caption.
+
+A page holds no JavaScript and fetches nothing. Its style sheet is `templates/style.css`, put inside the page; rates, heat cells
+and rows of charts are written by `templates/macros.html`.
+
+    fill("report.html", report=..., summary=...)     the page, as one string
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from trueline.evaluate import words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One small chart and its caption."""
+
+    title: str
+    note: str
+    svg: Markup
+
+
+def fill(template: str, **values: object) -> str:
+    """Return a template filled with values, every text escaped."""
+    page = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for say in (words.percent, words.plain, words.compact, words.share, words.duration):
+        page.filters[say.__name__] = say
+    return page.get_template(template).render(values)
+
+
+def panel(title: str, note: str, svg: str) -> Panel:
+    """Return a chart of `charts.py` with its caption."""
+    # Markup is right here and only here: charts.py has rebuilt this drawing from harmless tags.
+    return Panel(title=title, note=note, svg=Markup(svg))  # noqa: S704
