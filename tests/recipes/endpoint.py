@@ -1,0 +1,72 @@
+"""A chat-completions endpoint on the loopback whose answer is a function of the request; it counts what it was asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+Sent = tuple[int, dict[str, str], bytes]  # status, headers, body
+Answer = Callable[[dict[str, Any], int], Sent]  # the request, and how many came before it
+
+
+class Endpoint(NamedTuple):
+    """Where it listens, as a TARGET, and how often each request came."""
+
+    target: str
+    asked: Counter[str]
+
+
+def says(text: str, **message: Any) -> Sent:
+    """A whole chat completion."""
+    said = {"message": {"role": "assistant", "content": text, **message}, "finish_reason": "stop"}
+    return body({"choices": [said], "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
+
+
+def body(value: Any, status: int = 200, **headers: str) -> Sent:
+    """A JSON body."""
+    return status, {"content-type": "application/json", **headers}, json.dumps(value).encode()
+
+
+@contextmanager
+def endpoint(answer: Answer) -> Iterator[Endpoint]:
+    """Serve on a free port until the block ends."""
+    asked: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            sent = self.rfile.read(int(self.headers["content-length"])).decode()
+            with lock:
+                before = asked.total()
+                asked[sent] += 1
+            status, headers, written = answer(json.loads(sent), before)
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(written))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(written)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128
+
+        def handle_error(self, *_: object) -> None:
+            pass  # who was killed in the middle of a request is what these tests are about
+
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield Endpoint(f"http://127.0.0.1:{server.server_port}/v1#toy", asked)
+    finally:
+        server.shutdown()
+        server.server_close()
