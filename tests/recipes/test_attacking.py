@@ -81,8 +81,8 @@ def test_kill_9_and_the_same_command_asks_nothing_twice(goals, tmp_path):
     """Killed in the middle, it goes on: only questions that were under way are asked again, and the report is whole."""
     at, arrived = 30, threading.Event()
     at_once = 4
-    words = ["attack", "", "--goals", str(goals), "--n", "4", "--attacks", "words", "--out", str(tmp_path / "runs" / "a"), "--json",
-             "--at-once", str(at_once)]  # fmt: skip
+    words = ["attack", "", "--goals", str(goals), "--n", "4", "--attacks", "words", "--json", "--at-once", str(at_once)]
+    words += ["--out", str(tmp_path / "runs" / "a")]
 
     def answer(request, before):
         if before >= at and not arrived.is_set():
