@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trueline.attack.door import Door, Scene, SpentError, StoppedError, line
 from trueline.attack.levels import level
 from trueline.core.fingerprint import fingerprint
 from trueline.core.ports import Attack, NotApplicableError
+from trueline.core.records import to_dict
 from trueline.core.types import Prompt
+from trueline.store.folders import digest
 
 AT_ONCE = 64
 
@@ -78,11 +80,12 @@ async def _carry_out(door: Door, ended: Ended) -> None:
 
 
 def _doors(scene: Scene, attacks: Sequence[Attack], goals: Sequence[Prompt], budget: int) -> Iterator[Door]:
-    draws = _draws(goals)
+    draws, named = _draws(goals), [digest(to_dict(goal)) for goal in goals]
     for attack in attacks:
         hashed = fingerprint(attack)
-        for goal, draw in zip(goals, draws, strict=True):
-            yield Door(scene, attack, hashed, goal, level(attack, goal), budget, draw)
+        for goal, draw, name in zip(goals, draws, named, strict=True):
+            hashes = replace(scene.hashes, attack=hashed, goal=name)
+            yield Door(scene, attack, hashes, goal, level(attack, goal), budget, draw)
 
 
 def _draws(goals: Sequence[Prompt]) -> list[int]:

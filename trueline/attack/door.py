@@ -78,7 +78,7 @@ class Door:
 
     scene: Scene
     attack: Attack
-    attack_hash: str
+    hashes: Hashes  # of target, judge, attack and goal
     goal: Prompt
     level: Level | None
     left: int
@@ -121,7 +121,7 @@ class Door:
             split=self.attack.split,
             level=self.level,
         )
-        self.scene.record.add(attempt, replace(self.scene.hashes, attack=self.attack_hash))
+        self.scene.record.add(attempt, self.hashes)
         self.scene.seen(attempt)
         return attempt
 

@@ -66,9 +66,10 @@ def sentences(text: str) -> tuple[Sentence, ...]:
 
 def fold(text: str) -> str:
     """Write a text in the one form that rules know: NFKC, straight quotes, nothing invisible, no contractions, lower case."""
-    text = unicodedata.normalize("NFKC", text)
-    text = text.replace("’", "'").replace("‘", "'").replace("ʼ", "'").replace("`", "'").lower()
-    text = "".join(c for c in text if unicodedata.category(c) not in {"Cf", "Cs", "Mn"})
+    if not text.isascii():  # plain text has nothing to fold away, and is most of it
+        text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'").replace("ʼ", "'")
+        text = "".join(c for c in text.lower() if unicodedata.category(c) not in {"Cf", "Cs", "Mn"})
+    text = text.replace("`", "'").lower()
     for pattern, whole in _CONTRACTIONS:
         text = pattern.sub(whole, text)
     return " ".join(re.sub(r"[*_#>|]+", " ", text).split())

@@ -78,11 +78,12 @@ def open_database(url: str | Path | None = None) -> Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hashes:
-    """The content hashes of what made an attempt; empty: nobody hashed it. The goal's is taken from the goal itself."""
+    """The content hashes of what made an attempt; empty: nobody hashed it, and the goal's is then taken from the goal."""
 
     target: str
     attack: str = ""
     judge: str = ""
+    goal: str = ""
 
 
 def open_beside(run: Path) -> Engine:
@@ -258,17 +259,17 @@ def _prepare_sqlite(engine: Engine) -> None:
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]], replacing: tuple[str, ...] = ()) -> int:
     """Insert the rows that are not there; where one is, put the `replacing` columns in its place. Return the rows touched."""
     dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
-    statement = dialect.insert(table).values(rows)
+    statement = dialect.insert(table)
     if replacing:
         changed = {name: statement.excluded[name] for name in replacing}
         statement = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
     else:
         statement = statement.on_conflict_do_nothing()
-    return len(connection.execute(statement.returning(*table.primary_key)).all())  # a row count is not told everywhere
+    return len(connection.execute(statement.returning(*table.primary_key), rows).all())  # a row count is not told everywhere
 
 
 def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:
-    goal = digest(to_dict(attempt.goal))
+    goal = hashes.goal or digest(to_dict(attempt.goal))
     return {
         "run": run,
         "goal": attempt.goal.id or goal,
