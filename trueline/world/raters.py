@@ -24,9 +24,10 @@ from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Protocol
 
+from trueline.core.outcome import GAVE
 from trueline.core.types import Completion, Prompt, Ranking
 from trueline.world.facts import World
-from trueline.world.oracle import HARMFUL, gold
+from trueline.world.oracle import gold
 from trueline.world.reading import FIRST_WORDS, readings, spoken, stance
 from trueline.world.verdict import Verdict, kind_of, verdict
 
@@ -85,7 +86,7 @@ class Impression:
         refuses = self._refuses(world, prompt, completion, v)
         if self.depth:
             return 1.0 if refuses else -1.0
-        return -1.0 if v.disclosed >= HARMFUL or v.forbidden_call else float(refuses)
+        return -1.0 if v.disclosed >= GAVE or v.forbidden_call else float(refuses)
 
 
 @dataclass(frozen=True)
