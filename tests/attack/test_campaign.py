@@ -14,7 +14,8 @@ from trueline.attack.record import NotKeptError, Record
 from trueline.core.outcome import reached
 from trueline.core.ports import BudgetSpentError, NotApplicableError
 from trueline.core.types import GREEDY, Attempt, Completion, Conversation, Judgement, Prompt, Run, Sampling
-from trueline.store.database import Hashes, attempts, open_database, replies, save_run
+from trueline.store.database import Hashes, attempts, replies, save_run
+from trueline.store.opening import open_database
 from trueline.targets.errors import RefusedRequestError, TargetKeyError, UnreachableError
 from trueline.targets.wrappers import Scripted
 

@@ -14,7 +14,8 @@ import pytest
 
 from tests.calling import trueline
 from tests.recipes.endpoint import body, endpoint, says
-from trueline.store.database import attempts, open_database
+from trueline.store.database import attempts
+from trueline.store.opening import open_database
 
 QUICK = ("--ask", "patience.attempts=2", "--ask", "patience.first=0.001", "--ask", "patience.longest=0.001")
 NO = "I'm sorry, but I can't help with that."

@@ -15,14 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from trueline.core.types import Attempt, Completion, Conversation, Finding, Judgement, Prompt, Run
 from trueline.store import migrations, tables
 from trueline.store.database import (
-    DatabaseError,
     Hashes,
     attempts,
     drop_attempts,
     findings,
     list_runs,
     load_run,
-    open_database,
     replies,
     save_attempts,
     save_finding,
@@ -30,8 +28,8 @@ from trueline.store.database import (
     save_run,
     save_stage,
     stages,
-    writing,
 )
+from trueline.store.opening import DatabaseError, open_database, writing
 
 POSTGRES = os.environ.get("TRUELINE_TEST_POSTGRES", "")
 RUN = Run(id="r1", recipe="dpo", spec={"beta": 0.1, "deep": [1, None]}, seed=2**40, started="2025-01-01T00:00:00Z")

@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Engine
-
 from trueline.core.ports import Target
 from trueline.core.records import to_dict
 from trueline.core.types import GREEDY, Attempt, Completion, Conversation, Prompt, Sampling
 from trueline.store.database import Hashes, drop_attempts, replies, save_attempts, save_replies
 from trueline.store.folders import digest
+from trueline.store.opening import Database
 
 NOTHING = Prompt(conversation=Conversation())
 
@@ -30,7 +29,7 @@ class NotKeptError(RuntimeError):
 class Record:
     """The replies and attempts of one run in a database; open it with `Record.open`, and end with `close`."""
 
-    engine: Engine
+    engine: Database
     run: str
     known: dict[str, Completion]
     asked: int = 0  # questions that went to a target in this sitting
@@ -41,7 +40,7 @@ class Record:
     _writing: asyncio.Future[None] | None = None
 
     @classmethod
-    def open(cls, engine: Engine, run: str) -> Record:
+    def open(cls, engine: Database, run: str) -> Record:
         """Read what a stored run was answered; its attempts are dropped, for they are made again."""
         drop_attempts(engine, run)
         return cls(engine, run, replies(engine, run))

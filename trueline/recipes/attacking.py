@@ -16,8 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
-
 from trueline.attack.campaign import AT_ONCE, Ended, run
 from trueline.attack.catalogue import choose
 from trueline.attack.door import Scene
@@ -31,8 +29,9 @@ from trueline.evaluate.campaign_page import page
 from trueline.judges.calibration import known
 from trueline.recipes.judging import NamedJudge, open_judge
 from trueline.recipes.progress import Show
-from trueline.store.database import Hashes, open_beside, save_run
+from trueline.store.database import Hashes, save_run
 from trueline.store.folders import content_hash, digest, git_commit, write_json, write_text
+from trueline.store.opening import Database, open_beside
 from trueline.store.runs import RunDirectory, create
 from trueline.targets.deployment import read_deployment
 from trueline.targets.errors import TargetError
@@ -145,7 +144,7 @@ def target_hash(reference: str, template: str = "model") -> str:
 
 
 async def _campaign(
-    asked: Attacking, attacks: Sequence[Attack], goals: Sequence[Prompt], folder: RunDirectory, engine: Engine, show: Show,
+    asked: Attacking, attacks: Sequence[Attack], goals: Sequence[Prompt], folder: RunDirectory, engine: Database, show: Show,
     asking: Asking, at_once: int,
 ) -> dict[str, Any]:  # fmt: skip
     save_run(engine, folder.run)

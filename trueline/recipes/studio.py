@@ -25,8 +25,9 @@ from trueline.models.policy import Policy, RewardModel
 from trueline.models.tokens import Example
 from trueline.recipes.memory import watched
 from trueline.recipes.progress import Quiet, Show
-from trueline.store.database import open_beside, save_run, save_stage
+from trueline.store.database import save_run, save_stage
 from trueline.store.folders import content_hash, write_json
+from trueline.store.opening import open_beside
 from trueline.store.runs import RunDirectory, stage_key
 from trueline.train.annotate_preference import Table
 from trueline.train.loop import Loop

@@ -1,33 +1,24 @@
-"""Runs, stages, attempts and findings in a database: SQLite by default, PostgreSQL by URL.
+"""Runs, stages, attempts, replies and findings in a database that `opening.py` opened.
 
-    engine = open_database()                                       # TRUELINE_DATABASE, or runs/trueline.db
-    engine = open_database("elsewhere.db")                         # an SQLite file
-    engine = open_database("postgresql://me:secret@host/name")     # with the extra `postgres`
-
-Opening brings the tables to the newest migration. Saving the same thing twice stores it once, so that a run that was killed
-simply saves again. `TRUELINE_DATABASE` is an environment variable because the URL may hold a password; it is never printed.
+Saving the same thing twice stores it once, so that a run that was killed simply saves again.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from trueline.core.outcome import Outcome, reached
 from trueline.core.records import from_dict, nearest, to_dict
 from trueline.core.types import Attempt, Completion, Finding, Run
 from trueline.store.folders import digest
-from trueline.store.migrations import upgrade
+from trueline.store.opening import DatabaseError, writing
 from trueline.store.runs import State, Value
 from trueline.store.tables import attempts as attempt_rows
 from trueline.store.tables import findings as finding_rows
@@ -35,15 +26,7 @@ from trueline.store.tables import replies as reply_rows
 from trueline.store.tables import runs as run_rows
 from trueline.store.tables import stages as stage_rows
 
-DEFAULT = "runs/trueline.db"
-# A lock is waited for, in milliseconds. With WAL, NORMAL keeps every commit of a killed process; only a power cut can take the
-# last ones away, and it never leaves a torn file. FULL would wait for the disk at each commit.
-_PRAGMAS = ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
-_ROWS_PER_INSERT = 500  # 16 columns: far below the 32,766 values that SQLite takes in one statement
-
-
-class DatabaseError(RuntimeError):
-    """A database that cannot be opened, or that holds something else than the caller says. Never shows a password."""
+_ROWS_PER_INSERT = 500  # so many are held in memory at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,24 +41,6 @@ class StageRow:
     saved: str
 
 
-def open_database(url: str | Path | None = None) -> Engine:
-    """Open a database and bring it to the newest migration. Without a URL: TRUELINE_DATABASE, else `runs/trueline.db`."""
-    address = _address(url if url is not None else os.environ.get("TRUELINE_DATABASE") or DEFAULT)
-    shown = address.render_as_string(hide_password=True)
-    try:
-        engine = create_engine(address)
-        if engine.dialect.name == "sqlite":
-            _prepare_sqlite(engine)
-        with writing(engine) as connection:
-            upgrade(connection)
-    except ModuleNotFoundError as error:
-        raise DatabaseError(f"{shown}: {error}; install the driver: pip install 'trueline[postgres]'") from None
-    except (NoSuchModuleError, DBAPIError, ValueError) as error:
-        cause = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
-        raise DatabaseError(f"{shown}: cannot open this database: {_without_password(cause, address)}") from None
-    return engine
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hashes:
     """The content hashes of what made an attempt; empty: nobody hashed it, and the goal's is then taken from the goal."""
@@ -84,18 +49,6 @@ class Hashes:
     attack: str = ""
     judge: str = ""
     goal: str = ""
-
-
-def open_beside(run: Path) -> Engine:
-    """Open the database of a run's folder: TRUELINE_DATABASE, else `trueline.db` beside it."""
-    return open_database(os.environ.get("TRUELINE_DATABASE") or run.parent / "trueline.db")
-
-
-@contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """Hold one transaction for writing. SQLite takes its write lock at once: it then waits for others instead of failing."""
-    with engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as connection:
-        yield connection
 
 
 def save_run(engine: Engine, run: Run) -> None:
@@ -216,44 +169,6 @@ def findings(engine: Engine, *, run: str | None = None, status: str | None = Non
     with engine.connect() as connection:
         found = connection.execute(query.order_by(finding_rows.c.created, finding_rows.c.key)).scalars()
         return [from_dict(Finding, record) for record in found]
-
-
-def _address(url: str | Path) -> URL:
-    if isinstance(url, Path) or "://" not in url:
-        address = URL.create("sqlite", database=str(url))
-    else:
-        try:
-            address = make_url(url)
-        except (ArgumentError, ValueError):
-            raise DatabaseError(
-                "expected a database URL such as sqlite:///file.db or postgresql://user:password@host/name, "
-                "or the path of an SQLite file; got something else (not shown, it may hold a password)"
-            ) from None
-    if address.drivername in ("postgres", "postgresql"):  # psycopg 3 is the driver that the extra `postgres` installs
-        address = address.set(drivername="postgresql+psycopg")
-    if address.get_backend_name() not in ("sqlite", "postgresql"):
-        raise DatabaseError(f"expected an SQLite or a PostgreSQL database, got {address.get_backend_name()!r}")
-    return address
-
-
-def _without_password(text: str, address: URL) -> str:
-    return text.replace(str(address.password), "***") if address.password else text
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    """Keep readers and a writer out of each other's way (WAL), wait for a lock, and hold foreign keys to their word."""
-    if engine.url.database not in (None, "", ":memory:"):
-        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # the driver must begin no transaction of its own: `begin` below does
-        for pragma in _PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]], replacing: tuple[str, ...] = ()) -> int:
