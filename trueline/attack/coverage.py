@@ -79,7 +79,9 @@ class Coverage:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table("family", *[Text(visible(category)) for category in self.categories])
+        table = Table("family")
+        for category in self.categories:
+            table.add_column(Text(visible(category)), justify="right")
         for family in self.families:
             counts = [cell.answered for cell in self.cells if cell.family == family]
             table.add_row(Text(visible(family)), *[Text(str(n) if n else "dark", style=self._style(n)) for n in counts])
