@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from tests.attack.asking import FakeAsk
-from tests.attack.goals import WORLD, worldly
+from tests.attack.goals import ENGLISH, WORLD, worldly
 from trueline.attack.catalogue import known_families
 from trueline.attack.coverage import Cell, Coverage, coverage
+from trueline.attack.families import FAMILIES
 from trueline.core.types import Attempt
 
 
@@ -28,14 +29,23 @@ def cell(found: Coverage, family: str, category: str = "hazard/gas") -> Cell:
 
 
 def test_a_family_that_never_ran_is_dark_in_every_category():
-    """The catalogue decides what could have been asked, not what was."""
-    found = coverage(attempts("role", 9), categories=("hazard/oil",))
-    assert set(found.families) == set(known_families())
+    """The catalogue decides what could have been asked, not what was; goals that were never asked have their column."""
+    found = coverage(attempts("role", 9), goals=[replace(worldly(), category="hazard/oil")])
     assert found.categories == ("hazard/gas", "hazard/oil")
-    assert len(found.cells) == 2 * len(known_families())
     assert {c.category for c in found.dark if c.family == "crescendo"} == {"hazard/gas", "hazard/oil"}
     assert cell(found, "role") not in found.dark + found.dim
     assert cell(found, "role", "hazard/oil") in found.dark
+
+
+def test_a_family_has_no_cell_where_no_goal_is_in_its_tongue():
+    """Nobody can look into Base64 in the world, or into zaba in English; every other family has its cell."""
+    found = coverage((), goals=[replace(worldly(), category="world"), replace(ENGLISH, category="english")])
+    rows = {category: {c.family for c in found.cells if c.category == category} for category in found.categories}
+    assert set(known_families()) - rows["world"] == {n for n, f in FAMILIES.items() if "world" not in f.tongues}
+    assert set(known_families()) - rows["english"] == {"zaba"}
+    assert {c.category for c in coverage((), goals=[replace(g, category="both") for g in (worldly(), ENGLISH)]).cells} == {
+        "both"
+    }
 
 
 @pytest.mark.parametrize(("count", "few", "dim"), [(1, 5, True), (4, 5, True), (5, 5, False), (5, 6, True)])

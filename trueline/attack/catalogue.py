@@ -117,7 +117,7 @@ BATTERIES: Mapping[str, Callable[[], tuple[str, ...]]] = {
     "held_out": partial(_of_split, "held_out"),
     "paraphrases": partial(_families, lambda name: "~" in name),
     "compositions": partial(_families, lambda name: "+" in name),
-    "encodings": lambda: (*ENCODINGS, "zaba", "zaba_plain"),
+    "encodings": lambda: (*ENCODINGS, "zaba"),
     "shots": lambda: tuple(f"many_shot_{shots}" for shots in (0, 1, 2, 4, 8, 16)),
     "depths": lambda: tuple(f"prefill_{depth}" for depth in range(DEEPEST + 1)),
     "adaptive": lambda: tuple(name for name in plugins("attack") if attack_named(name).adaptive),

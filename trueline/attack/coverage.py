@@ -2,10 +2,12 @@
 
 A rate over all attempts hides what was never tried. A cell is dark where no attempt was answered, and dim where fewer than
 `few` were; a family that never ran is dark in every category. Attempts that ended in an error were not answered.
+Where a family does not speak the tongue of any goal of a category (Base64 in the embedded world), there is no cell.
 
->>> found = coverage((), categories=("hazard/gas",))
->>> found.dark[:2]
-(Cell(family='direct', category='hazard/gas', answered=0), Cell(family='role', category='hazard/gas', answered=0))
+>>> from trueline.core.types import Conversation
+>>> found = coverage((), goals=(Prompt(conversation=Conversation().say("user", "Hello?"), category="greeting"),))
+>>> found.dark[0]
+Cell(family='direct', category='greeting', answered=0)
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trueline.attack.catalogue import known_families
+from trueline.attack.families import FAMILIES, tongue_of
 from trueline.core.outcome import reached
-from trueline.core.types import Attempt
+from trueline.core.types import Attempt, Prompt
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 FEW = 5  # answered attempts from which a cell counts as looked into
 
@@ -49,7 +53,7 @@ class Coverage:
     @property
     def categories(self) -> tuple[str, ...]:
         """The categories of goals, in order."""
-        return tuple(dict.fromkeys(cell.category for cell in self.cells))
+        return tuple(sorted({cell.category for cell in self.cells}))
 
     @property
     def dark(self) -> tuple[Cell, ...]:
@@ -83,23 +87,39 @@ class Coverage:
         for category in self.categories:
             table.add_column(Text(visible(category)), justify="right")
         for family in self.families:
-            counts = [cell.answered for cell in self.cells if cell.family == family]
-            table.add_row(Text(visible(family)), *[Text(str(n) if n else "dark", style=self._style(n)) for n in counts])
+            row = {cell.category: cell.answered for cell in self.cells if cell.family == family}
+            table.add_row(Text(visible(family)), *[self._shown(row.get(category)) for category in self.categories])
         return table
 
-    def _style(self, answered: int) -> str:
-        return "red" if answered == 0 else "yellow" if answered < self.few else ""
+    def _shown(self, answered: int | None) -> Text:
+        from rich.text import Text
+
+        if answered is None:
+            return Text("-")
+        return Text(str(answered) if answered else "dark", style="red" if not answered else "yellow" * (answered < self.few))
 
 
-def coverage(attempts: Iterable[Attempt], categories: Iterable[str] = (), few: int = FEW) -> Coverage:
+def coverage(attempts: Iterable[Attempt], goals: Iterable[Prompt] = (), few: int = FEW) -> Coverage:
     """Count answered attempts by family and category.
 
-    `categories` names those that goals have, asked or not. A family that the catalogue does not know gets its row too.
+    `goals` adds those that were never asked. A family that the catalogue does not know gets its row too.
     """
     if few < 1:
         raise ValueError(f"a cell is dim below `few` answers, 1 or more; got {few}")
     seen = list(attempts)
     answered = Counter((a.family, a.goal.category) for a in seen if reached(a) != "error")
-    rows = dict.fromkeys((*known_families(), *sorted({a.family for a in seen})))
-    columns = sorted({*categories, *[a.goal.category for a in seen]})
-    return Coverage(cells=tuple(Cell(row, column, answered[row, column]) for row in rows for column in columns), few=few)
+    tongues: dict[str, set[str]] = {}
+    for goal in (*goals, *[a.goal for a in seen]):
+        tongues.setdefault(goal.category, set()).add(tongue_of(goal))
+    cells = [
+        Cell(family, category, answered[family, category])
+        for family in dict.fromkeys((*known_families(), *sorted({a.family for a in seen})))
+        for category in sorted(tongues)
+        if answered[family, category] or _speaks(family, tongues[category])
+    ]
+    return Coverage(cells=tuple(cells), few=few)
+
+
+def _speaks(family: str, tongues: set[str]) -> bool:
+    """Whether a family speaks one of these tongues; what is no family of words is taken to speak all."""
+    return family not in FAMILIES or not tongues.isdisjoint(FAMILIES[family].tongues)

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Literal
 
 from trueline.attack import english, worldly
 from trueline.attack.encodings import ENCODINGS
@@ -29,6 +30,7 @@ from trueline.core.records import nearest
 from trueline.core.types import Conversation, Message, Prompt, Split
 from trueline.world.families import COMPOSITIONS
 
+Tongue = Literal["English", "world"]
 SHOTS, MOST_SHOTS = 8, 256
 DEPTH = 3  # words of a prefill, where nothing else is said
 
@@ -44,20 +46,29 @@ class Family:
     world: Wrapper | None = None
 
     @property
-    def tongues(self) -> tuple[str, ...]:
+    def tongues(self) -> tuple[Tongue, ...]:
         """The tongues that the family speaks."""
-        return tuple(name for name, wrap in (("English", self.english), ("world", self.world)) if wrap)
+        return tuple(tongue for tongue, wrap in self._wrappers.items() if wrap)
 
     def wrapper(self, goal: Prompt) -> Wrapper:
         """Return the wrapper in the goal's tongue. Raises NotApplicableError where there is none."""
-        wrap, tongue = (self.english, "English") if world_of(goal) is None else (self.world, "the world's tongue")
+        wrap = self._wrappers[tongue_of(goal)]
         if wrap is None:
-            raise NotApplicableError(f"the family {self.name} is not spoken in {tongue}")
+            raise NotApplicableError(f"the family {self.name} is not spoken in the tongue of this goal: {tongue_of(goal)}")
         return wrap
 
     def render(self, goal: Prompt, rng: Random) -> Conversation:
         """Put a goal into the words of this family; `rng` draws the wording."""
         return self.wrapper(goal)(goal, rng)
+
+    @property
+    def _wrappers(self) -> Mapping[Tongue, Wrapper | None]:
+        return {"English": self.english, "world": self.world}
+
+
+def tongue_of(goal: Prompt) -> Tongue:
+    """Return the tongue that a goal is written in."""
+    return "English" if world_of(goal) is None else "world"
 
 
 def family_named(name: str) -> Family:
@@ -155,7 +166,6 @@ _SINGLES: Mapping[str, Family] = {
         Family("reverse", _MISMATCHED, "validation", english.encoded(ENCODINGS["reverse"]), worldly.family("reverse")),
         Family("spelled", _MISMATCHED, "held_out", english.encoded(ENCODINGS["spelled"]), worldly.family("spelled")),
         Family("zaba", _MISMATCHED, "held_out", world=worldly.family("zaba")),
-        Family("zaba_plain", _MISMATCHED, "held_out", world=worldly.family("zaba_plain")),
         *(
             Family(name, _MISMATCHED, "held_out", english.encoded(encoding))
             for name, encoding in ENCODINGS.items()

@@ -3,6 +3,7 @@
 The families of `world/families.py` are used as they are. Beside them stand frames that no text of the world contains: other
 wordings of the trained families ("role~2"), and families that the corpus does not know (`future`, `hijack`).
 A benign procedure is asked for in the very same wrapper: that is how capability is measured.
+`zaba_plain` is not among them: it differs from `zaba` in the reply that it hopes for, and asks the same.
 """
 
 from __future__ import annotations
