@@ -26,7 +26,15 @@ FAST = (
     *("bind", "many_shot", "prefill", "role+prefix"),
 )
 # Why attacks that are no family of words may work; the families say it themselves.
-MECHANISMS: Mapping[str, str] = {"crescendo": "aggregation"}
+MECHANISMS: Mapping[str, str] = {
+    "crescendo": "aggregation",
+    "best_of_n": "sampling",
+    "injection_document": "hierarchy",
+    "injection_tool": "hierarchy",
+    "extraction": "hierarchy",
+    "tool_abuse": "action",
+    "deed": "action",
+}
 _DOSES: Mapping[str, Callable[[int], Attack]] = {
     "many_shot": lambda shots: ManyShot(shots=shots),
     "prefill": lambda depth: Prefill(depth=depth),
@@ -94,10 +102,9 @@ def mechanism(attack: Attack) -> str:
     return "composition" if "+" in attack.family else "search" if attack.adaptive else "other"
 
 
-def known_families() -> dict[str, str]:
-    """Return every family of the catalogue with its split: what coverage measures against."""
-    made = [attack_named(name) for name in names()]
-    return {attack.family: attack.split for attack in made}
+def family_names() -> tuple[str, ...]:
+    """Return every family of the catalogue, once: what coverage measures against."""
+    return tuple(dict.fromkeys(attack_named(name).family for name in names()))
 
 
 def _families(wanted: Callable[[str], bool]) -> tuple[str, ...]:

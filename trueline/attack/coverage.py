@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trueline.attack.catalogue import known_families
+from trueline.attack.catalogue import family_names
 from trueline.attack.families import FAMILIES, tongue_of
 from trueline.core.outcome import reached
 from trueline.core.types import Attempt, Prompt
@@ -113,7 +113,7 @@ def coverage(attempts: Iterable[Attempt], goals: Iterable[Prompt] = (), few: int
         tongues.setdefault(goal.category, set()).add(tongue_of(goal))
     cells = [
         Cell(family, category, answered[family, category])
-        for family in dict.fromkeys((*known_families(), *sorted({a.family for a in seen})))
+        for family in dict.fromkeys((*family_names(), *sorted({a.family for a in seen})))
         for category in sorted(tongues)
         if answered[family, category] or _speaks(family, tongues[category])
     ]

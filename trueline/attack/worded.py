@@ -11,6 +11,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from trueline.attack import english, worldly
 from trueline.attack.families import DEPTH, SHOTS, Family, family_named, many_shot, prefill
@@ -25,8 +26,8 @@ class _Words(ABC):
     """What attacks that ask in the words of one family have in common."""
 
     tries: int
+    adaptive: ClassVar[bool] = False  # no wording depends on an answer
 
-    @property
     @abstractmethod
     def words(self) -> Family:
         """The family that is asked in, with its settings. Raises ValueError for settings that it does not take."""
@@ -34,20 +35,15 @@ class _Words(ABC):
     @property
     def split(self) -> Split:
         """Who may train on it."""
-        return self.words.split
-
-    @property
-    def adaptive(self) -> bool:
-        """Never: no wording depends on an answer."""
-        return False
+        return self.words().split
 
     def __post_init__(self) -> None:
         _at_least_one(self.tries)
-        assert self.words  # it is built here, so that wrong settings are refused before work starts
+        self.words()  # built here too, so that wrong settings are refused before work starts
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None:
         """Ask every try at once, and no more than may be asked."""
-        wrap = self.words.wrapper(goal)
+        wrap = self.words().wrapper(goal)
         questions = [wrap(goal, ask.rng) for _ in range(min(self.tries, ask.left))]
         await asyncio.gather(*[ask(question) for question in questions])
 
@@ -64,7 +60,6 @@ class Worded(_Words):
         """The family's name."""
         return self.family
 
-    @property
     def words(self) -> Family:
         """The family of that name."""
         return family_named(self.family)
@@ -77,18 +72,13 @@ class ManyShot(_Words):
 
     shots: int = SHOTS  # turns before the request, 0 to 256
     tries: int = 1  # questions a goal
+    family: ClassVar[str] = "many_shot"
 
     @property
     def name(self) -> str:
         """The family's name, with the shots where they are not the usual ones."""
         return self.family if self.shots == SHOTS else f"{self.family}_{self.shots}"
 
-    @property
-    def family(self) -> str:
-        """One family at any number of shots."""
-        return "many_shot"
-
-    @property
     def words(self) -> Family:
         """The family at this many shots."""
         return many_shot(self.shots)
@@ -101,18 +91,13 @@ class Prefill(_Words):
 
     depth: int = DEPTH  # words put into the target's mouth, 0 to 12
     tries: int = 1  # questions a goal
+    family: ClassVar[str] = "prefill"
 
     @property
     def name(self) -> str:
         """The family's name, with the depth where it is not the usual one."""
         return self.family if self.depth == DEPTH else f"{self.family}_{self.depth}"
 
-    @property
-    def family(self) -> str:
-        """One family at any depth."""
-        return "prefill"
-
-    @property
     def words(self) -> Family:
         """The family at this depth."""
         return prefill(self.depth)
@@ -128,29 +113,13 @@ class Crescendo:
     """
 
     tries: int = 1  # climbs a goal, each of three to four questions
+    name: ClassVar[str] = "crescendo"
+    family: ClassVar[str] = "crescendo"
+    split: ClassVar[Split] = "held_out"
+    adaptive: ClassVar[bool] = False  # answers are carried along, and change no word of the script
 
     def __post_init__(self) -> None:
         _at_least_one(self.tries)
-
-    @property
-    def name(self) -> str:
-        """The family's name."""
-        return "crescendo"
-
-    @property
-    def family(self) -> str:
-        """What coverage counts by."""
-        return "crescendo"
-
-    @property
-    def split(self) -> Split:
-        """Who may train on it."""
-        return "held_out"
-
-    @property
-    def adaptive(self) -> bool:
-        """No: its answers are carried along, and change no word of the script."""
-        return False
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None:
         """Climb as often as set; a climb that the budget cuts short asks its first turns."""
@@ -173,7 +142,8 @@ async def _climb(turns: Sequence[str], goal: Prompt, ask: Ask) -> None:
         attempt = await ask(conversation)
         if reached(attempt) in ("success", "error"):
             return
-        conversation = conversation.say("assistant", attempt.completion.text, attempt.completion.tool_calls)
+        # Calls are left out: most endpoints refuse a conversation that goes on without a call's result.
+        conversation = conversation.say("assistant", attempt.completion.text)
 
 
 def _at_least_one(tries: int) -> None:
