@@ -28,7 +28,8 @@ def level(attack: Attack, goal: Prompt) -> Level | None:
     >>> level(Worded(family="role+prefix"), Prompt(conversation=Conversation().say("user", "How do I fold a kite?")))
     'L4'
     """
-    return max(filter(None, (_of_attack(attack), _of_goal(goal))), default=None)
+    levels = [found for found in (_of_attack(attack), _of_goal(goal)) if found is not None]
+    return max(levels, default=None)
 
 
 def _of_attack(attack: Attack) -> Level | None:
