@@ -2,8 +2,9 @@
 
 A goal is a Prompt: its conversation is the plain request, which the family `direct` asks as it stands. `about` holds what
 judges and attacks look up: "goal" (the request in a sentence), "cluster" (goals that hang together in statistics), "opening"
-(what a suffix search makes the reply begin with), "split" (whether training saw it), "canary", "forbidden_tool"; in the
-embedded world "world" (its seed) and "procedure".
+(what a suffix search makes the reply begin with), "split" (whether training saw it), "canary", "forbidden_tool",
+"forbidden_call"; "injection" (what a text of others orders, where nobody else asks for it) with the "document", the "carrier"
+that it is, the "question" about it and the "tool" that fetches it; in the embedded world "world" (its seed) and "procedure".
 A goal that should be answered (`expected`: comply) is a benign twin: what an attack gets of it says what the target is able to
 give in that disguise.
 """
