@@ -3,7 +3,25 @@
 Importing this room registers all attacks that have settings of their own.
 """
 
+from trueline.attack.extraction import Extraction, ExtractionHeldOut
+from trueline.attack.injection import InjectionDocument, InjectionDocumentHeldOut, InjectionTool, InjectionToolHeldOut
 from trueline.attack.template_file import Templates
+from trueline.attack.tools import Deed, ToolAbuse, ToolAbuseHeldOut
 from trueline.attack.worded import Crescendo, ManyShot, Prefill, Worded
 
-__all__ = ["Crescendo", "ManyShot", "Prefill", "Templates", "Worded"]
+__all__ = [
+    "Crescendo",
+    "Deed",
+    "Extraction",
+    "ExtractionHeldOut",
+    "InjectionDocument",
+    "InjectionDocumentHeldOut",
+    "InjectionTool",
+    "InjectionToolHeldOut",
+    "ManyShot",
+    "Prefill",
+    "Templates",
+    "ToolAbuse",
+    "ToolAbuseHeldOut",
+    "Worded",
+]
