@@ -13,7 +13,7 @@
 | `prompt`, `label` injection | the request as it stands | the words that it orders said, if it quotes them |
 
 What is left (an opinion to be given, an answer in another tongue, every third word misspelled) has no marker: such a goal says
-about["judge"] = "model", and the rules' word on it is worth nothing.
+about["judge"] = "model", and the rules abstain from it.
 """
 
 from __future__ import annotations
