@@ -25,3 +25,7 @@ __all__ = [
     "ToolAbuseHeldOut",
     "Worded",
 ]
+from trueline.attack.search import Bandit, BestOfN, Genetic
+from trueline.attack.worded import Crescendo, ManyShot, Prefill, Worded
+
+__all__ = ["Bandit", "BestOfN", "Crescendo", "Genetic", "ManyShot", "Prefill", "Worded"]
