@@ -152,6 +152,8 @@ def test_a_larger_n_begins_with_the_smaller(goal):
     for n, size in ((1, 1), (17, 16), (40, 9), (60, 60)):
         assert run(BestOfN(n=n, round=size), FakeAsk(goal)) == long[:n]
     assert len({c.messages[-1].text for c in long}) > 40
+    key = FakeAsk(goal).rng.getrandbits(64)
+    assert [BestOfN().wording(goal, key, i) for i in (0, 7, 59)] == [long[i] for i in (0, 7, 59)]
 
 
 def test_best_of_n_keeps_what_stands_before_the_request():
@@ -308,7 +310,8 @@ def test_a_round_is_waited_for_also_when_one_question_raises():
             if not self.attempts and not done:
                 done.append("broken")
                 raise KilledError
-            await asyncio.sleep(0)
+            for _ in range(5):
+                await asyncio.sleep(0)
             done.append("answered")
             return await super().__call__(conversation)
 

@@ -125,7 +125,7 @@ def test_the_world_keeps_its_vocabulary(text):
             assert known.issuperset(WORLD.augment(text, Random(seed), strength).split())
 
 
-@given(st.lists(st.sampled_from(vocabulary()), max_size=12).map(" ".join), st.integers(0, 99))
+@given(st.lists(st.sampled_from(("so", "tell", "me", ".", ",", "?", "<doc>")), max_size=12).map(" ".join), st.integers(0, 99))
 def test_word_order_moves_words_and_not_marks(text, seed):
     """Swapping neighbours keeps all words, and every mark and punctuation stays at its place."""
     before, after = text.split(), order(text, Random(seed), strength=1.0).split()

@@ -25,7 +25,21 @@ __all__ = [
     "ToolAbuseHeldOut",
     "Worded",
 ]
+from trueline.attack.dialogue import AdaptiveCrescendo, Pair, Tap
 from trueline.attack.search import Bandit, BestOfN, Genetic
+from trueline.attack.trained import Trained
 from trueline.attack.worded import Crescendo, ManyShot, Prefill, Worded
 
-__all__ = ["Bandit", "BestOfN", "Crescendo", "Genetic", "ManyShot", "Prefill", "Worded"]
+__all__ = [
+    "AdaptiveCrescendo",
+    "Bandit",
+    "BestOfN",
+    "Crescendo",
+    "Genetic",
+    "ManyShot",
+    "Pair",
+    "Prefill",
+    "Tap",
+    "Trained",
+    "Worded",
+]

@@ -53,12 +53,12 @@ class BestOfN:
         key = ask.rng.getrandbits(64)
         for start in range(0, self.n, self.round):
             numbers = range(start, min(start + self.round, self.n))
-            if won(await together(ask, [self.wording(goal, Random(f"{key}/{i}")) for i in numbers])):
+            if won(await together(ask, [self.wording(goal, key, i) for i in numbers])):
                 return
 
-    def wording(self, goal: Prompt, rng: Random) -> Conversation:
-        """Return one augmented wording of a goal."""
-        augment = tongue_of(goal).augment
+    def wording(self, goal: Prompt, key: int, i: int) -> Conversation:
+        """Return augmented wording `i` of a goal: no other wording has to be drawn for it."""
+        rng, augment = Random(f"{key}/{i}"), tongue_of(goal).augment
         asked = family_named(self.wrapper).render(goal, rng)
         return rewrite(asked, lambda text, rng: augment(text, rng, self.strength), rng)
 
