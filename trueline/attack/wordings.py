@@ -43,10 +43,10 @@ def render(goal: Prompt, names: Names, rng: Random) -> Conversation:
     """Put a goal into the words of a sequence. Families that do not stack leave the word to the first of them."""
     transforms = tongue_of(goal).transforms
     stacked = [name for name in names if name not in transforms]
-    family = family_named("+".join(stacked))
-    if len(stacked) > 1 and not _fits(family, goal):
-        family = family_named(stacked[0])
-    conversation = family.render(goal, rng)
+    try:
+        conversation = family_named("+".join(stacked)).render(goal, rng)
+    except NotApplicableError:
+        conversation = family_named(stacked[0]).render(goal, rng)
     for name in names:
         if name in transforms:
             conversation = rewrite(conversation, transforms[name], rng)
