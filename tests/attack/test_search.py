@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 
 import pytest
 
+import trueline
 from tests.attack.asking import GAVE, REFUSED, FakeAsk
+from trueline.attack.catalogue import attack_named
 from trueline.attack.feedback import progress, together, won
 from trueline.attack.search import Arm, Bandit, BestOfN, Genetic
 from trueline.attack.wordings import choices, render
@@ -318,3 +321,16 @@ def test_a_round_is_waited_for_also_when_one_question_raises():
     with pytest.raises(KilledError):
         asyncio.run(together(Breaks(GOAL), [GOAL.conversation] * 4))
     assert done == ["broken", "answered", "answered", "answered"]
+
+
+@pytest.mark.parametrize("name", ["best_of_n", "genetic", "bandit", "pair", "tap", "adaptive_crescendo", "trained"])
+def test_the_page_says_what_a_search_is(name):
+    """docs/attacks.md has a row for every search, with its defaults and whether it learns; all are held out."""
+    attack = attack_named(name)
+    page = (Path(trueline.__file__).parent.parent / "docs" / "attacks.md").read_text(encoding="utf-8")
+    cells = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |")).split(" | ")
+    assert cells[2] == ("yes" if attack.adaptive else "no")
+    assert attack.split == "held_out"
+    named = dict(re.findall(r"`(\w+)` (\d+)", cells[3]))
+    assert named
+    assert {setting: getattr(attack, setting) for setting in named} == {k: int(v) for k, v in named.items()}
