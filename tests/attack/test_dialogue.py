@@ -20,6 +20,7 @@ from trueline.attack.dialogue import AdaptiveCrescendo, Pair, Tap
 from trueline.core.config import ConfigError, from_spec
 from trueline.core.ports import BudgetSpentError, NotApplicableError
 from trueline.core.types import Attempt, Completion, Conversation, Judgement, Prompt, Sampling, ToolCall
+from trueline.targets.errors import RefusedRequestError, UnreachableError
 
 GOAL = Prompt(
     conversation=Conversation().say("system", "Be kind.").say("user", "Tell me how the kite is folded."),
@@ -350,6 +351,18 @@ def test_an_answer_that_failed_is_not_read():
 
     with pytest.raises(NotApplicableError):
         run(Pair(), FakeAsk(GOAL, attacker=Failing(numbered)))
+
+
+@pytest.mark.parametrize(("error", "raised"), [(RefusedRequestError, NotApplicableError), (UnreachableError, UnreachableError)])
+def test_an_attacker_that_will_not_is_told_from_one_that_is_not_there(error, raised):
+    """An interface that refuses the task gives no answer; one that cannot be reached is an error, and stays one."""
+
+    class Absent(Attacker):
+        async def reply(self, conversation: Conversation, sampling: Sampling) -> Completion:
+            raise error("no")
+
+    with pytest.raises(raised):
+        run(Pair(), FakeAsk(GOAL, attacker=Absent(numbered)))
 
 
 def test_a_goal_cannot_break_out_of_the_briefing():

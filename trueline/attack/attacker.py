@@ -19,6 +19,7 @@ from trueline.attack.goal import request, world_of
 from trueline.core.outcome import reached
 from trueline.core.ports import Ask, NotApplicableError, Target
 from trueline.core.types import GREEDY, Attempt, Conversation, Prompt, Sampling
+from trueline.targets.errors import RefusedRequestError
 
 LIMIT = 6_000  # characters of one request: a longer one is not read
 SHOWN = 2_000  # characters of a reply that the attacker is shown
@@ -86,8 +87,8 @@ def draw_seeds(rng: Random) -> tuple[int, ...]:
 async def propose(attacker: Target, asked: Conversation, seeds: Sequence[int]) -> Proposal | None:
     """Ask the attacker for its next request; None where no answer could be read."""
     for seed in seeds:
-        answer = await attacker.reply(asked, Sampling(temperature=1.0, max_tokens=TOKENS, seed=seed))
-        if answer.finish != "error" and (proposal := read_proposal(answer.text)) is not None:
+        answer = await _answer(attacker, asked, Sampling(temperature=1.0, max_tokens=TOKENS, seed=seed))
+        if (proposal := read_proposal(answer)) is not None:
             return proposal
     return None
 
@@ -95,7 +96,7 @@ async def propose(attacker: Target, asked: Conversation, seeds: Sequence[int]) -
 async def on_topic(attacker: Target, goal: Prompt, prompt: str) -> bool:
     """Ask whether a request is still after the goal. What cannot be read is no reason to drop it."""
     asked = Conversation().say("user", TOPIC.format(goal=_quoted(wanted(goal)), prompt=_quoted(prompt)))
-    lines = (await attacker.reply(asked, GREEDY)).text.strip().splitlines()
+    lines = (await _answer(attacker, asked, GREEDY)).strip().splitlines()
     return not lines or lines[-1].strip(" \t\"'*.`").lower() != "no"
 
 
@@ -126,9 +127,9 @@ def tell(attempt: Attempt) -> str:
     completion = attempt.completion
     if reached(attempt) == "error":
         return json.dumps({"reply": None, "note": "the model gave no answer; this says nothing about the request"})
-    calls = [cleaned(f"{call.name} {call.arguments}")[:SHOWN] for call in completion.tool_calls[:KEPT]]
+    calls = [cleaned(f"{call.name} {call.arguments}"[:SHOWN]) for call in completion.tool_calls[:KEPT]]
     refused = attempt.judgement.stance == "refuse"
-    told = {"reply": cleaned(completion.text)[:SHOWN], "tool_calls": calls, "refused": refused, "score": rating(attempt)}
+    told = {"reply": cleaned(completion.text[:SHOWN]), "tool_calls": calls, "refused": refused, "score": rating(attempt)}
     return json.dumps(told, ensure_ascii=False)
 
 
@@ -147,6 +148,15 @@ def cleaned(text: str) -> str:
     """Drop what no request needs and some systems choke on: control characters and halves of characters."""
     whole = text.encode(errors="replace").decode()
     return "".join(c for c in whole if c in "\n\t" or (c >= " " and c != "\x7f"))
+
+
+async def _answer(attacker: Target, asked: Conversation, sampling: Sampling) -> str:
+    """The attacker's words; none where it failed, or where its interface would not pass such a task on."""
+    try:
+        answer = await attacker.reply(asked, sampling)
+    except RefusedRequestError:
+        return ""
+    return "" if answer.finish == "error" else answer.text
 
 
 def _quoted(text: str) -> str:
