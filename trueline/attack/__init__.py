@@ -3,30 +3,12 @@
 Importing this room registers all attacks that have settings of their own.
 """
 
+from trueline.attack.dialogue import AdaptiveCrescendo, Pair, Tap
 from trueline.attack.extraction import Extraction, ExtractionHeldOut
 from trueline.attack.injection import InjectionDocument, InjectionDocumentHeldOut, InjectionTool, InjectionToolHeldOut
+from trueline.attack.search import Bandit, BestOfN, Genetic
 from trueline.attack.template_file import Templates
 from trueline.attack.tools import Deed, ToolAbuse, ToolAbuseHeldOut
-from trueline.attack.worded import Crescendo, ManyShot, Prefill, Worded
-
-__all__ = [
-    "Crescendo",
-    "Deed",
-    "Extraction",
-    "ExtractionHeldOut",
-    "InjectionDocument",
-    "InjectionDocumentHeldOut",
-    "InjectionTool",
-    "InjectionToolHeldOut",
-    "ManyShot",
-    "Prefill",
-    "Templates",
-    "ToolAbuse",
-    "ToolAbuseHeldOut",
-    "Worded",
-]
-from trueline.attack.dialogue import AdaptiveCrescendo, Pair, Tap
-from trueline.attack.search import Bandit, BestOfN, Genetic
 from trueline.attack.trained import Trained
 from trueline.attack.worded import Crescendo, ManyShot, Prefill, Worded
 
@@ -35,11 +17,21 @@ __all__ = [
     "Bandit",
     "BestOfN",
     "Crescendo",
+    "Deed",
+    "Extraction",
+    "ExtractionHeldOut",
     "Genetic",
+    "InjectionDocument",
+    "InjectionDocumentHeldOut",
+    "InjectionTool",
+    "InjectionToolHeldOut",
     "ManyShot",
     "Pair",
     "Prefill",
     "Tap",
+    "Templates",
+    "ToolAbuse",
+    "ToolAbuseHeldOut",
     "Trained",
     "Worded",
 ]
