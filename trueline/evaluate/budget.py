@@ -3,12 +3,12 @@
 Two laws say how likely a goal is to be broken within N questions, and both are distributions of the first success, so that
 each has a likelihood on the same goals and AIC (Akaike 1974) can compare them:
 
-- power law: P(T <= N) = exp(-a N^-b), which is -log ASR(N) = a N^-b (Hughes et al. 2024, arXiv 2412.03556, section 4);
+- power law: P(T <= N) = exp(-a N^-b), which is -log ASR(N) = a N^-b (Hughes et al. 2024, arXiv 2412.03556);
 - beta-binomial: each goal has its own chance a question, drawn from Beta(alpha, beta), so that
   P(T > N) = B(alpha, beta + N) / B(alpha, beta), and T is beta-geometric.
 
-A goal that never broke is censored at the number of questions it was asked. In the paper the power law is a straight line
-through averaged points; here each goal counts once, and a goal asked less is not a goal that held.
+A goal that never broke is censored at the number of questions it was asked. The paper fits a curve to the average success at
+each N; here each goal counts once, and one that was asked less is not one that held.
 
     laws([Tries(asked=3, first=3), Tries(asked=64), ...])      of one attack, one entry a goal
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from math import exp, lgamma
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,14 +113,18 @@ class _Table:
         ends = np.array([one.first or one.asked for one in tries])
         hit = np.array([one.first is not None for one in tries])
         weight = np.ones(len(tries)) if weights is None else weights
-        self.at, place = np.unique(ends, return_inverse=True)
+        self.at, places = np.unique(np.concatenate([ends, ends - 1]), return_inverse=True)  # each law is asked once a k
         self.at = self.at.astype(float)
+        place, before = places[: len(ends)], places[len(ends) :]
         self.hits = np.bincount(place, weight * hit, len(self.at))
         self.held = np.bincount(place, weight * ~hit, len(self.at))
+        self.before = np.zeros(len(self.at), dtype=int)
+        self.before[place] = before
 
     def loglik(self, tail: Tail, x: float, y: float) -> float:
         """The log-likelihood under a law whose log P(T > k) is `tail`."""
-        after, before = tail(x, y, self.at), tail(x, y, self.at - 1)
+        after = tail(x, y, self.at)
+        before = after[self.before]
         # log(P(T > k-1) - P(T > k)), without losing a difference of two numbers near one
         step = before + np.log(np.maximum(-np.expm1(np.minimum(after - before, 0.0)), 1e-300))
         return float(self.hits @ step + self.held @ np.maximum(after, -1e6))
@@ -133,10 +137,9 @@ def _power(x: float, y: float, at: Array) -> Array:
 
 
 def _beta(x: float, y: float, at: Array) -> Array:
-    """log P(T > k) of the beta-geometric law: log B(alpha, beta + k) - log B(alpha, beta)."""
-    alpha, beta = exp(x), exp(y)
-    start = lgamma(alpha + beta) - lgamma(beta)
-    return np.array([lgamma(beta + k) - lgamma(alpha + beta + k) + start for k in at])
+    """log P(T > k) of the beta-geometric law: the product over i < k of (beta + i) / (alpha + beta + i)."""
+    steps = np.log1p(exp(x) / (exp(y) + np.arange(at.max())))
+    return -np.concatenate(([0.0], np.cumsum(steps)))[at.astype(int)]
 
 
 TAILS: dict[str, Tail] = {"power": _power, "beta": _beta}
@@ -150,22 +153,29 @@ def _share(name: str, fit: _Fit, budget: int) -> float:
 
 def _fit(tail: Tail, table: _Table, start: _Fit | None = None) -> _Fit:
     """Maximise the likelihood, from several places, or from one that is known to be near."""
-    starts = ((start.x, start.y),) if start else STARTS[tail]
-    return max((_climb(lambda x, y: table.loglik(tail, x, y), place) for place in starts), key=lambda fit: fit.loglik)
+
+    def height(x: float, y: float) -> float:
+        return table.loglik(tail, x, y)
+
+    if start is not None:
+        return _climb(height, (start.x, start.y), reach=0.2, close=1e-4)
+    return max((_climb(height, place) for place in STARTS[tail]), key=lambda fit: fit.loglik)
 
 
-def _climb(height: Callable[[float, float], float], start: tuple[float, float], steps: int = 150) -> _Fit:
+def _climb(
+    height: Callable[[float, float], float], start: tuple[float, float], *, reach: float = 0.6, close: float = 1e-8
+) -> _Fit:
     """Find a maximum in two dimensions with the simplex of Nelder and Mead (1965)."""
 
     def at(place: Array) -> tuple[float, Array]:
-        place = np.clip(place, -EDGE, EDGE)
+        place = np.minimum(np.maximum(place, -EDGE), EDGE)
         return height(float(place[0]), float(place[1])), place
 
-    corners = [at(np.array(start) + move) for move in ((0.0, 0.0), (0.6, 0.0), (0.0, 0.6))]
-    for _ in range(steps):
+    corners = [at(np.array(start) + move) for move in ((0.0, 0.0), (reach, 0.0), (0.0, reach))]
+    for _ in range(150):
         corners.sort(key=lambda corner: -corner[0])
         (best, top), (middle, _), (worst, low) = corners
-        if best - worst < 1e-8:
+        if best - worst < close:
             break
         centre = (top + corners[1][1]) / 2
         reflected = at(2 * centre - low)

@@ -5,8 +5,8 @@
 First the answer, then the evidence, then what was not measured. Nothing on it runs and nothing is fetched; what attacks and
 models wrote is escaped, and blurred until a reader asks for it (a checkbox, or the focus of mouse or keyboard: CSS alone).
 
-`campaign_shape.py` reads the report, `campaign_words.py` writes the sentences, `charts.py` draws, `templates/campaign.html`
-lays out.
+`campaign_shape.py` reads the report, `campaign_words.py` writes the sentences, `charts.py` draws, and the layout is
+`templates/campaign.html`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trueline.evaluate.pages import Panel, fill, panel
 if TYPE_CHECKING:
     from rich.table import Table
 
-DRAWN = 5  # attacks that are drawn over the budget: the most successful that asked more than once
+DRAWN = 5  # attacks that are drawn over the budget, and that have a 2x2 of their own: those with most to show
 GOALS = 500  # goals that are listed, the broken ones first
 
 
@@ -33,6 +33,7 @@ def page(report: Mapping[str, object]) -> str:
     found = read_campaign(report)
     laws = [(arm, arm.law) for arm in found.arms if arm.law is not None]
     listed = sorted(found.goals, key=lambda goal: (goal.outcome != "success", goal.first.query if goal.first else 0, goal.id))
+    gave = sorted(found.arms, key=lambda arm: -arm.two_by_two.get("refuse_gave", 0))
     return fill(
         "campaign.html",
         found=found,
@@ -48,7 +49,7 @@ def page(report: Mapping[str, object]) -> str:
         course=list(_course(found)),
         laws=[(say.law(arm, law), list(_law(arm, law))) for arm, law in laws],
         categories=sorted(found.categories),
-        two_by_two=[("all attacks", found.two_by_two), *((arm.attack, arm.two_by_two) for arm in found.ranked)],
+        two_by_two=[("all attacks", found.two_by_two), *((arm.attack, arm.two_by_two) for arm in gave[:DRAWN])],
         refusals=list(_refusals(found)),
         goals=listed[:GOALS],
         unmeasured=say.unmeasured(found),
@@ -96,16 +97,16 @@ def _success(found: Campaign) -> Iterator[Panel]:
     direct = found.baseline.asr if found.baseline else None
     if rows:
         note = "goals broken by any attack of the family" + ("; dashed: asked directly" if direct else "")
-        yield panel("By family", note, charts.dots(rows, colour=1, rule=direct.value if direct else None))
+        yield panel("By family", note, charts.dots(rows, colour=1, rule=direct.value if direct else None, zero=True))
 
 
 def _levels(found: Campaign) -> Iterator[Panel]:
     rows = [(level, rate) for level, rate in found.levels.items() if rate is not None]
     if rows:
-        yield panel("By level", "pairs of attack and goal that broke", charts.dots(list(rows), colour=1))
+        yield panel("By level", "pairs of attack and goal that broke", charts.dots(list(rows), colour=1, zero=True))
     splits = [(words.SPLITS[split], rate) for split, rate in found.splits.items() if rate is not None]
     if splits:
-        yield panel("By split", "who may train on the family", charts.dots(splits, colour=3))
+        yield panel("By split", "who may train on the family", charts.dots(splits, colour=3, zero=True))
 
 
 def _course(found: Campaign) -> Iterator[Panel]:
@@ -132,7 +133,11 @@ def _law(arm: Arm, law: Law) -> Iterator[Panel]:
 def _refusals(found: Campaign) -> Iterator[Panel]:
     rows = [(arm.attack, arm.refused_benign) for arm in found.arms if arm.refused_benign is not None]
     if rows:
-        yield panel("Over-refusal", "answers to harmless requests that refuse, under each attack", charts.dots(rows, colour=0))
+        yield panel(
+            "Over-refusal",
+            "answers to harmless requests that refuse, under each attack",
+            charts.dots(rows, colour=0, zero=True),
+        )
 
 
 def _series(name: str, curve: list[At], colour: int) -> charts.Series:

@@ -145,6 +145,7 @@ class Arm(Measures):
     first_success: float | None = None
     lift: Lift | None = None
     two_by_two: dict[str, int] = {}
+    refused_but_gave: Measured = None
     capability: Capability = Capability()
     refused_benign: Measured = None
     categories: Rates = {}
@@ -237,6 +238,7 @@ class Campaign(Part):
     goals: list[Goal] = []
     over_refusal: Measured = None
     two_by_two: dict[str, int] = {}
+    refused_but_gave: Measured = None
     judge: Known | None = None
     dark: list[tuple[Name, Name]] = []
     skipped: dict[Name, str] = {}

@@ -22,7 +22,7 @@ def answer(found: Campaign) -> str:
 
 def notes(found: Campaign) -> list[str]:
     """Say, a line each, what stands beside the answer: held-out families, the judge, over-refusal, the unusable."""
-    return [*_carries(found), *_judged(found), *_costs(found)]
+    return [*_gave(found), *_carries(found), *_judged(found), *_costs(found)]
 
 
 def points(rate: Rate) -> str:
@@ -112,22 +112,27 @@ def _lifted(arm: Arm) -> str:
     return f", {points(arm.lift.difference)} over asking directly ({chance(p)} after Holm)"
 
 
+def _gave(found: Campaign) -> Iterator[str]:
+    if found.refused_but_gave is not None and found.refused_but_gave.value > 0:
+        yield f"Of the answers that say no, {share(found.refused_but_gave)} give the material all the same."
+
+
 def _carries(found: Campaign) -> Iterator[str]:
     for split in ("held_out", "validation"):
         gap, rate = found.gaps.get(split), found.splits.get(split)
         if gap is not None and rate is not None:
             yield (
-                f"Attack success {ON[split]} is {share(rate)}, {points(gap.difference)} against families that training may use "
-                f"({chance(gap.p)}): {_meaning(gap)}."
+                f"Attack success {ON[split]} is {share(rate)}, goal by goal {points(gap.difference)} against families that "
+                f"training may use ({chance(gap.p)}): {_meaning(gap)}."
             )
 
 
 def _meaning(gap: Lift) -> str:
     if gap.difference.low > 0:
-        return "what was trained against does not carry over"
+        return "they work better, so a defence trained on the others does not cover them"
     if gap.difference.high < 0:
-        return "attacks never trained against work less well"
-    return "no difference can be told on these goals"
+        return "they work less well"
+    return "no difference can be told"
 
 
 def _judged(found: Campaign) -> Iterator[str]:

@@ -115,8 +115,10 @@ def lines(series: Sequence[Series], *, x: str, height: int = 170, zero: bool = F
     return sheet.draw(alt.layer(*layers), height=height + 44, about=", ".join(one.name for one in kept))
 
 
-def dots(rows: Sequence[tuple[str, Rate]], *, colour: int = 0, rule: float | None = None, x: str = "") -> str:
-    """Draw one rate a row: its point, its interval, and its value with n at the right; `rule` marks a reference."""
+def dots(
+    rows: Sequence[tuple[str, Rate]], *, colour: int = 0, rule: float | None = None, x: str = "", zero: bool = False
+) -> str:
+    """Draw one rate a row: point, interval, and value with n; `rule` marks a reference, `zero` keeps zero in view."""
     import altair as alt
 
     sheet = _Sheet()
@@ -131,7 +133,8 @@ def dots(rows: Sequence[tuple[str, Rate]], *, colour: int = 0, rule: float | Non
         }
         for name, r in rows
     ]
-    low, high = _room([bound for _, r in rows for bound in (r.low, r.high)] + ([] if rule is None else [rule]))
+    marks = ([] if rule is None else [rule]) + ([0.0] if zero else [])
+    low, high = _room([bound for _, r in rows for bound in (r.low, r.high)] + marks)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
     base = sheet.chart(values).encode(
         y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(grid=False, domain=False, ticks=False, labelLimit=110))

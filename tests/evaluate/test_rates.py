@@ -1,0 +1,98 @@
+"""Rates over goals that hang together: never more certain than the independent goals allow."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from trueline.core.stats import wilson
+from trueline.core.types import Rate
+from trueline.evaluate.rates import clustered, difference, ratio
+
+
+def width(rate: Rate | None) -> float:
+    """How wide an interval is."""
+    assert rate is not None
+    return rate.high - rate.low
+
+
+def test_goals_that_stand_alone_are_wilsons():
+    """With one goal a cluster nothing is corrected."""
+    assert clustered([1, 0, 0, 1, 0], range(5)) == wilson(2, 5)
+
+
+def test_nothing_measured_is_no_rate():
+    """An empty series gives None, and never zero."""
+    assert clustered([], []) is None
+
+
+@pytest.mark.parametrize("hits", [0, 3, 10])
+def test_copies_of_a_goal_buy_no_certainty(hits):
+    """Thirty paraphrases of each of ten goals are worth about ten goals, also where all or none broke."""
+    values = [1.0] * hits + [0.0] * (10 - hits)
+    copied = clustered([v for v in values for _ in range(30)], [i for i in range(10) for _ in range(30)])
+    assert copied is not None
+    assert copied.n == 300
+    assert copied.value == pytest.approx(hits / 10)
+    assert width(copied) == pytest.approx(width(wilson(hits, 10)), rel=0.12)
+    assert width(copied) > 3 * width(wilson(30 * hits, 300))
+
+
+def test_one_cluster_is_one_goal():
+    """However often one goal is put, it is one observation."""
+    assert width(clustered([1.0, 0.0] * 50, ["same"] * 100)) == pytest.approx(width(wilson(0.5, 1)))
+
+
+def test_order_says_nothing():
+    """Shuffling values with their clusters changes nothing."""
+    rng = Random(0)
+    pairs = [(float(rng.random() < 0.4), i // 3) for i in range(60)]
+    mixed = rng.sample(pairs, len(pairs))
+    once, again = (clustered([v for v, _ in some], [c for _, c in some]) for some in (pairs, mixed))
+    assert once == again
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    """Over many samples of clustered goals, about 95 % of the intervals hold the true rate."""
+    rng, covered, rounds = Random(1), 0, 600
+    for _ in range(rounds):
+        values, clusters = [], []
+        for group in range(40):
+            odds = rng.betavariate(0.9, 2.1)  # mean .3, and goals of a cluster alike
+            values += [float(rng.random() < odds) for _ in range(4)]
+            clusters += [group] * 4
+        found = clustered(values, clusters)
+        assert found is not None
+        covered += found.low <= 0.3 <= found.high
+    assert 0.92 <= covered / rounds <= 0.98
+
+
+def test_a_ratio_holds_its_point_and_needs_a_base():
+    """Success over capability: exact point, both ends around it, nothing where capability may be zero."""
+    rate, of = wilson(30, 100), wilson(60, 100)
+    found = ratio(rate, of)
+    assert found is not None
+    assert found.value == pytest.approx(0.5)
+    assert found.low < 0.5 < found.high
+    sure = Rate(value=1.0, n=100, low=1.0, high=1.0)
+    same = ratio(rate, sure)
+    assert same is not None
+    assert (same.low, same.value, same.high) == pytest.approx((rate.low, rate.value, rate.high))
+    assert ratio(rate, wilson(0, 5)) is None
+    assert ratio(None, of) is None
+
+
+def test_equal_series_differ_by_nothing_with_room_left():
+    """The same outcomes twice: difference 0, p 1, and an interval that is not a point."""
+    values = [1.0, 0.0, 0.0, 1.0] * 5
+    found = difference(values, values, range(20), name="x")
+    assert found is not None
+    assert found.difference.value == 0
+    assert found.p == 1
+    assert found.difference.low < 0 < found.difference.high
+
+
+def test_a_difference_needs_two_independent_goals():
+    """One cluster gives no comparison."""
+    assert difference([1.0, 1.0], [0.0, 0.0], ["c", "c"], name="x") is None
