@@ -39,7 +39,8 @@ place in a rate. Intervals are clustered by `goal.about["cluster"]` (else the go
     judge         judge, source, sensitivity, specificity (RATE): its figures, or None
     dark          list of [family, category] where no question was decided
     skipped, failed   attack -> reason
-    transcripts   list of attack, family, goal, category, query, outcome, stance, disclosure, why, messages, reply
+    transcripts   list of attack, family, goal, category, query, outcome, stance, disclosure, why, left_out (earlier
+                  messages), messages, reply
 
 `messages` is a list of {"role", "text"}. The page (`campaign_page.py`) reads these keys, with "verdict" and "about" (a mapping
 of facts: target, seed, ...) beside them where they are given.
@@ -63,6 +64,7 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 SPLITS: tuple[Split, ...] = get_args(Split)
 SHOWN = 2  # transcripts of each outcome that is worth reading, for each attack
 LONG = 4000  # characters kept of a text in a transcript
+TURNS = 20  # messages kept of a conversation in a transcript, the last ones
 
 
 def summary(
@@ -254,6 +256,7 @@ def _transcripts(some: Sequence[Case]) -> Iterator[Json]:
 
 def _transcript(attempt: Attempt, came_to: str) -> Json:
     calls = "".join(f"\n[{call.name}] {call.arguments}" for call in attempt.completion.tool_calls)
+    messages = attempt.conversation.messages
     return {
         "attack": attempt.attack,
         "family": attempt.family,
@@ -264,7 +267,8 @@ def _transcript(attempt: Attempt, came_to: str) -> Json:
         "stance": attempt.judgement.stance,
         "disclosure": attempt.judgement.disclosure,
         "why": attempt.judgement.why[:LONG],
-        "messages": [{"role": m.role, "text": m.text[:LONG]} for m in attempt.conversation.messages],
+        "left_out": max(0, len(messages) - TURNS),
+        "messages": [{"role": m.role, "text": m.text[:LONG]} for m in messages[-TURNS:]],
         "reply": (attempt.completion.text + calls)[:LONG],
     }
 

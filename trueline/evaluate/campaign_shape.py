@@ -208,6 +208,7 @@ class Transcript(Part):
     stance: Stance = "none"
     disclosure: float | None = None
     why: str = ""
+    left_out: int = 0
     messages: list[Turn] = []
     reply: str = ""
 
