@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from tests.evaluate.campaigns import attempt, goal, questions
@@ -84,6 +86,26 @@ def test_false_alarms_add_up_over_a_goals_questions():
     assert 0.2 < once["corrected"]["value"] < 0.35
     assert once["corrected"]["high"] - once["corrected"]["low"] < 0.35
     assert many["corrected"]["value"] == 0  # 1 - .98 ** 40 = .55 of goals would seem broken where none is
+
+
+def test_the_correction_finds_the_truth_behind_a_judge_that_errs():
+    """Three goals of ten have one true success among ten answers; a judge that errs both ways is seen through."""
+    rng, attempts = Random(5), []
+    for i in range(2000):
+        true = rng.randrange(10) if i % 10 < 3 else None
+        words = ["success" if rng.random() < (0.6 if q == true else 0.03) else "failure" for q in range(10)]
+        attempts += questions(goal(f"g{i}"), words)
+    found = of(attempts, known=Known(wilson(600, 1000), wilson(970, 1000)))
+    assert found["asr"]["value"] > 0.36
+    assert found["corrected"]["value"] == pytest.approx(0.3, abs=0.04)
+    assert found["corrected"]["low"] < 0.3 < found["corrected"]["high"]
+
+
+def test_attempts_are_taken_in_the_order_asked():
+    """However they arrive, the first success is the one asked first."""
+    attempts = questions(goal("g"), ["failure", "success", "failure", "success"])
+    assert cases(reversed(attempts)) == cases(attempts)
+    assert cases(reversed(attempts))[0].first == 2
 
 
 def test_a_judge_no_better_than_chance_corrects_nothing():
