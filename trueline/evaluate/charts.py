@@ -92,11 +92,8 @@ def lines(series: Sequence[Series], *, x: str, height: int = 170, zero: bool = F
         colour = "var(--muted)" if one.muted else _colour(one.colour)
         if one.band:
             area = sheet.chart([{"x": bx, "low": lo, "high": hi} for bx, lo, hi in _thin(one.band)])
-            layers.append(
-                area.mark_area(fill=colour, fillOpacity=0.15).encode(
-                    x=x_axis, y=alt.Y("low:Q", scale=y_scale, title=None), y2=alt.Y2("high")
-                )
-            )
+            floor = alt.Y("low:Q", scale=y_scale, title=None)
+            layers.append(area.mark_area(fill=colour, fillOpacity=0.15).encode(x=x_axis, y=floor, y2=alt.Y2("high")))
         rows = [{"x": px, "y": py, "i": i} for i, (px, py) in enumerate(_thin(one.points))]
         path = sheet.chart(rows).mark_line(
             stroke=colour, strokeWidth=1.6 if one.muted else 2.2, strokeDash=[5, 3] if one.muted else [1, 0]
@@ -149,10 +146,8 @@ def dots(
         base.mark_text(align="left", fill="var(--ink)", fontSize=11, dx=8).encode(x=alt.value("width"), text=alt.Text("say:N")),
     ]
     if rule is not None:
-        layers.insert(
-            0,
-            sheet.chart([{"x": rule}]).mark_rule(stroke="var(--muted)", strokeDash=[4, 3]).encode(x=alt.X("x:Q", scale=scale)),
-        )
+        mark = sheet.chart([{"x": rule}]).mark_rule(stroke="var(--muted)", strokeDash=[4, 3])
+        layers.insert(0, mark.encode(x=alt.X("x:Q", scale=scale)))
     return sheet.draw(alt.layer(*layers), height=24 * len(rows) + (50 if x else 32), about="; ".join(_words(*r) for r in rows))
 
 
