@@ -14,6 +14,7 @@ from trueline import __version__
 from trueline.cli.attack import attack
 from trueline.cli.chat import chat
 from trueline.cli.doctor import doctor
+from trueline.cli.evaluate import compare, evaluate
 from trueline.cli.judge import judge
 from trueline.cli.rim import INTERRUPTED, fail
 from trueline.cli.runs import demo, report, run, show
@@ -47,5 +48,5 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (demo, run, show, chat, attack, judge, report, doctor):
+for command in (demo, run, show, chat, attack, evaluate, compare, judge, report, doctor):
     cli.add_command(command)

@@ -137,6 +137,14 @@ class RunDirectory:
         path = self.folder / "samples.jsonl"
         return [from_dict(kind, row["record"], str(path)) for row in _rows(path) if stage in (None, row["stage"])]
 
+    def append(self, name: str, row: Mapping[str, object]) -> None:
+        """Append one row to a JSONL file of the run's own, in one write."""
+        _append(self.folder / name, row)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Read the rows of a JSONL file of the run's own; a torn last line is not there."""
+        return _rows(self.folder / name)
+
     def truncate(self, step: int, stage: str = "") -> None:
         """Drop a stage's metrics and samples that are later than a step: on resuming, they are made again."""
         for name in ("metrics.jsonl", "samples.jsonl"):

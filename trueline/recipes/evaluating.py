@@ -1,0 +1,235 @@
+"""An evaluation from the outside: target, suites and judge opened, every item put, a report written. Behind `trueline eval`.
+
+The run folder is named after what is asked and a hash of what answers, so the same command finds the same folder, and a model
+that was trained further is another run. `items.jsonl` has one line an item, written when it is answered: an evaluation that was
+killed goes on there, and asks nothing twice but what ended in an error. A larger `n` goes on in the same folder too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trueline.core.config import to_spec
+from trueline.core.ports import Target
+from trueline.core.records import from_dict, to_dict
+from trueline.core.registry import find
+from trueline.core.types import Run, Sampling
+from trueline.data.rows import DataError, Row, read_rows
+from trueline.evaluate.interview import AT_ONCE, Answered, Door, put
+from trueline.evaluate.rates import plain
+from trueline.evaluate.report import render
+from trueline.evaluate.suite_calibration import bins
+from trueline.evaluate.suites import Item, Suite, suites, world_at
+from trueline.evaluate.summary import UNDETERMINED, Summary, summarise
+from trueline.judges.calibration import TASKS, known
+from trueline.recipes.attacking import inside_of, target_hash
+from trueline.recipes.judging import NamedJudge, open_judge
+from trueline.recipes.progress import Show
+from trueline.recipes.weighing import weigher
+from trueline.store.folders import content_hash, digest, git_commit, write_json, write_text
+from trueline.store.runs import RunDirectory, create
+from trueline.targets.http import Asking
+from trueline.targets.naming import open_target
+
+ITEMS = "items.jsonl"
+WORLD = "world"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluating:
+    """What an evaluation is asked to do. Two that agree in all of it, and in what answers, are the same one."""
+
+    target: str
+    suites: tuple[str, ...] = ()  # none: all of the world's
+    data: str = WORLD  # the embedded world, or a file
+    category: str = ""  # only the file's rows whose category holds this text
+    judge: str = ""  # empty: the oracle for the world, enablement for files
+    template: str = "model"
+    temperature: float = 0.0
+    max_tokens: int = 0  # 0: 60 for the world, 256 for files
+    world_seed: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.suites:
+            suites()
+            find("suite", name)
+        if self.data != WORLD and not self.suites:
+            raise ValueError(f"{self.data}: expected --suite with a file, one of {', '.join(suites())}; name what it is for")
+        if self.data == WORLD and self.category:
+            raise ValueError("expected --category together with --data FILE; the world's suites choose for themselves")
+
+    @property
+    def sampling(self) -> Sampling:
+        """How every question is sampled: the likeliest reply, unless a temperature says otherwise."""
+        tokens = self.max_tokens or (60 if self.data == WORLD else 256)
+        return Sampling(temperature=self.temperature, max_tokens=tokens, seed=self.seed)
+
+
+def evaluate(
+    asked: Evaluating,
+    *,
+    n: int,
+    show: Show,
+    out: Path | None = None,
+    asking: Asking = Asking(),  # noqa: B008 - frozen
+    at_once: int = AT_ONCE,
+    max_undetermined: float = UNDETERMINED,
+) -> tuple[Path, dict[str, Any]]:
+    """Put `n` items of each suite (files: at most so many), and return the folder and the report."""
+    chosen = {name: find("suite", name)() for name in asked.suites or suites()}
+    items = {name: _items(asked, suite, n) for name, suite in chosen.items()}
+    data = "" if asked.data == WORLD or not Path(asked.data).is_file() else content_hash(asked.data)
+    settings = {name: to_spec(suite) for name, suite in chosen.items()}
+    spec = {**to_spec(asked), "suites": settings, "content": target_hash(asked.target, asked.template), "data_content": data}
+    folder = out or Path("runs") / f"eval-{digest(spec)[:8]}"
+    run = create(folder, _run(folder, spec, asked.seed))
+    with run.lock():
+        began = time.monotonic()
+        judge = asyncio.run(_put_all(asked, chosen, items, run, show, asking, at_once))
+        found = _report(run, chosen, items, judge, max_undetermined)
+        found["seconds"] = time.monotonic() - began
+        write_json(folder / "report.json", found)
+        write_text(folder / "report.html", render(found))
+    return folder, found
+
+
+def answered_in(run: RunDirectory) -> dict[tuple[str, str], Answered]:
+    """Return what is kept of each item, by suite and id; the last word on an item counts."""
+    kept = (from_dict(Answered, row, str(run.folder / ITEMS)) for row in run.rows(ITEMS))
+    return {(answered.suite, answered.item): answered for answered in kept}
+
+
+async def _put_all(
+    asked: Evaluating, chosen: Mapping[str, Suite], items: Mapping[str, Sequence[Item]], run: RunDirectory, show: Show,
+    asking: Asking, at_once: int,
+) -> NamedJudge:  # fmt: skip
+    """Put what has no answer yet."""
+    kept = answered_in(run)
+    async with AsyncExitStack() as stack:
+
+        async def opened(reference: str) -> tuple[Target, str]:
+            there = await stack.enter_async_context(open_target(reference, template=asked.template, asking=asking))
+            return there, target_hash(reference, asked.template)
+
+        name = asked.judge or ("oracle" if asked.data == WORLD else "enablement")
+        judge = await open_judge(name, world=asked.world_seed, opened=opened)
+        waiting = {
+            name: [item for item in made if (name, item.id) not in kept or kept[name, item.id].outcome == "error"]
+            for name, made in items.items()
+        }
+        if any(waiting.values()):
+            target, _ = await opened(asked.target)
+            door = Door(target=target, by=judge.judge, sampling=asked.sampling, weigher=weigher(inside_of(target)))
+            for name, suite in chosen.items():
+                await _put(name, suite, waiting[name], len(items[name]), door, run, show, at_once)
+    return judge
+
+
+async def _put(
+    name: str, suite: Suite, waiting: Sequence[Item], total: int, door: Door, run: RunDirectory, show: Show, at_once: int
+) -> None:
+    if not waiting:
+        return
+    show.begin(name, again=len(waiting) < total)
+    show.steps(name, total)
+    bar, began, done, errors = show.bar(name), time.monotonic(), total - len(waiting), 0
+
+    def keep(answered: Answered) -> None:
+        nonlocal done, errors
+        run.append(ITEMS, to_dict(answered))
+        done, errors = done + 1, errors + (answered.outcome == "error")
+        bar(done, {"errors": errors} if errors else {}, 0, time.monotonic() - began)
+
+    await put(name, suite, waiting, door, keep, at_once)
+    show.end(name, time.monotonic() - began, {"items": total} | ({"errors": errors} if errors else {}))
+
+
+def _items(asked: Evaluating, suite: Suite, n: int) -> Sequence[Item]:
+    if asked.data == WORLD:
+        return suite.on_world(world_at(asked.world_seed), n, asked.seed)
+    rows = [row for row in read_rows(asked.data) if _wanted(asked, row)]
+    if not rows:
+        raise DataError(f"{asked.data}: no row has a category with {asked.category!r} in it; name another with --category")
+    rows.sort(key=lambda row: hashlib.sha256(f"{asked.seed}/{row.line}".encode()).digest())  # so that fewer begin more
+    found = suite.on_rows(rows[:n], asked.seed)
+    if len({item.id for item in found}) < len(found):
+        raise DataError(f"{asked.data}: expected each row once; some come again. Remove the repetitions")
+    return found
+
+
+def _wanted(asked: Evaluating, row: Row) -> bool:
+    return asked.category.lower() in str(row.values.get("category") or "").lower()
+
+
+def _report(
+    run: RunDirectory, chosen: Mapping[str, Suite], items: Mapping[str, Sequence[Item]], judge: NamedJudge, limit: float
+) -> dict[str, Any]:
+    """Sum up, in the shape of every run's report; `suites` holds what that shape has no place for."""
+    kept = answered_in(run)
+    figures = {task: f for task in TASKS if (f := known(run.folder.parent, judge.hashed, task)) is not None}
+    summaries = {
+        name: summarise(name, suite.metrics, [kept[name, item.id] for item in items[name]], figures, limit)
+        for name, suite in chosen.items()
+    }
+    return {
+        "run": run.run.id,
+        "recipe": run.run.recipe,
+        "seed": run.run.seed,
+        "commit": run.run.commit,
+        "judge": {"name": judge.judge.name, "hash": judge.hashed},
+        "stages": [
+            {"name": name, "status": "done", "metrics": {v.metric.name: plain(v.rate) for v in s.values if v.rate}}
+            for name, s in summaries.items()
+        ],
+        "suites": {name: _told(s, [kept[name, item.id] for item in items[name]]) for name, s in summaries.items()},
+        "verdict": "inconclusive" if any(s.inconclusive for s in summaries.values()) else "holds",
+    }
+
+
+def _told(summary: Summary, answered: Sequence[Answered]) -> dict[str, Any]:
+    told = {
+        "items": summary.items,
+        "undetermined": summary.undetermined,
+        "errors": summary.errors,
+        "truncated": summary.truncated,
+        "inconclusive": summary.inconclusive,
+        "first_error": next((a.why for a in answered if a.outcome == "error"), ""),
+        "metrics": {
+            v.metric.name: {
+                "rate": plain(v.rate),
+                "corrected": plain(v.corrected),
+                "undetermined": v.undetermined,
+                "better": v.metric.better,
+                "compared": not v.metric.chosen and v.metric.pooled is None and v.metric.better != "neither",
+                "judged": v.metric.judged,
+                "meaning": v.metric.meaning,
+            }
+            for v in summary.values
+        },
+        "groups": {name: plain(rate) for name, rate in summary.groups.items()},
+    }
+    sure = [
+        (c, y) for a in answered if (c := a.values.get("confidence")) is not None and (y := a.values["correct"]) is not None
+    ]
+    return told | ({"bins": [inside.model_dump() for inside in bins(sure)]} if sure else {})
+
+
+def _run(folder: Path, spec: Mapping[str, object], seed: int) -> Run:
+    now = datetime.now(UTC)
+    return Run(
+        id=f"{folder.name}-{now:%Y%m%dT%H%M%S}",
+        recipe="eval",
+        spec=spec,
+        commit=git_commit(),
+        seed=seed,
+        started=now.isoformat(timespec="seconds"),
+    )
