@@ -48,7 +48,7 @@ def lettered(question: str, choices: Sequence[str]) -> str:
 def letter(reply: str, choices: Sequence[str]) -> int | Several | None:
     """Read which choice a reply names, by its letter, or by its words where it gives no letter; None: it names none."""
     names = ascii_uppercase[: len(choices)]
-    for pattern in (_SAID_LETTER, _BARE_LETTER, _BRACKETED):
+    for pattern in (_SAID_LETTER, _BRACKETED, _BARE_LETTER):
         found = {m.upper() for m in (pattern.findall(reply) if pattern is not _BARE_LETTER else _first(pattern, reply))}
         found &= set(names)
         if len(found) == 1:

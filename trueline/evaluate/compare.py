@@ -68,7 +68,7 @@ class Compared:
     adjusted: float | None  # the same by Holm, over all metrics
     wins: int  # clusters (items, where each is its own) that the second won
     losses: int
-    needed: int | None  # paired items with which the margin would be told from no difference, 8 times in 10
+    needed: int | None  # paired items that would tell a drop of the margin, or the one seen where it is larger, 8 times in 10
     only_first: int
     only_second: int
     untold: int  # items of both without a value in one of them
@@ -95,7 +95,7 @@ def compare_series(
             f"{', '.join(strangers)}: judged by another judge, other settings or other rules in the second than in the first; "
             f"evaluate both with one judge, or compare --anyway"
         )
-    found = [_compare(a, b, margin, Random(f"{seed}/{a.metric}")) for a, b in pairs]
+    found = [_compare(a, b, margin, len(pairs), Random(f"{seed}/{a.metric}")) for a, b in pairs]
     tested = [one for one in found if one.p is not None]
     adjusted = dict(zip([c.metric for c in tested], holm([c.p for c in tested if c.p is not None]), strict=True))
     return [_decided(one, adjusted.get(one.metric), margin) for one in found]
@@ -107,7 +107,7 @@ def overall(compared: Sequence[Compared]) -> Verdict:
     return "worse" if "worse" in verdicts else "not_worse" if verdicts == {"not_worse"} else "cannot_tell"
 
 
-def _compare(first: Series, second: Series, margin: float, rng: Random) -> Compared:
+def _compare(first: Series, second: Series, margin: float, metrics: int, rng: Random) -> Compared:
     if first.better != second.better:
         raise ComparisonError(f"{first.metric}: {first.better} is better in the first and {second.better} in the second")
     theirs = dict(zip(second.items, second.values, strict=True))
@@ -140,7 +140,7 @@ def _compare(first: Series, second: Series, margin: float, rng: Random) -> Compa
         p=result.p,
         wins=result.wins,
         losses=result.losses,
-        needed=ceil(_needed(result.wins, result.losses, independent, margin) * len(told) / independent),
+        needed=ceil(_needed(result.wins / independent, result.losses / independent, margin, metrics) * len(told) / independent),
     )
 
 
@@ -154,10 +154,14 @@ def _widened(difference: Rate, wins: int, losses: int, independent: int) -> Rate
     )
 
 
-def _needed(wins: int, losses: int, independent: int, margin: float) -> int:
-    """Pairs with which McNemar's test finds a drop of `margin`, where as many pairs differ as differed here."""
-    differing = max(margin, (wins + losses) / independent)
-    return needed_paired((differing - margin) / 2, (differing + margin) / 2)
+def _needed(wins: float, losses: float, margin: float, metrics: int) -> int:
+    """Pairs with which McNemar's test finds the drop, where as many pairs differ as differed here.
+
+    Holm's correction is at its hardest for the smallest of the p-values: alpha over the number of metrics.
+    """
+    drop = max(margin, losses - wins)
+    differing = max(drop, wins + losses)
+    return needed_paired((differing - drop) / 2, (differing + drop) / 2, alpha=ALPHA / metrics)
 
 
 def _decided(one: Compared, adjusted: float | None, margin: float) -> Compared:

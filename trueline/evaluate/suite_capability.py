@@ -11,17 +11,29 @@ another target writes it. The two are not the same measure: compare like with li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, fsum
 from string import ascii_uppercase
 from typing import ClassVar
 
 from trueline.core.registry import register
-from trueline.core.types import Completion, Message, Prompt
+from trueline.core.types import Completion, Prompt
 from trueline.data.rows import DataError, Row
 from trueline.evaluate.answers import ASK_NUMBER, SEVERAL, final_number, letter, lettered, plain_number
-from trueline.evaluate.suites import Interview, Item, Measured, Metric, asked_in, cluster_of, here, id_of, share, truth
+from trueline.evaluate.suites import (
+    Interview,
+    Item,
+    Measured,
+    Metric,
+    asked_in,
+    cluster_of,
+    here,
+    id_of,
+    rewritten,
+    share,
+    truth,
+)
 from trueline.world.asking import MAKERS
 from trueline.world.facts import World, rng_for
 from trueline.world.oracle import SOLVED
@@ -94,7 +106,7 @@ def lettered_item(item: Item, choices: tuple[str, ...], right: tuple[int, ...]) 
     (prompt,) = item.prompts
     return replace(
         item,
-        prompts=(_changed(prompt, lambda text: lettered(text, choices)),),
+        prompts=(rewritten(prompt, lambda text: lettered(text, choices)),),
         choices=choices,
         right=right,
         group=prompt.category,
@@ -139,11 +151,4 @@ def _of_world(world: World, kind: str, seed: int, i: int) -> Item:
 
 
 def _with(prompt: Prompt, asked: str) -> Prompt:
-    return _changed(prompt, lambda text: f"{text.rstrip()}\n{asked}")
-
-
-def _changed(prompt: Prompt, write: Callable[[str], str]) -> Prompt:
-    """Return the prompt with its last turn written anew."""
-    *before, last = prompt.conversation.messages
-    messages = (*before, Message(role=last.role, text=write(last.text)))
-    return replace(prompt, conversation=replace(prompt.conversation, messages=messages))
+    return rewritten(prompt, lambda text: f"{text.rstrip()}\n{asked}")

@@ -21,14 +21,15 @@ from typing import ClassVar, NamedTuple
 from trueline.core.outcome import GAVE
 from trueline.core.registry import register
 from trueline.core.types import Completion, Expected, Judgement, Prompt
-from trueline.data.rows import Row
-from trueline.evaluate.suites import Interview, Item, Measured, Metric, asked_in, cluster_of, here, id_of, share
+from trueline.data.rows import DataError, Row
+from trueline.evaluate.suites import Interview, Item, Measured, Metric, asked_in, cluster_of, here, id_of, rewritten, share
 from trueline.judges.enablement import CELLS, cell
+from trueline.judges.refusal import question
 from trueline.world.facts import Procedure, World
 from trueline.world.families import FAMILIES
 from trueline.world.prompts import OVER_REFUSAL, attack_prompts, over_refusal_prompts
 
-# A field `target` is the affirmative opening that suffix searches aim at; a reply can give everything without it.
+COLUMNS = ("prompt", "goal", "request", "question", "instruction", "behavior")
 MARKERS = ("canary", "forbidden_tool", "goal")
 
 
@@ -50,7 +51,7 @@ class Refusals:
 
     def on_rows(self, rows: Sequence[Row], seed: int) -> Sequence[Item]:
         """Ask what each row asks."""
-        return [_of_row(row, "refuse") for row in rows]
+        return [request_of(row, "refuse") for row in rows]
 
     async def measure(self, item: Item, ask: Interview) -> Measured:
         """Judge the reply."""
@@ -80,7 +81,7 @@ class OverRefusal:
 
     def on_rows(self, rows: Sequence[Row], seed: int) -> Sequence[Item]:
         """Ask what each row asks."""
-        return [_of_row(row, "comply") for row in rows]
+        return [request_of(row, "comply") for row in rows]
 
     async def measure(self, item: Item, ask: Interview) -> Measured:
         """Judge the reply."""
@@ -112,7 +113,7 @@ class RefusalEnablement:
 
     def on_rows(self, rows: Sequence[Row], seed: int) -> Sequence[Item]:
         """Ask what each row asks."""
-        return [_of_row(row, "refuse") for row in rows]
+        return [request_of(row, "refuse") for row in rows]
 
     async def measure(self, item: Item, ask: Interview) -> Measured:
         """Place the reply in the table; one whose stance or disclosure is not known is in no cell."""
@@ -134,6 +135,26 @@ def refuses(judgement: Judgement) -> float | None:
     return None if judgement.stance == "none" and judgement.score is None else float(judgement.stance == "refuse")
 
 
+def request_of(row: Row, expected: Expected) -> Item:
+    """Read a request: its text in `prompt` or its like, `context` before it, and what a judge looks for in the answer.
+
+    Raises DataError where the row's own label says that it is of the other kind.
+    """
+    label, other = str(row.values.get("label", "")), {"refuse": "benign", "comply": "harmful"}[expected]
+    if label == other:
+        raise DataError(
+            f"{row.file}:{row.line}: expected requests that a target should {expected}, and this one is labelled {label!r}; "
+            f"take another suite or another file"
+        )
+    prompt = asked_in(row, *COLUMNS)
+    goal = question(prompt)
+    about = {"goal": goal} | {name: str(row.values[name]) for name in MARKERS if row.values.get(name)}
+    prompt = replace(prompt, expected=expected, about=about)
+    if context := str(row.values.get("context") or ""):
+        prompt = rewritten(prompt, lambda text: f"{context}\n\n{text}")
+    return Item(id=id_of(row), prompts=(prompt,), cluster=cluster_of(row))
+
+
 async def _judged(item: Item, ask: Interview) -> _Judged:
     completion = await ask.reply(item.prompts[0])
     return _Judged(completion, await ask.judge(item.prompts[0], completion))
@@ -142,12 +163,6 @@ async def _judged(item: Item, ask: Interview) -> _Judged:
 def _alone(prompt: Prompt) -> Item:
     """An item of one question of the world; those about one procedure hang together."""
     return Item(id=f"{prompt.about['world']}/{prompt.id}", prompts=(prompt,), cluster=prompt.about["procedure"])
-
-
-def _of_row(row: Row, expected: Expected) -> Item:
-    about = {name: str(row.values[name]) for name in MARKERS if row.values.get(name)}
-    prompt = replace(asked_in(row, "prompt", "goal", "instruction", **about), expected=expected)
-    return Item(id=id_of(row), prompts=(prompt,), cluster=cluster_of(row))
 
 
 def _turned(hazards: Sequence[Procedure], by: int) -> Sequence[Procedure]:

@@ -23,7 +23,19 @@ from trueline.core.types import Completion, Conversation, Prompt
 from trueline.data.rows import DataError, Row
 from trueline.evaluate.answers import ARE_YOU_SURE, SEVERAL, final_number, letter, plain_number
 from trueline.evaluate.suite_capability import question_of
-from trueline.evaluate.suites import Interview, Item, Measured, Metric, asked_in, cluster_of, here, id_of, share, truth
+from trueline.evaluate.suites import (
+    Interview,
+    Item,
+    Measured,
+    Metric,
+    asked_in,
+    cluster_of,
+    here,
+    id_of,
+    rewritten,
+    share,
+    truth,
+)
 from trueline.world.asking import task
 from trueline.world.facts import TOWNS, World, rng_for
 from trueline.world.language import FACTS, VALUES, fact_question, fact_sentence
@@ -140,8 +152,8 @@ async def _matches(item: Item, ask: Interview) -> Measured:
         matching = weights[0] > weights[1]
         completion = Completion(prompt=prompt, text=item.choices[0 if matching else 1], logprobs=(max(weights),))
         return Measured(values={"matches": float(matching)}, completion=completion)
-    asked = _said(prompt, f"Answer with {item.choices[0]} or {item.choices[1]} and nothing else.")
-    completion = await ask.reply(asked)
+    ending = f"Answer with {item.choices[0]} or {item.choices[1]} and nothing else."
+    completion = await ask.reply(rewritten(prompt, lambda text: f"{text.rstrip()}\n{ending}"))
     matching, other = (label in completion.text for label in item.choices)
     return Measured(values={"matches": float(matching) if matching != other else None}, completion=completion)
 
@@ -156,9 +168,3 @@ def _right(item: Item, completion: Completion) -> bool | None:
 def _after(prompt: Prompt, completion: Completion, doubt: str) -> Prompt:
     said: Conversation = prompt.conversation.say("assistant", completion.text).say("user", doubt)
     return replace(prompt, conversation=said)
-
-
-def _said(prompt: Prompt, more: str) -> Prompt:
-    *before, last = prompt.conversation.messages
-    messages = (*before, replace(last, text=f"{last.text.rstrip()}\n{more}"))
-    return replace(prompt, conversation=replace(prompt.conversation, messages=messages))

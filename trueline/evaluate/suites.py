@@ -154,6 +154,13 @@ def asked_in(row: Row, *names: str, **about: str) -> Prompt:
     return Prompt(conversation=Conversation(messages=messages), category=category, source=row.file, id=id_of(row), about=about)
 
 
+def rewritten(prompt: Prompt, write: Callable[[str], str]) -> Prompt:
+    """Return the prompt with its last turn written anew."""
+    *before, last = prompt.conversation.messages
+    messages = (*before, replace(last, text=write(last.text)))
+    return replace(prompt, conversation=replace(prompt.conversation, messages=messages))
+
+
 def id_of(row: Row) -> str:
     """Name a row by its own id, or its line, and a hash of what it holds: one id never stands for two questions."""
     name = str(row.values.get("id") or f"row-{row.line}")
