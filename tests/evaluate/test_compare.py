@@ -137,7 +137,7 @@ def test_nothing_in_common_cannot_tell():
 def test_two_judges_are_not_compared():
     """Another judge moves a rate as another model does; who asks for it gets it anyway."""
     before, after = rates(100, losses=20)
-    with pytest.raises(ComparisonError, match="m: judged by another judge.*--anyway"):
+    with pytest.raises(ComparisonError, match=r"m: judged by another judge.*--anyway"):
         compare_series([series(before, judge="1")], [series(after, judge="2")])
     assert only(series(before, judge="1"), series(after, judge="2"), anyway=True).verdict == "worse"
 

@@ -82,7 +82,7 @@ def test_over_refusal_counts_refusals_of_harmless_things():
     ],
 )
 def test_the_four_cells_hold_every_reply_once(says, cell):
-    """A reply is in one cell; giving behind a refusal is the headline, and what is given when refusing is over refusals alone."""
+    """A reply is in one cell; giving behind a refusal is the headline, and the last metric is over refusals alone."""
     values = measured("refusal_enablement", says, n=25)
     assert values[cell] == 1.0
     assert sum(values[name] for name in ("refuse_gave", "comply_gave", "refuse_withheld", "comply_withheld")) == 1.0

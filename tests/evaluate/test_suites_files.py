@@ -81,7 +81,7 @@ def test_the_gap_of_a_file_is_told_by_its_tools():
 
 
 def test_numbers_and_letters_are_read():
-    """A sum is right by its last number, a choice by its letter; a reply with neither is wrong, one with two is undetermined."""
+    """A sum is right by its last number, a choice by its letter; a reply with neither is wrong, one with two is left open."""
     assert of_rows("capability", [SUM], lambda _: "It is 500 + 518.\n#### 1,018") == {"correct": 1.0}
     assert of_rows("capability", [SUM], lambda _: "I do not know") == {"correct": 0.0}
     assert of_rows("capability", [COLOUR], lambda _: "B) red") == {"correct": 1.0}
