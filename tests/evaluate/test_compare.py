@@ -101,7 +101,7 @@ def test_clusters_are_what_is_counted():
     before, after = [1.0] * 40 + [0.0] * 40, [0.0] * 80
     together = ["a"] * 20 + ["b"] * 20 + [f"c{i % 20}" for i in range(40)]
     one = only(series(before, clusters=together), series(after, clusters=together))
-    assert (one.losses, one.verdict) == (2, "cannot_tell")
+    assert (one.independent, one.losses, one.verdict) == (22, 2, "cannot_tell")
     assert only(series(before), series(after)).verdict == "worse"
 
 

@@ -189,7 +189,7 @@ def test_what_cannot_be_asked_is_refused(settings, reason):
 
 
 def test_replies_are_weighed_by_their_tokens():
-    """The log-probability of a reply is the sum over its tokens, its end left out, in any company and however many there are."""
+    """The log-probability of a reply is the sum over its tokens, its end left out, in any company of others."""
     policy, asked = tiny_policy(), Conversation().say("user", "a b c")
     head, said = policy.codec.prompt(asked), policy.codec.ids("a b")
     with torch.no_grad():
@@ -221,7 +221,7 @@ def test_the_command_line_evaluates_and_compares(tmp_path, monkeypatch):
     assert (same.code, told["verdict"]) == (3, "cannot_tell")
     assert set(told["metrics"]) == {"capability/correct", "calibration/brier", "calibration/correct"}
     assert told["metrics"]["capability/correct"]["difference"]["value"] == 0.0
-    assert "items to tell" in trueline("compare", found["folder"], found["folder"]).out
+    assert "independent items (8 here)" in trueline("compare", found["folder"], found["folder"]).out
     assert trueline("eval", folder, "--suite", "refuse").code == 2
     assert trueline("compare", tmp_path, found["folder"]).code == 2
 

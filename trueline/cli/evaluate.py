@@ -160,7 +160,7 @@ def _print_comparison(found: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("metric", "better", "A", "B", "better by", "95 % interval", "p (Holm)", "pairs", "verdict", "items to tell")
+    table = Table("metric", "better", "A", "B", "better by", "95 % interval", "p (Holm)", "pairs", "verdict", "to tell")
     for name, one in found["metrics"].items():
         told = one["verdict"] != "cannot_tell"
         table.add_row(
@@ -168,7 +168,7 @@ def _print_comparison(found: dict[str, Any]) -> None:
             one["better"],
             *_difference(one),
             one["verdict"].replace("_", " "),
-            "" if told or one["needed"] is None else f"{one['needed']:,}",
+            "" if told or one["needed"] is None else f"{one['needed']:,} independent items ({one['independent']:,} here)",
         )
     console().print(table)
     for name, one in found["metrics"].items():

@@ -5,7 +5,7 @@ Differences are signed so that positive means that the second is better. A metri
 
     not_worse     where the whole interval lies above -margin (non-inferiority);
     worse         where the second lost more than it won, and Holm's p over all metrics is below .05;
-    cannot_tell   otherwise, with the number of items that would tell.
+    cannot_tell   otherwise, with the number of independent items (clusters) that would tell.
 
 The second is worse as a whole where any metric is, which is why their p-values are corrected together; it is not worse where
 every metric is not, which needs no correction: all must hold at once (Berger 1982, Technometrics 24:295).
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from random import Random
 from typing import Literal
 
@@ -66,9 +65,10 @@ class Compared:
     difference: Rate | None
     p: float | None  # exact, two-sided, on who won
     adjusted: float | None  # the same by Holm, over all metrics
-    wins: int  # clusters (items, where each is its own) that the second won
+    independent: int  # clusters; where each item is its own, items
+    wins: int  # of them that the second won
     losses: int
-    needed: int | None  # paired items that would tell a drop of the margin, or the one seen where it is larger, 8 times in 10
+    needed: int | None  # how many would tell a drop of the margin, or the one seen where it is larger, 8 times in 10
     only_first: int
     only_second: int
     untold: int  # items of both without a value in one of them
@@ -125,9 +125,9 @@ def _compare(first: Series, second: Series, margin: float, metrics: int, rng: Ra
     before, after, clusters = ([row[k] for row in told] for k in range(3))
     bare = Compared(
         metric=first.metric, better=first.better, verdict="cannot_tell", first=None, second=None, difference=None, p=None,
-        adjusted=None, wins=0, losses=0, needed=None, **counts,
+        adjusted=None, independent=len(set(clusters)), wins=0, losses=0, needed=None, **counts,
     )  # fmt: skip
-    independent = len(set(clusters))
+    independent = bare.independent
     if independent < 2:
         return bare
     sign = 1.0 if first.better == "higher" else -1.0
@@ -140,7 +140,7 @@ def _compare(first: Series, second: Series, margin: float, metrics: int, rng: Ra
         p=result.p,
         wins=result.wins,
         losses=result.losses,
-        needed=ceil(_needed(result.wins / independent, result.losses / independent, margin, metrics) * len(told) / independent),
+        needed=_needed(result.wins / independent, result.losses / independent, margin, metrics),
     )
 
 
@@ -155,7 +155,7 @@ def _widened(difference: Rate, wins: int, losses: int, independent: int) -> Rate
 
 
 def _needed(wins: float, losses: float, margin: float, metrics: int) -> int:
-    """Pairs with which McNemar's test finds the drop, where as many pairs differ as differed here.
+    """Independent pairs with which McNemar's test finds the drop, where as many pairs differ as differed here.
 
     Holm's correction is at its hardest for the smallest of the p-values: alpha over the number of metrics.
     """
