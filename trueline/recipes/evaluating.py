@@ -191,6 +191,7 @@ def _report(
             for name, s in summaries.items()
         ],
         "suites": {name: _told(s, [kept[name, item.id] for item in items[name]]) for name, s in summaries.items()},
+        "not_measured": [f"{name}: {s.inconclusive}" for name, s in summaries.items() if s.inconclusive],
         "verdict": "inconclusive" if any(s.inconclusive for s in summaries.values()) else "holds",
     }
 
