@@ -25,7 +25,7 @@ from trueline.core.types import Completion
 from trueline.data.rows import Row
 from trueline.evaluate.answers import ASK_SURE, stated_confidence
 from trueline.evaluate.shape import Bin
-from trueline.evaluate.suite_capability import choose, question_of, softmax, write
+from trueline.evaluate.suite_capability import Answer, choose, question_of, softmax, write
 from trueline.evaluate.suites import Interview, Item, Measured, Metric, Pooled, here
 from trueline.world.asking import MAKERS
 from trueline.world.facts import World, rng_for
@@ -82,13 +82,8 @@ class Calibration:
 
     async def measure(self, item: Item, ask: Interview) -> Measured:
         """Take the confidence where it can be had; without one the item is undetermined."""
-        if "world" in item.prompts[0].about:
-            completion, right, confidence = await _on_world(item, ask)
-        else:
-            answered = await (choose(item, ask) if item.choices else write(item, ask))
-            completion, right, confidence = answered.completion, answered.right, answered.confidence
-            if confidence is None:
-                confidence = await _stated(completion, ask)
+        answered = await _answer(item, ask)
+        completion, right, confidence = answered.completion, answered.right, answered.confidence
         if confidence is None or right is None:
             return Measured(values=dict.fromkeys(("brier", "confidence", "correct", "overconfidence")), completion=completion)
         values = {"brier": (confidence - right) ** 2, "confidence": confidence, "correct": right}
@@ -110,14 +105,24 @@ def _of_world(world: World, kind: str, seed: int, i: int) -> Item:
     )
 
 
-async def _on_world(item: Item, ask: Interview) -> tuple[Completion, float | None, float | None]:
+async def _answer(item: Item, ask: Interview) -> Answer:
+    if "world" in item.prompts[0].about:
+        return await _weighed(item, ask)
+    answered = await (choose(item, ask) if item.choices else write(item, ask))
+    if answered.confidence is None:
+        answered = replace(answered, confidence=await _stated(answered.completion, ask))
+    return answered
+
+
+async def _weighed(item: Item, ask: Interview) -> Answer:
+    """The likeliest of all values that the fact can have; without log-probabilities there is no answer."""
     prompt = item.prompts[0]
     weights = await ask.weigh(prompt.conversation, item.choices)
     if weights is None:
-        return Completion(prompt=prompt, text=""), None, None
+        return Answer(completion=Completion(prompt=prompt, text=""), right=None)
     best = max(range(len(weights)), key=weights.__getitem__)
     said = Completion(prompt=prompt, text=item.choices[best], logprobs=(weights[best],))
-    return said, float(best in item.right), softmax(weights)[best]
+    return Answer(completion=said, right=float(best in item.right), confidence=softmax(weights)[best])
 
 
 async def _stated(completion: Completion, ask: Interview) -> float | None:
