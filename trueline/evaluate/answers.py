@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from enum import Enum
 from string import ascii_uppercase
+from typing import Final
 
 MOST = len(ascii_uppercase)
 ASK_LETTER = "Answer with the letter alone."
@@ -26,11 +28,13 @@ _BARE_LETTER = re.compile(r"\s*\**\(?([A-Za-z])(?:[).:*]|\s*$)")
 _BRACKETED = re.compile(r"\(([A-Z])\)")
 
 
-class Several:
+class Several(Enum):
     """What is read from a reply that names more than one answer."""
 
+    ANSWERS = "several"
 
-SEVERAL = Several()
+
+SEVERAL: Final = Several.ANSWERS
 
 
 def lettered(question: str, choices: Sequence[str]) -> str:

@@ -122,7 +122,7 @@ def _compare(first: Series, second: Series, margin: float, metrics: int, rng: Ra
         "only_second": len(second.items) - len(both),
         "untold": len(both) - len(told),
     }
-    before, after, clusters = ([row[k] for row in told] for k in range(3))
+    before, after, clusters = [a for a, _, _ in told], [b for _, b, _ in told], [cluster for _, _, cluster in told]
     bare = Compared(
         metric=first.metric, better=first.better, verdict="cannot_tell", first=None, second=None, difference=None, p=None,
         adjusted=None, independent=len(set(clusters)), wins=0, losses=0, needed=None, **counts,

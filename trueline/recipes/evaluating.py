@@ -29,7 +29,7 @@ from trueline.evaluate.report import render
 from trueline.evaluate.suite_calibration import bins
 from trueline.evaluate.suites import Item, Suite, suites, world_at
 from trueline.evaluate.summary import UNDETERMINED, Summary, summarise
-from trueline.judges.calibration import TASKS, known
+from trueline.judges.calibration import TASKS, Figures, known
 from trueline.recipes.attacking import inside_of, target_hash
 from trueline.recipes.judging import NamedJudge, open_judge
 from trueline.recipes.progress import Show
@@ -175,7 +175,7 @@ def _report(
 ) -> dict[str, Any]:
     """Sum up, in the shape of every run's report; `suites` holds what that shape has no place for."""
     kept = answered_in(run)
-    figures = {task: f for task in TASKS if (f := known(run.folder.parent, judge.hashed, task)) is not None}
+    figures: dict[str, Figures] = {task: f for task in TASKS if (f := known(run.folder.parent, judge.hashed, task)) is not None}
     summaries = {
         name: summarise(name, suite.metrics, [kept[name, item.id] for item in items[name]], figures, limit)
         for name, suite in chosen.items()
