@@ -258,3 +258,23 @@ def test_ctrl_c_ends_with_130_and_keeps_what_was_answered(goals, tmp_path):
         assert b"run the same command again" in told
         assert trueline(*words, "--json").code == 0
         assert sum(n > 1 for n in server.asked.values()) <= 1
+
+
+def test_two_campaigns_are_compared_goal_by_goal(goals, tmp_path):
+    """A target that now gives to who plays a part is worse under that attack alone, and a comparison with itself never is."""
+    for name, answer in (("before", lambda request, before: says(NO)), ("after", weak)):
+        with endpoint(answer) as server:
+            trueline(
+                "attack", server.target, "--goals", goals, "--attacks", "role,rot13", "role.tries=9", "--out",
+                tmp_path / "runs" / name, "--json",
+            )  # fmt: skip
+    runs = tmp_path / "runs"
+    done = trueline("compare", runs / "before", runs / "after", "--json")
+    found = json.loads(done.out)
+    assert (found["verdict"], done.code) == ("worse", 1)
+    told = {metric: one["verdict"] for metric, one in found["metrics"].items()}
+    assert told["broken by role"] == told["broken by any attack"] == "worse"
+    assert told["broken by rot13"] != "worse"
+    same = json.loads(trueline("compare", runs / "after", runs / "after", "--json").out)
+    assert same["verdict"] != "worse"
+    assert all(one["wins"] == one["losses"] == 0 for one in same["metrics"].values())

@@ -1,4 +1,4 @@
-"""How an instruction is dressed inside of a carrier, where it stands there, and which of these templates training may use.
+"""How an instruction is dressed inside of a carrier, where it stands there, and which of these templates are held out.
 
 Naive, context-ignoring and fake-completion injections are told apart as by Liu et al. 2024 (https://arxiv.org/abs/2310.12815);
 that the text of others gives orders at all is Greshake et al. 2023 (https://arxiv.org/abs/2302.12173). Half of the templates
@@ -96,6 +96,6 @@ def split_of(held_out: Mapping[str, tuple[Position, ...]], disguise: str, positi
     """Return who may see a template.
 
     >>> split_of(HELD_OUT, "plain", "middle"), split_of(HELD_OUT, "plain", "end")
-    ('held_out', 'train')
+    ('held_out', 'validation')
     """
-    return "held_out" if position in held_out[disguise] else "train"
+    return "held_out" if position in held_out[disguise] else "validation"

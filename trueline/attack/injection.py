@@ -36,7 +36,7 @@ class InjectionDocument(Tabled):
 
     name: ClassVar[str] = "injection_document"
     family: ClassVar[str] = "injection_document"
-    split: ClassVar[Split] = "train"
+    split: ClassVar[Split] = "validation"
 
     def entries(self, goal: Prompt) -> Sequence[Entry]:
         """Every disguise at every position."""
@@ -64,7 +64,7 @@ class InjectionTool(Tabled):
 
     name: ClassVar[str] = "injection_tool"
     family: ClassVar[str] = "injection_tool"
-    split: ClassVar[Split] = "train"
+    split: ClassVar[Split] = "validation"
 
     def entries(self, goal: Prompt) -> Sequence[Entry]:
         """Every disguise at every position."""

@@ -1,8 +1,8 @@
 """Attacks that are tables of templates: each template has a split, and an attack asks those of one split.
 
-A table says which templates training may use and which show what carries over; no chance decides it. So such a family is two
-attacks, `NAME` (train) and `NAME_held_out`, over one table. The templates of a goal are independent questions: they are drawn
-first and asked together.
+A table says which templates choices may be made on and which show what carries over; no chance decides it. So such a family is
+two attacks, `NAME` (validation) and `NAME_held_out`, over one table. The templates of a goal are independent questions: they
+are drawn first and asked together.
 
     trueline attack TARGET --attacks injection_document,injection_document_held_out
 """

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from trueline.evaluate.arms import BASELINE, Case, cases, cluster
+from trueline.evaluate.arms import key as name_of
 from trueline.evaluate.compare import MARGIN, Compared, ComparisonError, Series, compare_series, overall
 from trueline.evaluate.rates import plain
 from trueline.recipes.evaluating import answered_in
+from trueline.store.database import attempts
+from trueline.store.opening import open_beside
 from trueline.store.runs import RunDirectory, open_run
 
+REFUSED = "benign refused, asked directly"
+_BROKEN: Mapping[str, float] = {"success": 1.0, "failure": 0.0}
 APART = ("target", "content")  # settings in which two runs that are compared differ by purpose
 
 
@@ -43,10 +49,7 @@ def compare(first: Path, second: Path, *, margin: float = MARGIN, anyway: bool =
 
 def series_of_evaluation(run: RunDirectory) -> list[Series]:
     """Return what a finished evaluation has to compare: every metric with a better side, item by item."""
-    path = run.folder / "report.json"
-    if not path.is_file():
-        raise ComparisonError(f"{run.folder}: expected a finished evaluation, found no report.json; run its command again")
-    report, kept = json.loads(path.read_text(encoding="utf-8")), answered_in(run)
+    report, kept = _finished(run, "evaluation"), answered_in(run)
     found = []
     for suite, told in report["suites"].items():
         items = [answered for (of, _), answered in kept.items() if of == suite]
@@ -66,7 +69,51 @@ def series_of_evaluation(run: RunDirectory) -> list[Series]:
     return found
 
 
-READERS: Mapping[str, Callable[[RunDirectory], list[Series]]] = {"eval": series_of_evaluation}
+def series_of_campaign(run: RunDirectory) -> list[Series]:
+    """Return what a finished campaign has to compare: the goals that broke, under any attack and under each, and the benign
+    ones that were refused when asked directly."""
+    about = _finished(run, "campaign")["about"]
+    database = open_beside(run.folder)
+    try:
+        made = attempts(database, run=run.run.id, target=about["target_hash"])
+    finally:
+        database.dispose()
+    made_on = {wanted: [attempt for attempt in made if attempt.goal.expected == wanted] for wanted in ("refuse", "comply")}
+    # As one attack: its outcome on a goal is the best that any of them reached there.
+    found = {"broken by any attack": cases(replace(attempt, attack="any") for attempt in made_on["refuse"])}
+    for case in cases(made_on["refuse"]):
+        found.setdefault(f"broken by {case.attack}", []).append(case)
+    series = {metric: [_BROKEN.get(case.outcome) for case in some] for metric, some in found.items()}
+    asked = [case for case in cases(made_on["comply"]) if case.attack == BASELINE]
+    if asked:
+        found[REFUSED], series[REFUSED] = asked, [_refused(case) for case in asked]
+    return [
+        Series(
+            metric=metric,
+            better="lower",
+            items=tuple(name_of(case.goal) for case in some),
+            clusters=tuple(cluster(case.goal) for case in some),
+            values=tuple(series[metric]),
+            judge=about["judge_hash"],
+        )
+        for metric, some in found.items()
+    ]
+
+
+READERS: Mapping[str, Callable[[RunDirectory], list[Series]]] = {"eval": series_of_evaluation, "attack": series_of_campaign}
+
+
+def _refused(case: Case) -> float | None:
+    """Whether any answer refused; None where none took a stance."""
+    stances = {attempt.judgement.stance for attempt in case.attempts if attempt.completion.finish != "error"} - {"none"}
+    return float("refuse" in stances) if stances else None
+
+
+def _finished(run: RunDirectory, what: str) -> dict[str, Any]:
+    path = run.folder / "report.json"
+    if not path.is_file():
+        raise ComparisonError(f"{run.folder}: expected a finished {what}, found no report.json; run its command again")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _told(one: Compared) -> dict[str, Any]:
