@@ -48,13 +48,14 @@ def sample(
     count: int = 1,
     max_tokens: int = 64,
     temperature: float = 1.0,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     rows: int = 768,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[list[Sample]]:
     """`count` samples for each prompt, in the order of the prompts. Temperature 0 is greedy. `rows` bounds the batch.
 
-    `progress` is told how many prompts are done. An empty prompt is refused: there is nothing to condition on.
+    `seed` is one for all, or one for each prompt. `progress` is told how many prompts are done. An empty prompt is refused:
+    there is nothing to condition on.
     On a processor with several threads, large requests are shared among as many forked processes of one thread each
     (models/forked.py): decoding is many small operations, which threads hardly speed up.
     """
@@ -69,7 +70,8 @@ def sample(
             f"a prompt of {longest} tokens and {max_tokens} new ones exceed the model's context of {limit}; "
             f"shorten the prompt or lower max_tokens"
         )
-    uniforms = _streams(prompts, count, max_tokens, seed).reshape(-1, max_tokens) if temperature > 0 else None
+    seeds = [seed] * len(prompts) if isinstance(seed, int) else seed
+    uniforms = _streams(prompts, count, max_tokens, seeds).reshape(-1, max_tokens) if temperature > 0 else None
     drawn = Drawn.empty(len(prompts) * count, max_tokens)
     asked = Request(policy, prompts, count, temperature, uniforms, drawn, rows)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -214,13 +216,13 @@ def _alike(order: Sequence[int], lengths: Sequence[int], most: int, stretch: flo
         yield batch
 
 
-def _streams(prompts: Sequence[Sequence[int]], count: int, length: int, seed: int) -> np.ndarray:
+def _streams(prompts: Sequence[Sequence[int]], count: int, length: int, seeds: Sequence[int]) -> np.ndarray:
     """One row of uniforms per sample, (prompts, count, length), from a counter-based generator keyed by content."""
-    seen: Counter[tuple[int, ...]] = Counter()
+    seen: Counter[tuple[int, tuple[int, ...]]] = Counter()
     out = np.empty((len(prompts), count, length))
-    for i, prompt in enumerate(prompts):
-        key = tuple(prompt)
-        digest = hashlib.blake2b(repr((seed, key, seen[key])).encode(), digest_size=16).digest()
+    for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+        key = (seed, tuple(prompt))
+        digest = hashlib.blake2b(repr((*key, seen[key])).encode(), digest_size=16).digest()
         seen[key] += 1
         out[i] = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little"))).random((count, length))
     return out

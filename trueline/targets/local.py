@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import torch
+
 from trueline.core.types import GREEDY, Completion, Conversation, Prompt, Sampling
 from trueline.models.folders import model_folder
 from trueline.models.generate import Sample, sample
 from trueline.models.policy import Policy
-from trueline.models.tokens import TemplateError, parse_tool_calls
+from trueline.models.tokens import Codec, TemplateError, parse_tool_calls
+from trueline.targets.spelling import Token
 
 
 @dataclass(frozen=True)
@@ -49,33 +52,58 @@ class LocalModel:
             return False
         return True
 
+    @property
+    def context(self) -> int | None:
+        """Tokens that a conversation and its answer may have; None where the model says nothing of it."""
+        return getattr(self.policy.model.config, "max_position_embeddings", None)
+
+    def count(self, conversation: Conversation) -> int:
+        """Tokens of the conversation, as the model reads it. Raises TemplateError where its template refuses it."""
+        return len(self.policy.codec.prompt(conversation))
+
+    async def spell(self, completion: Completion, sampling: Sampling, top: int = 0) -> tuple[Token, ...]:
+        """The tokens of a text that it said, with the `top` likeliest in the place of each: one pass over the whole."""
+        codec, ids = self.policy.codec, completion.ids[: len(completion.ids) - (completion.finish == "stop")]
+        likely: list[list[tuple[int, float]]] = [[] for _ in ids]
+        if top and ids:
+            head = codec.prompt(completion.prompt.conversation)
+            with torch.no_grad():
+                logits = self.policy.logits(torch.tensor([[*head, *ids]], device=self.policy.device))[0, len(head) - 1 : -1]
+                best = (logits / (sampling.temperature or 1.0)).log_softmax(-1).topk(min(top, logits.shape[-1]))
+            places = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            likely = [list(zip(*place, strict=True)) for place in places]
+        texts = zip(_pieces(codec, ids), completion.logprobs, likely, strict=False)  # the end token has a log-probability too
+        return tuple(
+            Token(text=text, logprob=logprob, likely=tuple((codec.piece(i), value) for i, value in place))
+            for text, logprob, place in texts
+        )
+
     def _answer(self) -> None:
-        """Answer all that waits; those with the same sampling together."""
+        """Answer all that waits; those that are sampled alike together, whatever their seeds."""
         waiting = [question for question in self._waiting if not question.answer.done()]  # done: who asked has gone
         self._waiting.clear()
-        alike: dict[Sampling, list[Question]] = {}
+        alike: dict[tuple[float, int], list[Question]] = {}
         for question in waiting:
-            alike.setdefault(question.sampling, []).append(question)
-        for sampling, questions in alike.items():
-            self._draw(sampling, questions)
+            alike.setdefault((question.sampling.temperature, question.sampling.max_tokens), []).append(question)
+        for (temperature, max_tokens), questions in alike.items():
+            self._draw(temperature, max_tokens, questions)
 
-    def _draw(self, sampling: Sampling, questions: Sequence[Question]) -> None:
+    def _draw(self, temperature: float, max_tokens: int, questions: Sequence[Question]) -> None:
         # Equal questions are drawn once: a second sample of one prompt would be another than it is alone.
-        heads = list(dict.fromkeys(question.head for question in questions))
+        once = list(dict.fromkeys(question.key for question in questions))
+        heads, seeds = [head for head, _ in once], [seed for _, seed in once]
         try:
-            drawn = sample(
-                self.policy, heads, max_tokens=sampling.max_tokens, temperature=sampling.temperature, seed=sampling.seed
-            )
+            drawn = sample(self.policy, heads, max_tokens=max_tokens, temperature=temperature, seed=seeds)
         except Exception as error:
             if len(questions) == 1:
                 questions[0].answer.set_exception(error)
                 return
             for question in questions:  # one that is too long fails alone
-                self._draw(sampling, [question])
+                self._draw(temperature, max_tokens, [question])
             return
-        said = dict(zip(heads, drawn, strict=True))
+        said = dict(zip(once, drawn, strict=True))
         for question in questions:
-            question.answer.set_result(_completion(self.policy, question.prompt, said[question.head][0], self.name))
+            question.answer.set_result(_completion(self.policy, question.prompt, said[question.key][0], self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +114,11 @@ class Question:
     head: tuple[int, ...]  # the conversation in tokens
     sampling: Sampling
     answer: asyncio.Future[Completion]
+
+    @property
+    def key(self) -> tuple[tuple[int, ...], int]:
+        """What decides the answer, among questions of one temperature: a greedy one has no use for its seed."""
+        return self.head, self.sampling.seed if self.sampling.temperature > 0 else 0
 
 
 def complete(
@@ -110,3 +143,14 @@ def _completion(policy: Policy, prompt: Prompt, drawn: Sample, name: str) -> Com
     return Completion(
         prompt=prompt, text=text, tool_calls=calls, model=name, ids=drawn.ids, logprobs=drawn.logprobs, finish=drawn.finish
     )
+
+
+def _pieces(codec: Codec, ids: Sequence[int]) -> list[str]:
+    """What each token adds to the text: joined, the pieces are the text. The bytes of a letter come with its last token."""
+    whole, shown, found = codec.text(ids), 0, []
+    for end in range(1, len(ids) + 1):
+        so_far = codec.text(ids[:end]).rstrip("\ufffd") if end < len(ids) else whole
+        upto = max(shown, len(so_far)) if whole.startswith(so_far) else shown
+        found.append(whole[shown:upto])
+        shown = upto
+    return found
