@@ -58,7 +58,8 @@ def test_a_wrong_field_is_named(case):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"5", b"\xff", b"[" * 100_000, b'{"model": "tiny", "messages": [{"role":"user","content":"\\ud800"}]}']
+    "body",
+    [b"", b"{", b"[]", b"5", b"\xff", b"[" * 100_000, b'{"model": "tiny", "messages": [{"role":"user","content":"\\ud800"}]}'],
 )
 def test_a_body_that_is_no_request_is_refused(body):
     """What is no JSON object, or no Unicode, is 400 and no failure of ours."""
@@ -94,7 +95,8 @@ JSON = st.recursive(
     max_leaves=6,
 )
 TURN = st.fixed_dictionaries(
-    {"role": st.sampled_from(["user", "assistant", "tool"])}, optional={"content": JSON, "tool_calls": JSON, "tool_call_id": JSON}
+    {"role": st.sampled_from(["user", "assistant", "tool"])},
+    optional={"content": JSON, "tool_calls": JSON, "tool_call_id": JSON},
 )
 
 

@@ -47,7 +47,15 @@ def test_web_pages_are_not_served(origin, status, loopback):
 
 @pytest.mark.parametrize(
     ("shown", "status"),
-    [(f"Bearer {KEY}", 200), (None, 401), ("", 401), ("Bearer wrong", 401), (KEY, 401), (f"bearer {KEY} ", 401), ("Bearer é", 401)],
+    [
+        (f"Bearer {KEY}", 200),
+        (None, 401),
+        ("", 401),
+        ("Bearer wrong", 401),
+        (KEY, 401),
+        (f"bearer {KEY} ", 401),
+        ("Bearer é", 401),
+    ],
 )
 def test_the_key_must_be_shown(caplog, shown, status):
     """Where there is a key, no request is answered without it; it is in no error and no log."""

@@ -1,0 +1,138 @@
+"""The process: a port of its own, an end that loses nothing, and errors before work starts."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx2
+import pytest
+
+from tests.calling import trueline
+from tests.web.processes import served
+from trueline.web.serving import Address, check_name, name_of
+
+ANSWER = {"choices": [{"message": {"role": "assistant", "content": "good day"}, "finish_reason": "stop"}]}
+HELLO = {"model": "far", "messages": [{"role": "user", "content": "hello"}]}
+
+
+@contextmanager
+def upstream(asked: threading.Event, told: threading.Event) -> Iterator[str]:
+    """A model behind HTTP that answers when it is told to; gives its TARGET."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            asked.set()
+            told.wait(60)
+            body = json.dumps(ANSWER).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1#far"
+    finally:
+        told.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_is_being_answered_is_answered_to_the_end(number):
+    """Told to end, the process answers what is under way, takes no more, and ends with 0 and without a word.
+
+    Any TARGET is served: here a remote one, which needs no model in the process.
+    """
+    asked, told = threading.Event(), threading.Event()
+    with upstream(asked, told) as far, served(far) as here, ThreadPoolExecutor() as pool:
+        under_way = pool.submit(httpx2.post, f"{here.url}/chat/completions", json=HELLO, timeout=60)
+        assert asked.wait(60)
+        here.process.send_signal(number)
+        told.set()
+        assert under_way.result().json()["choices"][0]["message"]["content"] == "good day"
+        assert here.process.wait(60) == 0
+        assert here.process.stderr.read() == ""
+
+
+def test_an_open_address_is_warned_of():
+    """Where other machines can reach it, one line on standard error says so, and what to do; the key is in no line."""
+    with upstream(threading.Event(), threading.Event()) as far:
+        with served(far, "--host", "0.0.0.0") as here:
+            code, err = here.stop()
+        assert (code, err.count("\n")) == (0, 1)
+        assert "warning: 0.0.0.0 can be reached from other machines, and anyone may use it; set TRUELINE_SERVE_KEY" in err
+        with served(far, "--host", "0.0.0.0", TRUELINE_SERVE_KEY="very-secret") as here:
+            assert httpx2.get(f"{here.url}/models").status_code == 401
+            code, err = here.stop()
+    assert "who has TRUELINE_SERVE_KEY may use it" in err
+    assert "very-secret" not in err
+
+
+def test_a_taken_port_is_told_before_a_model_is_loaded(tmp_path):
+    """One line, exit 1, though the folder holds no model: the port is taken first."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = trueline("serve", tmp_path, "--port", port)
+    assert (ended.code, ended.out) == (1, "")
+    assert f"cannot take 127.0.0.1:{port}" in ended.err
+    assert "choose another" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nowhere"], ["'nowhere': expected a model folder", "hf:NAME"]),
+        (["opnai:m"], ["did you mean 'openai'?"]),
+        (["openai:m", "--name", "a b"], ["expected a name of letters", "'a b'", "--name NAME"]),
+        (["http://h.test/v1#m", "--device", "cuda"], ["--device cuda is for a model in this process"]),
+        (["http://h.test/v1#m", "--template", "plain"], ["template=plain is for a model in this process"]),
+        (["nowhere", "--device", "cuda:99"], ["device 'cuda:99': expected one of cpu"]),
+    ],
+)
+def test_what_cannot_be_served_is_told(words, says):
+    """Exit 2 and one line that says what to do."""
+    ended = trueline("serve", *words, "--port", 0)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert [part for part in says if part not in ended.err] == [], ended.err
+
+
+def test_without_its_extra_the_verb_says_what_to_install(monkeypatch):
+    """Starlette and uvicorn are not of the core: without them, one line names the extra."""
+    monkeypatch.delitem(sys.modules, "trueline.web.serving")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    ended = trueline("serve", "nowhere")
+    assert (ended.code, ended.out) == (2, "")
+    assert "pip install 'trueline[serve]'" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("runs/demo/safety", "safety"), ("/models/tiny/", "tiny"), ("hf:Org/Model-1.5", "Model-1.5"), ("openai:gpt-x", "gpt-x"),
+        ("http://h/v1#m", "m"), ("deployments/library.yaml", "library"),
+    ],
+)  # fmt: skip
+def test_a_target_has_a_short_name(reference, name):
+    """The last part, which tells clients nothing of this machine's folders, and can stand in a TARGET."""
+    assert check_name(name_of(reference)) == name
+
+
+def test_an_address_of_version_six_is_written_as_one():
+    """In brackets, as a URL wants it."""
+    assert Address(host="::1", port=80, name="m").target == "http://[::1]:80/v1#m"
