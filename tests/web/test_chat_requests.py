@@ -34,8 +34,8 @@ BAD = {  # fields -> the field that is named, and what is said of it
     "too many choices": ({"n": 1000}, "n", ["from 1 to 128", "1000"]),
     "a seed of text": ({"seed": "x"}, "seed", ["a whole number", "'x'"]),
     "an empty stop": ({"stop": [""]}, "stop", ["a list of at most"]),
-    "a truncated distribution": ({"top_p": 0.9}, "top_p", ["expected 1", "0.9", "leave it out"]),
-    "a penalty": ({"frequency_penalty": 1}, "frequency_penalty", ["expected 0", "leave it out"]),
+    "a bias": ({"logit_bias": {"5": 100}}, "logit_bias", ["expected {}", "leave it out"]),
+    "a penalty of text": ({"frequency_penalty": "x"}, "frequency_penalty", ["a number", "'x'"]),
     "a form": ({"response_format": {"type": "json_object"}}, "response_format", ["leave it out"]),
     "a forced tool": ({"tool_choice": "required"}, "tool_choice", ["auto or none"]),
     "a tool without a name": ({"tools": [{"type": "function"}]}, "tools[0]", ["a tool with a name"]),
@@ -82,6 +82,17 @@ def test_neutral_settings_are_let_pass():
     assert read_request({**HELLO, "temperature": 0, "top_p": 0.5, "top_k": 40}).temperature == 0.0
     (response,) = ask(app_of(Scripted(answers=("yes",))), {**HELLO, **neutral})
     assert response.status_code == 200
+
+
+def test_what_shapes_the_distribution_is_waived_aloud(caplog):
+    """Tools that set top_p or a penalty are answered from the whole distribution, and told so; the log says it once."""
+    shaping = {**HELLO, "top_p": 0.9, "frequency_penalty": 0.8, "presence_penalty": 0}
+    first, second, plain = ask(app_of(Scripted(answers=("yes",) * 3)), shaping, {**shaping, "stream": True}, HELLO)
+    assert first.headers["x-trueline-waived"] == second.headers["x-trueline-waived"] == "top_p, frequency_penalty"
+    assert "x-trueline-waived" not in plain.headers
+    said = [record.message for record in caplog.records if "whole distribution" in record.message]
+    assert [line.split()[0] for line in said] == ["top_p", "frequency_penalty"]
+    assert read_request({**HELLO, "temperature": 0, "top_p": 0.5, "top_k": 40}).waived == ()
 
 
 def test_what_is_all_but_zero_is_greedy():

@@ -1,7 +1,8 @@
 """From the JSON of a chat completion's request to what is asked, each field checked before anything is computed.
 
-What a target cannot do is refused and never ignored: a sample that was to come from the likeliest nine tenths is another one.
-Fields that change nothing about the answer (`user`, `metadata`) are let pass; a field that nobody knows is a slip of the pen.
+What would make an answer another one is refused where it cannot be done: a form, a bias, a forced tool. What only shapes the
+distribution (`top_p`, penalties) is waived, since many tools set it without being asked to, and `Asked.waived` says so: samples
+come from the whole distribution. Fields that change nothing (`user`) are let pass; one that nobody knows is a slip of the pen.
 
 https://platform.openai.com/docs/api-reference/chat/create
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +31,11 @@ READ = (
     "stream", "stream_options", "logprobs", "top_logprobs",
 )  # fmt: skip
 NEUTRAL: Mapping[str, tuple[object, ...]] = {  # what a field may say, since it then changes nothing
+    "logit_bias": ({},), "response_format": ({"type": "text"},), "modalities": (["text"],),
+}  # fmt: skip
+SHAPING: Mapping[str, tuple[float, ...]] = {  # shapes the distribution, and changes nothing at these values
     "top_p": (1,), "top_k": (-1, 0), "min_p": (0,), "frequency_penalty": (0,), "presence_penalty": (0,),
-    "repetition_penalty": (1,), "logit_bias": ({},), "response_format": ({"type": "text"},), "modalities": (["text"],),
+    "repetition_penalty": (1,),
 }  # fmt: skip
 TRUNCATION = ("top_p", "top_k", "min_p")  # of no consequence where the likeliest token is taken
 IGNORED = (
@@ -54,6 +58,7 @@ class Asked:
     stream: bool = False
     count_tokens: bool = False  # at the end of a stream
     top: int | None = None  # likeliest tokens beside each; None: no log-probabilities
+    waived: tuple[str, ...] = ()  # fields that ask to shape the distribution, which is not done
 
 
 def read_body(text: bytes) -> dict[str, Any]:
@@ -75,14 +80,14 @@ def read_body(text: bytes) -> dict[str, Any]:
 
 def read_request(body: Mapping[str, Any]) -> Asked:
     """What a body asks. Raises EndpointError or FieldError with the field, what was expected and what came."""
-    known = (*READ, *NEUTRAL, *IGNORED)
+    known = (*READ, *NEUTRAL, *SHAPING, *IGNORED)
     for name in body:
         if name not in known:
             raise EndpointError(
                 400, f"unknown field {name!r}{nearest(name, known)}; leave it out", param=name, code="unknown_parameter"
             )
     temperature = _number(body, "temperature", 1.0, HOTTEST)
-    _check_neutral(body, greedy=temperature < COLDEST)
+    _check_neutral(body)
     most = _whole(body, "max_completion_tokens", None, 1)
     with_logprobs = _flag(body, "logprobs")
     top = _whole(body, "top_logprobs", 0, 0, MOST_LIKELY)
@@ -102,6 +107,7 @@ def read_request(body: Mapping[str, Any]) -> Asked:
         stream=stream,
         count_tokens=stream and _flag(options, "include_usage"),
         top=top if with_logprobs else None,
+        waived=tuple(_waived(body, greedy=temperature < COLDEST)),
     )
 
 
@@ -139,11 +145,19 @@ def _stop(body: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(stops)
 
 
-def _check_neutral(body: Mapping[str, Any], greedy: bool) -> None:
+def _check_neutral(body: Mapping[str, Any]) -> None:
     for name, allowed in NEUTRAL.items():
-        if name in body and body[name] not in allowed and not (greedy and name in TRUNCATION):
-            expected = f"{json.dumps(allowed[0])}, the only value that is served (samples come from the whole distribution)"
-            raise FieldError(name, expected, body[name], "; leave it out")
+        if name in body and body[name] not in allowed:
+            raise FieldError(name, f"{json.dumps(allowed[0])}, all that is served", body[name], "; leave it out")
+
+
+def _waived(body: Mapping[str, Any], greedy: bool) -> Iterator[str]:
+    for name, neutral in SHAPING.items():
+        value = body.get(name, neutral[0])
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise FieldError(name, "a number", value)
+        if value not in neutral and not (greedy and name in TRUNCATION):
+            yield name
 
 
 def _number(body: Mapping[str, Any], name: str, default: float, most: float) -> float:
@@ -156,13 +170,13 @@ def _number(body: Mapping[str, Any], name: str, default: float, most: float) -> 
 def _whole(
     body: Mapping[str, Any], name: str, default: int | None, least: int | None = None, most: int | None = None
 ) -> int | None:
-    value = body.get(name, default)
-    if value is default and name not in body:
+    if name not in body:
         return default
+    value = body[name]
     if type(value) is not int or (least is not None and value < least) or (most is not None and value > most):
         bounds = "" if least is None else f" from {least} on" if most is None else f" from {least} to {most}"
         raise FieldError(name, f"a whole number{bounds}", value)
-    return value
+    return int(value)
 
 
 def _flag(body: Mapping[str, Any], name: str) -> bool:

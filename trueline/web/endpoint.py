@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ T = TypeVar("T")
 USUAL = 256  # tokens of an answer where a request does not say, and the model has room for them
 DRAIN = 16  # times the largest body that is taken in and thrown away, so that a client hears why
 SEEDS = 2**31
+WAIVED = "x-trueline-waived"  # the header that names fields which were not followed
 GONE = 499  # nobody reads this status, but a log of servers may show it
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Endpoint:
     limits: Limits = Limits()
     rng: Random  # of the seeds of requests that bring none: asked twice, they get two samples
     started: int
+    said: set[str] = field(default_factory=set)  # fields whose waiving is in the log
 
     async def models(self, request: Request) -> Response:
         """The list of models, or the one that is named."""
@@ -76,10 +78,11 @@ class Endpoint:
         samplings = self._samplings(asked, read)
         said = await self._within(request, self._replies(asked, samplings))
         head = Head(id=fresh("chatcmpl-"), created=int(time.time()), model=self.name)
+        told = self._tell(asked.waived)
         if not asked.stream:
-            return _json(whole(head, said, read))
-        events = pieces(head, said, read if asked.count_tokens else None)
-        return StreamingResponse(_events(events), media_type="text/event-stream", headers={"cache-control": "no-cache"})
+            return _json(whole(head, said, read), told)
+        events = _events(pieces(head, said, read if asked.count_tokens else None))
+        return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache", **told})
 
     async def _replies(self, asked: Asked, samplings: list[Sampling]) -> list[Choice]:
         said = await asyncio.gather(*(self.target.reply(asked.conversation, sampling) for sampling in samplings))
@@ -95,6 +98,14 @@ class Endpoint:
                 400, f"{self.name} tells no log-probabilities; leave logprobs out", param="logprobs", code="unsupported"
             )
         return tokens
+
+    def _tell(self, waived: tuple[str, ...]) -> dict[str, str]:
+        """Say what was waived: to the client in a header, and once for each field in the log."""
+        for name in waived:
+            if name not in self.said:
+                log.warning("%s is asked for and not served: samples come from the whole distribution", name)
+                self.said.add(name)
+        return {WAIVED: ", ".join(waived)} if waived else {}
 
     def _check_model(self, name: str) -> None:
         if name != self.name:
@@ -196,8 +207,8 @@ async def _not_there(request: Request, error: Exception) -> Response:
     return answer(status_error(error.status_code, f"{request.method} {request.url.path!r:.80}"))
 
 
-def _json(value: Any) -> Response:
-    return Response(json_line(value), media_type="application/json")
+def _json(value: Any, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json_line(value), headers=headers, media_type="application/json")
 
 
 async def _events(told: Iterator[dict[str, Any]]) -> AsyncIterator[bytes]:
