@@ -29,7 +29,7 @@ def folder(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def here(folder) -> Iterator[Served]:
-    with served(folder, TRUELINE_SERVE_KEY=KEY) as process:
+    with served(folder, "--threads", "1", TRUELINE_SERVE_KEY=KEY) as process:
         yield process
         code, err = process.stop()
         assert (code, err) == (0, "")

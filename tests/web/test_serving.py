@@ -91,7 +91,7 @@ def test_a_taken_port_is_told_before_a_model_is_loaded(tmp_path):
     """One line, exit 1, though the folder holds no model: the port is taken first."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = trueline("serve", tmp_path, "--port", port)
+        ended = trueline("serve", tmp_path, "--port", port, "--threads", 1)
     assert (ended.code, ended.out) == (1, "")
     assert f"cannot take 127.0.0.1:{port}" in ended.err
     assert "choose another" in ended.err
@@ -110,7 +110,7 @@ def test_a_taken_port_is_told_before_a_model_is_loaded(tmp_path):
 )
 def test_what_cannot_be_served_is_told(words, says):
     """Exit 2 and one line that says what to do."""
-    ended = trueline("serve", *words, "--port", 0)
+    ended = trueline("serve", *words, "--port", 0, "--threads", 1)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert [part for part in says if part not in ended.err] == [], ended.err
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueline.cli.rim import reports_errors, with_device, with_json
+from trueline.cli.rim import reports_errors, with_device, with_json, with_threads
 
 if TYPE_CHECKING:
     from trueline.web.serving import Address
@@ -31,7 +31,7 @@ EXTRA = "expected starlette and uvicorn, which serve HTTP, and found no {}; pip 
     show_default=True,
     help="The chat template of a local model: its own; plain: `User: ...` lines; raw: what is said is the beginning of a text.",
 )
-@click.option("--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0: as torch chooses.")
+@with_threads
 @with_device
 @click.option("--ask", multiple=True, metavar="KEY=VALUE", help="How a remote target is asked: budget.requests=20, ...")
 @with_json
@@ -79,13 +79,10 @@ def serve(
 
 
 def _prepare(threads: int, device: str) -> None:
-    import torch
-
-    from trueline.recipes.running import check_device
+    from trueline.recipes.running import check_device, use_threads
 
     check_device(device)
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
 
 
 def _print(bound: Address) -> None:
