@@ -30,7 +30,7 @@ BAD = {  # fields -> the field that is named, and what is said of it
     "a temperature of text": ({"temperature": "hot"}, "temperature", ["a number from 0 to 2", "'hot'"]),
     "a temperature too high": ({"temperature": 3}, "temperature", ["a number from 0 to 2", "3"]),
     "half a token": ({"max_tokens": 1.5}, "max_tokens", ["a whole number", "1.5"]),
-    "no token": ({"max_completion_tokens": 0}, "max_completion_tokens", ["a whole number from 1 on"]),
+    "no token": ({"max_completion_tokens": 0}, "max_completion_tokens", ["a whole number from 1 to"]),
     "too many choices": ({"n": 1000}, "n", ["from 1 to 128", "1000"]),
     "a seed of text": ({"seed": "x"}, "seed", ["a whole number", "'x'"]),
     "an empty stop": ({"stop": [""]}, "stop", ["a list of at most"]),

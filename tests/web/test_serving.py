@@ -16,8 +16,11 @@ import httpx2
 import pytest
 
 from tests.calling import trueline
+from tests.models.small import tiny_policy
 from tests.web.processes import served
-from trueline.web.serving import Address, check_name, name_of
+from trueline.targets.local import LocalModel
+from trueline.targets.wrappers import Deployment, Scripted
+from trueline.web.serving import Address, check_name, name_of, spelling_of
 
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "good day"}, "finish_reason": "stop"}]}
 HELLO = {"model": "far", "messages": [{"role": "user", "content": "hello"}]}
@@ -122,6 +125,24 @@ def test_without_its_extra_the_verb_says_what_to_install(monkeypatch):
     ended = trueline("serve", "nowhere")
     assert (ended.code, ended.out) == (2, "")
     assert "pip install 'trueline[serve]'" in ended.err
+
+
+def test_a_template_that_refuses_a_plain_question_is_told_at_once(tmp_path):
+    """Exit 2 before the first request, where every request would be refused."""
+    policy = tiny_policy()
+    policy.codec.tokenizer.chat_template = "{{ raise_exception('systems only') }}"
+    policy.save(tmp_path / "odd")
+    ended = trueline("serve", tmp_path / "odd", "--port", 0, "--threads", 1)
+    assert (ended.code, ended.out) == (2, "")
+    assert "systems only" in ended.err
+
+
+def test_what_is_known_of_tokens_is_found_behind_a_deployment():
+    """A deployment of a model in this process has the model's context; of a target that only answers nothing is known."""
+    model = LocalModel(tiny_policy(), "tiny")
+    assert spelling_of(model) is model
+    assert spelling_of(Deployment(label="d", target=model)).context == 128
+    assert spelling_of(Deployment(label="d", target=Scripted(answers=()))).context is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What is known of a target's tokens: how many a conversation has, how many it may have, and what each one said.
 
-A model in this process knows all of it (`targets/local.py`). Of any other target only the text is known: it is `Unspelled`.
+A model in this process knows all of it (`targets/local.py`), and a deployment what its model knows (`Deployed`).
+Of any other target only the text is known: it is `Unspelled`.
 
 >>> Unspelled().count(Conversation().say("user", "good day"))
 2
@@ -8,10 +9,11 @@ A model in this process knows all of it (`targets/local.py`). Of any other targe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
-from trueline.core.types import Completion, Conversation, Sampling
+from trueline.core.types import Completion, Conversation, Prompt, Sampling
+from trueline.targets.wrappers import Deployment
 
 LETTERS = 4  # in a token, by the usual rule of thumb, where nobody counts them
 
@@ -25,6 +27,7 @@ class Token:
     likely: tuple[tuple[str, float], ...] = ()  # text and log-probability, the likeliest first
 
 
+@runtime_checkable
 class Spelling(Protocol):
     """Knows a target's tokens."""
 
@@ -55,3 +58,26 @@ class Unspelled:
     async def spell(self, completion: Completion, sampling: Sampling, top: int = 0) -> tuple[Token, ...]:
         """None."""
         return ()
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The tokens of a deployment: those of its model, which reads more than was asked."""
+
+    deployment: Deployment
+    within: Spelling
+
+    @property
+    def context(self) -> int | None:
+        """Its model's."""
+        return self.within.context
+
+    def count(self, conversation: Conversation) -> int:
+        """With what the deployment puts before it."""
+        return self.within.count(self.deployment.deployed(conversation))
+
+    async def spell(self, completion: Completion, sampling: Sampling, top: int = 0) -> tuple[Token, ...]:
+        """As its model spells them, at the temperature that the deployment has set."""
+        met = Prompt(conversation=self.deployment.deployed(completion.prompt.conversation))
+        temperature = sampling.temperature if self.deployment.temperature is None else self.deployment.temperature
+        return await self.within.spell(replace(completion, prompt=met), replace(sampling, temperature=temperature), top)

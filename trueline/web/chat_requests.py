@@ -24,6 +24,7 @@ from trueline.data.messages import FieldError, read_messages, read_tools, write_
 from trueline.web.errors import EndpointError
 
 MOST_CHOICES, MOST_STOPS, MOST_LIKELY = 128, 16, 20
+MOST_TOKENS = 2**20  # room is made for all of them at once
 HOTTEST = 2.0
 COLDEST = 1e-6  # what is colder is greedy: to divide by less is to divide by nothing
 READ = (
@@ -88,7 +89,7 @@ def read_request(body: Mapping[str, Any]) -> Asked:
             )
     temperature = _number(body, "temperature", 1.0, HOTTEST)
     _check_neutral(body)
-    most = _whole(body, "max_completion_tokens", None, 1)
+    most = _whole(body, "max_completion_tokens", None, 1, MOST_TOKENS)
     with_logprobs = _flag(body, "logprobs")
     top = _whole(body, "top_logprobs", 0, 0, MOST_LIKELY)
     if top and not with_logprobs:
@@ -100,7 +101,7 @@ def read_request(body: Mapping[str, Any]) -> Asked:
         model=_text(body, "model"),
         conversation=Conversation(messages=_messages(body), tools=_tools(body)),
         temperature=0.0 if temperature < COLDEST else temperature,
-        max_tokens=_whole(body, "max_tokens", None, 1) if most is None else most,
+        max_tokens=_whole(body, "max_tokens", None, 1, MOST_TOKENS) if most is None else most,
         seed=_whole(body, "seed", None),
         stop=_stop(body),
         n=_whole(body, "n", 1, 1, MOST_CHOICES) or 1,

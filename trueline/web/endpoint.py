@@ -38,7 +38,6 @@ USUAL = 256  # tokens of an answer where a request does not say, and the model h
 DRAIN = 16  # times the largest body that is taken in and thrown away, so that a client hears why
 SEEDS = 2**31
 WAIVED = "x-trueline-waived"  # the header that names fields which were not followed
-GONE = 499  # nobody reads this status, but a log of servers may show it
 log = logging.getLogger(__name__)
 
 
@@ -140,9 +139,7 @@ class Endpoint:
                         body += piece
                     elif came > DRAIN * most:
                         break
-        except ClientDisconnect:
-            raise EndpointError(GONE, "the client has gone") from None
-        except TimeoutError:
+        except (TimeoutError, ClientDisconnect):
             raise EndpointError(408, f"expected the whole body within {self.limits.seconds:g} s; send it at once") from None
         if came > most:
             raise EndpointError(413, f"expected a body of at most {most:,} bytes, got more; send less", code="body_too_large")
@@ -155,8 +152,7 @@ class Endpoint:
             await asyncio.wait({task, gone}, timeout=self.limits.seconds, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            if gone.done():
-                raise EndpointError(GONE, "the client has gone")
+            # Nobody reads this where the client has gone.
             raise EndpointError(504, f"no answer within {self.limits.seconds:g} s; ask for fewer tokens", code="timeout")
         finally:
             task.cancel()

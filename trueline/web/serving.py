@@ -13,10 +13,10 @@ import asyncio
 import re
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvicorn
 
@@ -24,12 +24,14 @@ from trueline.core.ports import Target
 from trueline.core.types import GREEDY, Completion, Conversation, Sampling
 from trueline.targets.http import Asking
 from trueline.targets.naming import kind_of, open_target
-from trueline.targets.spelling import Spelling, Token, Unspelled
+from trueline.targets.spelling import Deployed, Spelling, Token, Unspelled
+from trueline.targets.wrappers import Deployment
 from trueline.web.door import LOOPBACK, Rules
 from trueline.web.endpoint import endpoint
 
 T = TypeVar("T")
 GRACE = 10  # seconds that requests under way have when the process is told to stop
+IDLE = 60  # seconds that a connection may wait for its next request
 BACKLOG = 2048  # connections that may wait to be accepted
 
 
@@ -81,11 +83,8 @@ class Elsewhere:
         """What the target spells over there."""
         return await self._there(self.spelling.spell(completion, sampling, top))
 
-    async def _there(self, work: Awaitable[T]) -> T:
-        async def done() -> T:
-            return await work
-
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(done(), self.loop))
+    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
 
 
 def serve(
@@ -104,7 +103,9 @@ def serve(
         with _listening(address) as listener:  # first of all: a taken port is found out before a model is loaded
             bound = Address(host=address.host, port=listener.getsockname()[1], name=address.name)
             async with open_target(reference, template=template, asking=asking) as target:
-                there = _elsewhere(reference, target, device)
+                spelling = spelling_of(_placed(reference, target, device))
+                spelling.count(Conversation().say("user", "hello"))  # a template that refuses this refuses all, so say it here
+                there = Elsewhere(target=target, spelling=spelling, loop=asyncio.get_running_loop())
                 rules = Rules(loopback=address.host in LOOPBACK, key=key)
                 server = _server(endpoint(there, address.name, spelling=there, rules=rules))
                 listener.listen(BACKLOG)
@@ -131,18 +132,24 @@ def check_name(name: str) -> str:
     return name
 
 
-def _elsewhere(reference: str, target: Target, device: str) -> Elsewhere:
-    """The target as the thread of HTTP asks it; a model in this process is moved to its device on the way."""
-    loop = asyncio.get_running_loop()
+def spelling_of(target: Target) -> Spelling:
+    """What is known of a target's tokens."""
+    if isinstance(target, Deployment):
+        return Deployed(target, spelling_of(target.target))
+    return target if isinstance(target, Spelling) else Unspelled()
+
+
+def _placed(reference: str, target: Target, device: str) -> Target:
+    """A target on its device, if it is a model in this process."""
     if kind_of(reference) != "local":
         if device != "cpu":
             raise ValueError(f"{reference}: --device {device} is for a model in this process; leave it out here")
-        return Elsewhere(target=target, spelling=Unspelled(), loop=loop)
+        return target
     from trueline.targets.local import LocalModel  # torch, which a model in this process has loaded anyway
 
     assert isinstance(target, LocalModel)
     target.policy.to(device)
-    return Elsewhere(target=target, spelling=target, loop=loop)
+    return target
 
 
 def _listening(address: Address) -> socket.socket:
@@ -171,6 +178,7 @@ def _server(app: object) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=GRACE,
     )
     server = uvicorn.Server(config)
