@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -18,9 +19,11 @@ import pytest
 from tests.calling import trueline
 from tests.models.small import tiny_policy
 from tests.web.processes import served
+from trueline.core.types import Conversation, Sampling
+from trueline.models.generate import sample
 from trueline.targets.local import LocalModel
 from trueline.targets.wrappers import Deployment, Scripted
-from trueline.web.serving import Address, check_name, name_of, spelling_of
+from trueline.web.serving import Address, Elsewhere, check_name, name_of, spelling_of
 
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "good day"}, "finish_reason": "stop"}]}
 HELLO = {"model": "far", "messages": [{"role": "user", "content": "hello"}]}
@@ -125,6 +128,36 @@ def test_without_its_extra_the_verb_says_what_to_install(monkeypatch):
     ended = trueline("serve", "nowhere")
     assert (ended.code, ended.out) == (2, "")
     assert "pip install 'trueline[serve]'" in ended.err
+
+
+def test_what_comes_while_a_batch_is_computed_is_the_next_batch(monkeypatch):
+    """Computing holds the target's thread and not that of HTTP: seven that come meanwhile are one batch, answered as alone."""
+    model, batches = LocalModel(tiny_policy(), "tiny"), []
+    computing, go_on = threading.Event(), threading.Event()
+    asked = [(Conversation().say("user", text), Sampling(max_tokens=6, seed=seed)) for seed, text in enumerate("abcdefgh")]
+    alone = [asyncio.run(model.reply(*question)).text for question in asked]
+
+    def slow(policy, heads, **options):
+        batches.append(len(heads))
+        computing.set()
+        assert go_on.wait(60)
+        return sample(policy, heads, **options)
+
+    async def http(there: Elsewhere) -> list[str]:
+        first = asyncio.create_task(there.reply(*asked[0]))
+        await asyncio.to_thread(computing.wait, 60)
+        others = [asyncio.create_task(there.reply(*question)) for question in asked[1:]]
+        await asyncio.sleep(0)  # each is on its way
+        go_on.set()
+        return [said.text for said in await asyncio.gather(first, *others)]
+
+    async def talk() -> list[str]:
+        there = Elsewhere(target=model, spelling=model, loop=asyncio.get_running_loop())
+        return await asyncio.to_thread(asyncio.run, http(there))
+
+    monkeypatch.setattr("trueline.targets.local.sample", slow)
+    assert asyncio.run(talk()) == alone
+    assert batches == [1, 7]
 
 
 def test_a_template_that_refuses_a_plain_question_is_told_at_once(tmp_path):

@@ -149,7 +149,7 @@ def _pieces(codec: Codec, ids: Sequence[int]) -> list[str]:
     """What each token adds to the text: joined, the pieces are the text. The bytes of a letter come with its last token."""
     whole, shown, found = codec.text(ids), 0, []
     for end in range(1, len(ids) + 1):
-        so_far = codec.text(ids[:end]).rstrip("\ufffd") if end < len(ids) else whole
+        so_far = codec.text(ids[:end])
         upto = max(shown, len(so_far)) if whole.startswith(so_far) else shown
         found.append(whole[shown:upto])
         shown = upto
