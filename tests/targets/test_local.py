@@ -128,9 +128,7 @@ def together(policy: Policy, asked_at_once: list[tuple[Conversation, Sampling]])
 
 
 def test_questions_at_once_are_answered_as_alone(monkeypatch):
-    """One batch for each temperature and length, whatever the seeds; every answer is what it would be by itself, a repeated
-    question included.
-    """
+    """One batch for each temperature and length, whatever the seeds; each answer is what it is alone, a repeated one too."""
     policy, hot = tiny_policy(), Sampling(temperature=1.0, max_tokens=8, seed=3)
     words = ("a b", "c d e f g h", "a b", "j")
     questions = [(p.conversation, s) for p in asked(*words) for s in (hot, replace(GREEDY, max_tokens=6), replace(hot, seed=4))]
@@ -143,7 +141,7 @@ def test_questions_at_once_are_answered_as_alone(monkeypatch):
 
     monkeypatch.setattr("trueline.targets.local.sample", counted)
     said = together(policy, questions)
-    assert batches == [6, 3]
+    assert batches == [6, 3]  # two seeds of three questions, and the greedy ones
     assert [(c.prompt, c.ids, c.text, c.finish) for c in said] == [(c.prompt, c.ids, c.text, c.finish) for c in alone]
     for one, other in zip(said, alone, strict=True):
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)

@@ -54,8 +54,8 @@ def sample(
 ) -> list[list[Sample]]:
     """`count` samples for each prompt, in the order of the prompts. Temperature 0 is greedy. `rows` bounds the batch.
 
-    `seed` is one for all, or one for each prompt. `progress` is told how many prompts are done. An empty prompt is refused:
-    there is nothing to condition on.
+    `seed` is one for all prompts, or one for each: a prompt draws the same with its seed in any company.
+    `progress` is told how many prompts are done. An empty prompt is refused: there is nothing to condition on.
     On a processor with several threads, large requests are shared among as many forked processes of one thread each
     (models/forked.py): decoding is many small operations, which threads hardly speed up.
     """

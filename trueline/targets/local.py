@@ -20,6 +20,8 @@ from trueline.targets.spelling import Token
 class LocalModel:
     """A policy that answers; questions that are asked at the same time share one batch, and none can tell.
 
+    Those of one temperature and length do; their seeds may differ.
+
     The batch is what has been asked when the event loop next comes round: nobody waits for a clock. It is computed on the
     loop's own thread, because a large one is shared with processes that only the main thread may fork (models/forked.py).
     """
@@ -43,14 +45,6 @@ class LocalModel:
         self._waiting.append(Question(Prompt(conversation=conversation), head, sampling, answer))
         loop.call_soon(self._answer)  # the first call finds all that was asked, the others nothing
         return await answer
-
-    def reads(self, conversation: Conversation) -> bool:
-        """Whether the model's chat template takes such a conversation: some know no system role, or no tools."""
-        try:
-            self.policy.codec.prompt(conversation)
-        except TemplateError:
-            return False
-        return True
 
     @property
     def context(self) -> int | None:
@@ -78,32 +72,42 @@ class LocalModel:
             for text, logprob, place in texts
         )
 
+    def reads(self, conversation: Conversation) -> bool:
+        """Whether the model's chat template takes such a conversation: some know no system role, or no tools."""
+        try:
+            self.policy.codec.prompt(conversation)
+        except TemplateError:
+            return False
+        return True
+
     def _answer(self) -> None:
-        """Answer all that waits; those that are sampled alike together, whatever their seeds."""
+        """Answer all that waits; those of the same temperature and length together."""
         waiting = [question for question in self._waiting if not question.answer.done()]  # done: who asked has gone
         self._waiting.clear()
         alike: dict[tuple[float, int], list[Question]] = {}
         for question in waiting:
             alike.setdefault((question.sampling.temperature, question.sampling.max_tokens), []).append(question)
-        for (temperature, max_tokens), questions in alike.items():
-            self._draw(temperature, max_tokens, questions)
+        for questions in alike.values():
+            self._draw(questions)
 
-    def _draw(self, temperature: float, max_tokens: int, questions: Sequence[Question]) -> None:
+    def _draw(self, questions: Sequence[Question]) -> None:
         # Equal questions are drawn once: a second sample of one prompt would be another than it is alone.
-        once = list(dict.fromkeys(question.key for question in questions))
-        heads, seeds = [head for head, _ in once], [seed for _, seed in once]
+        sampling = questions[0].sampling
+        asked = list(dict.fromkeys((question.head, question.sampling.seed) for question in questions))
+        heads, seeds = [head for head, _ in asked], [seed for _, seed in asked]
         try:
-            drawn = sample(self.policy, heads, max_tokens=max_tokens, temperature=temperature, seed=seeds)
+            drawn = sample(self.policy, heads, max_tokens=sampling.max_tokens, temperature=sampling.temperature, seed=seeds)
         except Exception as error:
             if len(questions) == 1:
                 questions[0].answer.set_exception(error)
                 return
             for question in questions:  # one that is too long fails alone
-                self._draw(temperature, max_tokens, [question])
+                self._draw([question])
             return
-        said = dict(zip(once, drawn, strict=True))
+        said = dict(zip(asked, drawn, strict=True))
         for question in questions:
-            question.answer.set_result(_completion(self.policy, question.prompt, said[question.key][0], self.name))
+            (answer,) = said[question.head, question.sampling.seed]
+            question.answer.set_result(_completion(self.policy, question.prompt, answer, self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +118,6 @@ class Question:
     head: tuple[int, ...]  # the conversation in tokens
     sampling: Sampling
     answer: asyncio.Future[Completion]
-
-    @property
-    def key(self) -> tuple[tuple[int, ...], int]:
-        """What decides the answer, among questions of one temperature: a greedy one has no use for its seed."""
-        return self.head, self.sampling.seed if self.sampling.temperature > 0 else 0
 
 
 def complete(
