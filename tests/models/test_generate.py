@@ -29,6 +29,16 @@ def test_the_same_prompt_twice_is_sampled_afresh():
     assert [s.ids for s in groups[0]] != [s.ids for s in sample(policy, PROMPTS, count=4, max_tokens=12, seed=8)[0]]
 
 
+def test_each_prompt_may_have_its_own_seed():
+    """In one batch each is drawn as alone under its seed, the same prompt under several seeds too; as many seeds as prompts."""
+    policy, seeds = random_policy("qwen3"), [7, 8, 7, 9]
+    together = sample(policy, PROMPTS, count=2, max_tokens=12, seed=seeds)
+    for prompt, seed, group in zip(PROMPTS, seeds, together, strict=True):
+        assert [s.ids for s in sample(policy, [prompt], count=2, max_tokens=12, seed=seed)[0]] == [s.ids for s in group]
+    with pytest.raises(ValueError, match="zip"):
+        sample(policy, PROMPTS, max_tokens=2, seed=[1])
+
+
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2"])
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_logprobs_are_the_trainers_logprobs(family, temperature):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from itertools import pairwise
+from math import exp
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from tests.models.small import WORDS, tiny_policy
 from trueline.core.types import GREEDY, Completion, Conversation, Prompt, Sampling, ToolCall
 from trueline.models.generate import sample
 from trueline.models.policy import Policy
+from trueline.models.tokens import Codec, train_tokenizer
 from trueline.targets.local import LocalModel, complete
 
 
@@ -173,6 +175,43 @@ def test_who_has_gone_is_not_answered():
         return await staying
 
     assert asyncio.run(talk()).ids == asyncio.run(model.reply(two, sampling)).ids
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_tokens_spell_the_text(temperature):
+    """Joined they are the text; their log-probabilities are the sampler's, and those of one pass over the whole."""
+    policy = tiny_policy()
+    model, sampling = LocalModel(policy, "tiny"), Sampling(temperature=temperature, max_tokens=8, seed=1)
+    said = asyncio.run(model.reply(asked("a b")[0].conversation, sampling))
+    tokens = asyncio.run(model.spell(said, sampling, top=1000))
+    ended = said.finish == "stop"
+    assert "".join(token.text for token in tokens) == policy.codec.text(said.ids)
+    assert [token.logprob for token in tokens] == list(said.logprobs[: len(said.ids) - ended])
+    for token, number in zip(tokens, said.ids, strict=False):
+        values = [value for _, value in token.likely]
+        assert values == sorted(values, reverse=True)
+        assert sum(map(exp, values)) == pytest.approx(1.0, abs=1e-4)
+        assert dict(token.likely)[policy.codec.piece(number)] == pytest.approx(token.logprob, abs=1e-4)
+    assert asyncio.run(model.spell(said, sampling))[0].likely == ()
+
+
+def test_the_bytes_of_a_letter_come_with_its_last_token():
+    """Where a letter is of several tokens, the text comes when the letter is whole, and nothing is lost or torn."""
+    policy = tiny_policy()
+    policy.codec = Codec.of(train_tokenizer(["plain text"], 300))
+    ids = tuple(policy.codec.ids("né 漢字 😀!"))
+    said = Completion(prompt=asked("a")[0], text="né 漢字 😀!", ids=ids, logprobs=(-1.0,) * len(ids), finish="length")
+    tokens = asyncio.run(LocalModel(policy, "tiny").spell(said, GREEDY))
+    assert len(tokens) == len(ids) > len(said.text)
+    assert "".join(token.text for token in tokens) == said.text
+    assert all("\ufffd" not in token.text for token in tokens)
+
+
+def test_a_model_counts_what_it_reads():
+    """The tokens of a conversation are those that its template writes, and the context is the model's own."""
+    model = LocalModel(tiny_policy(), "tiny")
+    assert model.count(asked("a b")[0].conversation) == len(model.policy.codec.prompt(asked("a b")[0].conversation))
+    assert model.context == 128
 
 
 def test_a_conversation_that_the_template_refuses_is_refused():

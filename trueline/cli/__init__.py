@@ -18,6 +18,7 @@ from trueline.cli.evaluate import compare, evaluate
 from trueline.cli.judge import judge
 from trueline.cli.rim import INTERRUPTED, fail
 from trueline.cli.runs import demo, report, run, show
+from trueline.cli.serve import serve
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -48,5 +49,5 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (demo, run, show, chat, attack, evaluate, compare, judge, report, doctor):
+for command in (demo, run, show, chat, attack, evaluate, compare, judge, serve, report, doctor):
     cli.add_command(command)

@@ -32,6 +32,7 @@ class FieldError(ValueError):
         shown = repr(got)
         came = "nothing" if got is None else f"{shown if len(shown) <= 60 else shown[:57] + '...'} ({type(got).__name__})"
         super().__init__(f"field {field!r}: expected {expected}, got {came}{hint}")
+        self.field = field
 
 
 def read_messages(value: Any, field: str) -> tuple[Message, ...]:

@@ -122,6 +122,10 @@ class Codec:
         """What the ids say, without bos, eos and padding."""
         return self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
 
+    def piece(self, token: int) -> str:
+        """What one token says by itself; a special one says its name."""
+        return str(self.tokenizer.decode([token], skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
     def prompt(self, conversation: Conversation) -> list[int]:
         """Ids that a model continues: the conversation, then the opening of an assistant turn.
 

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import torch
+
 from trueline.core.types import GREEDY, Completion, Conversation, Prompt, Sampling
 from trueline.models.folders import model_folder
 from trueline.models.generate import Sample, sample
 from trueline.models.policy import Policy
-from trueline.models.tokens import TemplateError, parse_tool_calls
+from trueline.models.tokens import Codec, TemplateError, parse_tool_calls
+from trueline.targets.spelling import Token
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,32 @@ class LocalModel:
         self._waiting.append(Question(Prompt(conversation=conversation), head, sampling, answer))
         loop.call_soon(self._answer)  # the first call finds all that was asked, the others nothing
         return await answer
+
+    @property
+    def context(self) -> int | None:
+        """Tokens that a conversation and its answer may have; None where the model says nothing of it."""
+        return getattr(self.policy.model.config, "max_position_embeddings", None)
+
+    def count(self, conversation: Conversation) -> int:
+        """Tokens of the conversation, as the model reads it. Raises TemplateError where its template refuses it."""
+        return len(self.policy.codec.prompt(conversation))
+
+    async def spell(self, completion: Completion, sampling: Sampling, top: int = 0) -> tuple[Token, ...]:
+        """The tokens of a text that it said, with the `top` likeliest in the place of each: one pass over the whole."""
+        codec, ids = self.policy.codec, completion.ids[: len(completion.ids) - (completion.finish == "stop")]
+        likely: list[list[tuple[int, float]]] = [[] for _ in ids]
+        if top and ids:
+            head = codec.prompt(completion.prompt.conversation)
+            with torch.no_grad():
+                logits = self.policy.logits(torch.tensor([[*head, *ids]], device=self.policy.device))[0, len(head) - 1 : -1]
+                best = (logits / (sampling.temperature or 1.0)).log_softmax(-1).topk(min(top, logits.shape[-1]))
+            places = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            likely = [list(zip(*place, strict=True)) for place in places]
+        texts = zip(_pieces(codec, ids), completion.logprobs, likely, strict=False)  # the end token has a log-probability too
+        return tuple(
+            Token(text=text, logprob=logprob, likely=tuple((codec.piece(i), value) for i, value in place))
+            for text, logprob, place in texts
+        )
 
     def reads(self, conversation: Conversation) -> bool:
         """Whether the model's chat template takes such a conversation: some know no system role, or no tools."""
@@ -113,3 +142,14 @@ def _completion(policy: Policy, prompt: Prompt, drawn: Sample, name: str) -> Com
     return Completion(
         prompt=prompt, text=text, tool_calls=calls, model=name, ids=drawn.ids, logprobs=drawn.logprobs, finish=drawn.finish
     )
+
+
+def _pieces(codec: Codec, ids: Sequence[int]) -> list[str]:
+    """What each token adds to the text: joined, the pieces are the text. The bytes of a letter come with its last token."""
+    whole, shown, found = codec.text(ids), 0, []
+    for end in range(1, len(ids) + 1):
+        so_far = codec.text(ids[:end])
+        upto = max(shown, len(so_far)) if whole.startswith(so_far) else shown
+        found.append(whole[shown:upto])
+        shown = upto
+    return found
