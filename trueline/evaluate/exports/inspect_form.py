@@ -10,7 +10,6 @@ take seconds. Inspect's viewer renders Markdown: what it shows was written by at
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,28 +18,17 @@ from tempfile import TemporaryDirectory
 
 from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalMetric, EvalResults, EvalSample, EvalScore, EvalSpec
 from inspect_ai.log import write_eval_log as write_log
-from inspect_ai.model import (
-    ChatCompletionChoice,
-    ChatMessage,
-    ChatMessageAssistant,
-    ChatMessageSystem,
-    ChatMessageTool,
-    ChatMessageUser,
-    ModelOutput,
-    StopReason,
-)
 from inspect_ai.scorer import Score
-from inspect_ai.tool import ToolCall as InspectCall
 
 from trueline.core.files import atomic_file
 from trueline.core.outcome import reached, tally
-from trueline.core.types import Attempt, Completion, Finish, Message, ToolCall
+from trueline.core.types import Attempt
 from trueline.evaluate.exports.cases import Case, cases
+from trueline.evaluate.exports.inspect_chat import chat, output, safe, safe_values
 from trueline.evaluate.taxonomy import tags
 from trueline.store.folders import digest
 
 TASK = "trueline/attack"
-_STOPS: Mapping[Finish, StopReason] = {"stop": "stop", "length": "max_tokens", "error": "unknown"}
 
 
 def write(attempts: Iterable[Attempt], summary: Mapping[str, object], path: Path) -> None:
@@ -51,19 +39,6 @@ def write(attempts: Iterable[Attempt], summary: Mapping[str, object], path: Path
         write_log(log, str(made), format="eval")
         with made.open("rb") as done, atomic_file(path) as out:
             shutil.copyfileobj(done, out)
-
-
-def chat(messages: Iterable[Message]) -> list[ChatMessage]:
-    """Turn our messages into Inspect's."""
-    return [_message(message) for message in messages]
-
-
-def output(completion: Completion) -> ModelOutput:
-    """Turn a completion into Inspect's output of a model."""
-    said = _message(Message(role="assistant", text=completion.text, tool_calls=completion.tool_calls))
-    assert isinstance(said, ChatMessageAssistant)
-    stop = "tool_calls" if completion.tool_calls else _STOPS[completion.finish]
-    return ModelOutput(model=_safe(completion.model), choices=[ChatCompletionChoice(message=said, stop_reason=stop)])
 
 
 def _log(found: Sequence[Case], summary: Mapping[str, object]) -> EvalLog:
@@ -79,7 +54,7 @@ def _log(found: Sequence[Case], summary: Mapping[str, object]) -> EvalLog:
         model="+".join(models) or "none",
         dataset=EvalDataset(name="attempts", samples=len(samples), sample_ids=[sample.id for sample in samples]),
         config=EvalConfig(epochs=1),
-        metadata={"summary": json.loads(_safe(json.dumps(summary)))},
+        metadata={"summary": safe_values(summary)},
     )
     return EvalLog(status="success", eval=spec, results=_results(found, len(samples)), samples=samples)
 
@@ -101,7 +76,7 @@ def _samples(found: Iterable[Case]) -> Iterator[EvalSample]:
     for case in found:
         known = [tag.id for tag in tags(case.family, case.goal)]
         for attempt in case.attempts:
-            name = _safe(f"{case.attack}/{case.name}/{attempt.query}")
+            name = safe(f"{case.attack}/{case.name}/{attempt.query}")
             taken[name] = taken.get(name, 0) + 1
             yield _sample(attempt, case, known, name if taken[name] == 1 else f"{name}~{taken[name]}")
 
@@ -109,7 +84,7 @@ def _samples(found: Iterable[Case]) -> Iterator[EvalSample]:
 def _sample(attempt: Attempt, case: Case, known: list[str], name: str) -> EvalSample:
     judgement, said = attempt.judgement, output(attempt.completion)
     scores = {
-        "outcome": Score(value=reached(attempt), answer=_safe(attempt.completion.text), explanation=_safe(judgement.why)),
+        "outcome": Score(value=reached(attempt), answer=safe(attempt.completion.text), explanation=safe(judgement.why)),
         "stance": Score(value=judgement.stance),
     }
     if judgement.disclosure is not None:
@@ -123,34 +98,6 @@ def _sample(attempt: Attempt, case: Case, known: list[str], name: str) -> EvalSa
         messages=[*chat(attempt.conversation.messages), said.choices[0].message],
         output=said,
         scores=scores,
-        metadata={key: _safe(value) for key, value in facts.items()}
+        metadata={key: safe(value) for key, value in facts.items()}
         | {"query": attempt.query, "split": attempt.split, "level": attempt.level, "judge": judgement.judge, "tags": known},
     )
-
-
-def _message(message: Message) -> ChatMessage:
-    text = _safe(message.text)
-    match message.role:
-        case "system":
-            return ChatMessageSystem(content=text)
-        case "user":
-            return ChatMessageUser(content=text)
-        case "tool":
-            return ChatMessageTool(content=text, tool_call_id=_safe(message.tool_call_id) or None)
-        case "assistant":
-            return ChatMessageAssistant(content=text, tool_calls=[_call(c) for c in message.tool_calls] or None)
-
-
-def _call(call: ToolCall) -> InspectCall:
-    """Arguments are an object there; those that are none (or no JSON at all) are kept as they were written."""
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except ValueError:
-        arguments = call.arguments
-    whole = arguments if isinstance(arguments, dict) else {"text": _safe(call.arguments)}
-    return InspectCall(id=_safe(call.id) or _safe(call.name), function=_safe(call.name), arguments=whole)
-
-
-def _safe(text: str) -> str:
-    """Spell out what UTF-8 cannot hold: half of a surrogate pair, as a cut-off escape leaves it."""
-    return text.encode("utf-8", "backslashreplace").decode()
