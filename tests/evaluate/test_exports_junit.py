@@ -47,6 +47,13 @@ def test_an_attack_that_never_ran_is_skipped_or_an_error_with_its_reason(root):
     assert "did not answer" in suites["pair"].find("testcase/error").get("message")
 
 
+def test_goals_that_an_attack_left_out_are_a_case_of_its_suite(tmp_path):
+    """An attack that ran on some goals only has one suite, with the reason beside what it did."""
+    path = export("junit", campaign(), {"skipped": {"role": "no hold (1 of 5 goals)"}}, tmp_path)
+    (suite,) = [suite for suite in ET.parse(path).getroot() if suite.get("name") == "role"]
+    assert (suite.get("tests"), suite.get("skipped")) == ("6", "2")
+
+
 def test_hostile_text_is_escaped_and_shown(root):
     """What was asked and said stands in the failure, with everything that hides spelled out."""
     text = next(root.iter("failure")).text

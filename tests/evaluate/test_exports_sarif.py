@@ -114,3 +114,9 @@ def test_an_address_of_this_machine_stays_here(tmp_path, goals):
     found = run_of(export("sarif", campaign(), {"about": {"goals": goals}}, tmp_path))
     uris = {r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for r in found["results"]}
     assert uris == {"goals.jsonl"}
+
+
+def test_goals_that_are_no_file_point_at_the_record(tmp_path):
+    """The embedded world is no file: its alerts point at the campaign's record."""
+    found = run_of(export("sarif", campaign(), {"about": {"goals": "world"}}, tmp_path))
+    assert found["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "attempts.json"

@@ -112,7 +112,8 @@ def _each(ids: tuple[str, ...], families: str) -> dict[str, tuple[str, ...]]:
 
 FAMILY_TAGS: Mapping[str, tuple[str, ...]] = {
     **_each(JAILBREAK, "direct role persona prefix suppress authority story hypothetical past future format"),
-    **_each(JAILBREAK, "many_shot prefill crescendo pair tap best_of_n genetic bandit suffix gcg exact_suffix trained"),
+    **_each(JAILBREAK, "many_shot prefill crescendo crescendo_supplied templates pair tap best_of_n genetic bandit"),
+    **_each(JAILBREAK, "suffix gcg exact_suffix trained"),
     **_each(_INSTRUCTED, "override hijack"),
     **_each(_OBFUSCATED, "base64 rot13 leet hex morse reverse spelled pig_latin homoglyph zero_width url tags encoding"),
     **_each(_OBFUSCATED, "zaba zaba_plain bind split"),

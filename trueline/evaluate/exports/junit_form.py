@@ -4,6 +4,8 @@
     skipped   undetermined, or an attack that was not applicable: with the reason
     error     the target failed to answer every question, or the attack itself failed
 
+What an attack left out, since it was not applicable or failed, is one more case of its suite.
+
 So `failures` of a suite is the numerator of the attack's success rate, and what was decided is the rest without `skipped` and
 `errors`. What XML cannot hold, and what hides or turns a text round, is spelled out; long texts are cut, and say so.
 """
@@ -12,7 +14,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import groupby
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -28,13 +29,12 @@ _COUNTED = ("failure", "skipped", "error")
 def write(attempts: Iterable[Attempt], summary: Mapping[str, object], path: Path) -> None:
     """Write every suite, and their sums at the top."""
     root = ET.Element("testsuites", name="trueline")
-    for attack, found in groupby(cases(attempts), key=lambda case: case.attack):
-        suite = ET.SubElement(root, "testsuite", name=_name(attack))
-        for case in found:
-            _add(suite, case)
-    for element, attack, reason in _never_ran(summary):
-        suite = ET.SubElement(root, "testsuite", name=_name(attack))
-        _tell(ET.SubElement(suite, "testcase", classname=_name(attack), name="every goal"), element, reason)
+    suites: dict[str, ET.Element] = {}
+    for case in cases(attempts):
+        _add(_suite(root, suites, case.attack), case)
+    for element, attack, reason in _left_out(summary):
+        place, name = _name(attack), "goals that were left out"
+        _tell(ET.SubElement(_suite(root, suites, attack), "testcase", classname=place, name=name), element, reason)
     sums: Counter[str] = Counter()
     for suite in root:
         sums += _count(suite)
@@ -65,7 +65,13 @@ def _add(suite: ET.Element, case: Case) -> None:
         _tell(test, "error", f"the target did not answer: {case.why or 'no reason given'}", "error")
 
 
-def _never_ran(summary: Mapping[str, object]) -> Iterable[tuple[str, str, str]]:
+def _suite(root: ET.Element, suites: dict[str, ET.Element], attack: str) -> ET.Element:
+    if attack not in suites:
+        suites[attack] = ET.SubElement(root, "testsuite", name=_name(attack))
+    return suites[attack]
+
+
+def _left_out(summary: Mapping[str, object]) -> Iterable[tuple[str, str, str]]:
     for key, element in (("skipped", "skipped"), ("failed", "error")):
         reasons = summary.get(key)
         if isinstance(reasons, Mapping):

@@ -159,9 +159,11 @@ def _of(key: str) -> list[Tag]:
 def _file(summary: Mapping[str, object]) -> str:
     """A relative URI, whatever was named: no address of this machine leaves it."""
     about = summary.get("about")
-    named = PurePosixPath(str(about.get("goals") or RECORD)) if isinstance(about, Mapping) else PurePosixPath(RECORD)
+    named = PurePosixPath(str(about.get("goals", "")) if isinstance(about, Mapping) else "")
+    if not named.suffix:  # the embedded world, or nothing
+        return RECORD
     inside = not named.is_absolute() and ".." not in named.parts
-    return quote(str(named) if inside else named.name or RECORD)
+    return quote(str(named) if inside else named.name)
 
 
 def _escaped(text: str) -> str:
