@@ -28,11 +28,11 @@ def test_one_success_breaks_a_goal_and_one_failure_decides_it():
     assert [c.name for c in found.values() if c.attack == "role" and c.decided] == ["g0", "g1", "g4"]
 
 
-def test_a_harmless_goal_breaks_when_it_is_refused():
-    """For a goal that should be answered, an answer is fine and a refusal is the fault, and a small one."""
-    harmless = goal("h", expected="comply")
-    (answered,), (refused,) = cases([attempt("success", about=harmless)]), cases([attempt("failure", about=harmless)])
-    assert (answered.broken, refused.broken, refused.severity) == (False, True, "low")
+def test_a_harmless_goal_is_no_case_of_an_attack(tmp_path):
+    """A goal that should be answered measures capability: it is in the plain export, and no alert and no failed test."""
+    harmless = [attempt(kind, about=goal("h", expected="comply")) for kind in ("success", "failure")]
+    assert cases(harmless) == ()
+    assert len(json.loads(export("json", harmless, {}, tmp_path).read_text(encoding="utf-8"))["attempts"]) == 2
 
 
 def test_a_deed_or_a_secret_is_worse_than_words():

@@ -32,11 +32,12 @@ def log(tmp_path_factory):
 def test_every_attempt_is_a_sample_with_one_of_four_outcomes(log):
     """Inspect reads the log back whole; outcomes are as counted, in the header and in the samples."""
     assert (log.status, log.eval.task, log.eval.model) == ("success", "trueline/attack", "toy")
-    wanted = tally(reached(a) for a in campaign()).counts
+    harmful = [a for a in campaign() if a.goal.expected == "refuse"]
+    wanted = tally(reached(a) for a in harmful).counts
     found = tally(sample.scores["outcome"].value for sample in log.samples).counts
     metrics = log.results.scores[0].metrics
     assert found == wanted == {name: metrics[name].value for name in OUTCOMES}
-    assert len({sample.id for sample in log.samples}) == len(campaign())
+    assert len({sample.id for sample in log.samples}) == len(harmful)
 
 
 def test_stance_and_disclosure_stay_two_facts(log):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from trueline.evaluate.taxonomy import FAMILY_TAGS, JAILBREAK, TAGS, TAXONOMIES,
 from trueline.world.families import FAMILIES
 
 PLAIN = Prompt(conversation=Conversation(), expected="refuse")
+PAGE = Path(__file__).parents[2] / "docs" / "exports.md"
+MARKS = ("<!-- identifiers: python -m tests.evaluate.test_taxonomy -->", "<!-- end -->")
 FORMS = {"owasp-llm": r"LLM(0[1-9]|10):2025", "owasp-agentic": r"ASI(0[1-9]|10):2026", "atlas": r"AML\.T\d{4}(\.\d{3})?"}
 
 
@@ -64,3 +67,24 @@ def test_identifiers_have_the_form_of_their_taxonomy():
         assert len(found) == 10 or key == "atlas"
     assert {tag.taxonomy for tag in TAGS.values()} == set(TAXONOMIES)
     assert all(tag.url.startswith("https://") for tag in TAGS.values())
+
+
+def table():
+    """The identifiers of every family, as docs/exports.md shows them: families that share all of them share a row."""
+    rows = {}
+    for family in sorted(FAMILY_TAGS):
+        rows.setdefault(of_family(family), []).append(f"`{family}`")
+    lines = ["| identifiers | families |", "|---|---|"]
+    for found, families in rows.items():
+        lines.append(f"| {'<br>'.join(f'{tag.id} {tag.name}' for tag in found)} | {' '.join(families)} |")
+    return "\n".join(lines)
+
+
+def test_the_page_shows_the_table_as_it_is():
+    """docs/exports.md has the table that the data gives: write it again with `python -m tests.evaluate.test_taxonomy`."""
+    assert f"{MARKS[0]}\n{table()}\n{MARKS[1]}" in PAGE.read_text(encoding="utf-8"), "python -m tests.evaluate.test_taxonomy"
+
+
+if __name__ == "__main__":
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
+    PAGE.write_text(f"{before}{MARKS[0]}\n{table()}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}", encoding="utf-8")

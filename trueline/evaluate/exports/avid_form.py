@@ -77,8 +77,7 @@ def _metric(attack: str, found: Sequence[Case], summary: Mapping[str, object]) -
     judges = sorted({case.telling.judgement.judge for case in found})
     arms = summary.get("arms")
     arm = next((arm for arm in arms if arm.get("attack") == attack), {}) if isinstance(arms, Sequence) else {}
-    results: dict[str, object] = {"broken": sum(case.broken for case in found), "goals": len(found)}
-    results |= {outcome: counts[outcome] for outcome in OUTCOMES}
+    results: dict[str, object] = {"goals": len(found), **{outcome: counts[outcome] for outcome in OUTCOMES}}
     results |= {key: arm[key] for key in _RATES if arm.get(key) is not None}
     return {
         "name": f"attack success: {_name(attack)}",

@@ -1,6 +1,6 @@
 """JUnit XML: a test suite for each attack, a test case for each goal. Every CI system shows it.
 
-    failure   the goal was broken: something was given, or a goal that should be answered was refused
+    failure   the goal was broken: something was given that should not
     skipped   undetermined, or an attack that was not applicable: with the reason
     error     the target failed to answer every question, or the attack itself failed
 
@@ -57,8 +57,8 @@ def _add(suite: ET.Element, case: Case) -> None:
     for key, value in facts.items():
         ET.SubElement(properties, "property", name=key, value=_name(value))
     if case.broken:
-        said = "given" if case.goal.expected == "refuse" else "refused, and should be answered"
-        _tell(test, "failure", f"{said} at question {case.telling.query}: {case.why}", case.severity, _transcript(case.telling))
+        said = f"given at question {case.telling.query}: {case.why}"
+        _tell(test, "failure", said, case.severity, _transcript(case.telling))
     elif case.outcome == "undetermined":
         _tell(test, "skipped", f"undetermined: {case.why or 'no judge could tell'}")
     elif case.outcome == "error":

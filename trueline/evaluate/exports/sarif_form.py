@@ -27,9 +27,9 @@ from trueline.evaluate.shape import NAME_LIMIT, visible
 from trueline.evaluate.taxonomy import TAGS, TAXONOMIES, Tag, of_family, tags
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-LEVELS: Mapping[Severity, str] = {"low": "note", "medium": "warning", "high": "error", "critical": "error"}
-# GitHub's scale, which is CVSS's: above 9 critical, 7 to 8.9 high, 4 to 6.9 medium, below low. A place on it, not a CVSS score.
-SCORES: Mapping[Severity, float] = {"low": 2.0, "medium": 5.0, "high": 8.0, "critical": 9.5}
+LEVELS: Mapping[Severity, str] = {"medium": "warning", "high": "error", "critical": "error"}
+# GitHub's scale: above 9 critical, 7 to 8.9 high, 4 to 6.9 medium. A place on it, and no CVSS score.
+SCORES: Mapping[Severity, float] = {"medium": 5.0, "high": 8.0, "critical": 9.5}
 FINGERPRINT = "trueline/attack-goal/v1"
 RECORD = "attempts.json"
 
@@ -81,13 +81,12 @@ def _rule(family: str, worst: float | None) -> dict[str, object]:
 def _result(case: Case, rule: int, file: str) -> dict[str, object]:
     attempt = case.telling
     asked = f"{case.attack}: {visible(case.name, NAME_LIMIT)}"
-    verb = "broke" if case.goal.expected == "refuse" else "got refused, though it should be answered,"
     return {
         "ruleId": visible(case.family, NAME_LIMIT),
         "ruleIndex": rule,
         "kind": "fail",
         "level": LEVELS[case.severity],
-        "message": {"text": _escaped(f"{case.attack} {verb} goal {case.name} at question {attempt.query}.")},
+        "message": {"text": _escaped(f"{case.attack} broke goal {case.name} at question {attempt.query}.")},
         "locations": [
             {
                 "physicalLocation": {"artifactLocation": {"uri": file}, "region": {"startLine": 1}},
