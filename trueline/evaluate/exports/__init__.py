@@ -2,8 +2,8 @@
 
     export("sarif", attempts, found, "out/attacks.sarif")
 
-`found` is `evaluate/campaign.py`'s summary; the keys read here are "skipped", "failed", "arms", "judge" and "about", each of
-which may be missing. Attempts may come in any order, and from any iterable. A file is written whole, or not at all.
+`found` is `evaluate/campaign.py`'s summary; the keys read here are "skipped", "failed", "arms" and "about", each of which
+may be missing. Attempts may come in any order, and from any iterable. A file is written whole, or not at all.
 """
 
 from __future__ import annotations
