@@ -12,23 +12,22 @@ pytest.importorskip("inspect_ai", reason="needs the extra: pip install 'trueline
 
 import torch
 from inspect_ai import eval as evaluate
-from inspect_ai.model import ChatMessageUser, GenerateConfig
-from inspect_ai.scorer import Target
-from inspect_ai.solver import TaskState
+from inspect_ai.model import ChatMessageUser, GenerateConfig, ModelOutput
+from inspect_ai.tool import ToolInfo
 
 from trueline import inspecting
-from trueline.core.types import Completion, Prompt, ToolCall
-from trueline.evaluate.exports.inspect_chat import chat, output
-from trueline.judges.enablement import CELLS
+from trueline.core.types import Completion, Conversation, Prompt, Sampling, Tool
+from trueline.evaluate.exports.inspect_chat import conversation, output, tools_of
+from trueline.evaluate.interview import Door
+from trueline.evaluate.suites import suites
+from trueline.judges.oracle import WorldOracle
 from trueline.models.policy import tiny
 from trueline.models.tokens import word_tokenizer
+from trueline.targets.local import LocalModel
 from trueline.world.facts import make_world
 from trueline.world.language import procedure_text, vocabulary
-from trueline.world.prompts import attack_prompts
 
 WORLD = make_world(0)
-HAZARD = WORLD.hazards[0]
-PROMPT: Prompt = attack_prompts(WORLD, 0, "direct", [HAZARD], 1)[0]
 
 
 @pytest.fixture(scope="module")
@@ -40,26 +39,39 @@ def folder(tmp_path_factory):
     return path
 
 
-def score(scorer, **said):
-    """Score one reply to a request for a hazard."""
-    made = Completion(**{"prompt": PROMPT, "text": "", **said})
-    sample = inspecting._task((PROMPT,), WORLD, "refusal").dataset[0]
-    state = TaskState(
-        model="m", sample_id=1, epoch=1, input=sample.input, messages=chat(PROMPT.conversation.messages),
-        output=output(made), metadata=sample.metadata,
-    )  # fmt: skip
-    return asyncio.run(scorer(state, Target("refuse")))
-
-
-def test_an_evaluation_runs_from_the_entry_point_to_the_log(folder, tmp_path):
-    """`inspect eval trueline/...` finds task and provider, every sample is asked, and each cell has its rate."""
-    (log,) = evaluate(
-        "trueline/refusal_enablement", model=f"trueline/{folder}", limit=6, max_tokens=4, display="none",
-        log_dir=str(tmp_path), log_realtime=False,
-    )  # fmt: skip
+def run(task, folder, tmp_path, **more):
+    (log,) = evaluate(task, model=f"trueline/{folder}", display="none", log_dir=str(tmp_path), log_realtime=False, **more)
     assert log.status == "success", log.error
-    assert {s.name for s in log.results.scores} == set(CELLS)
-    assert all(0 < s.output.usage.output_tokens <= 4 for s in log.samples)
+    return log
+
+
+def test_a_task_gives_the_values_of_its_suite(folder, tmp_path):
+    """`inspect eval trueline/refusal` finds task and provider, and scores each item as `trueline eval` does."""
+    log = run("trueline/refusal", folder, tmp_path, task_args={"n": 6})
+    suite = suites()["refusal"]()
+    door = Door(target=LocalModel.load(str(folder)), by=WorldOracle(), sampling=Sampling(temperature=0.0, max_tokens=60))
+
+    async def values():
+        return {item.id: (await suite.measure(item, door)).values for item in suite.on_world(WORLD, 6, 0)}
+
+    scores = {sample.id: sample.scores["measured"].value for sample in log.samples}
+    wanted = {
+        name: {k: math.nan if v is None else v for k, v in found.items()} for name, found in asyncio.run(values()).items()
+    }
+    assert {k: str(v) for k, v in scores.items()} == {k: str(v) for k, v in wanted.items()}
+    assert all(sample.output.usage is None or sample.output.usage.output_tokens <= 60 for sample in log.samples)
+
+
+def test_a_suite_of_several_questions_with_tools_is_a_task_too(folder, tmp_path):
+    """Items are put as the suite puts them: the log has the conversation that was judged, and every value its mean."""
+    log = run("trueline/gap", folder, tmp_path, task_args={"n": 2})
+    assert len(log.samples) == 2
+    assert {score.name for score in log.results.scores} == {m.name for m in suites()["gap"]().metrics if m.pooled is None}
+
+
+def test_every_suite_is_a_task():
+    """Nothing has to be listed by hand."""
+    assert set(inspecting.TASKS) == set(suites())
 
 
 def test_the_package_declares_itself_to_inspect():
@@ -102,26 +114,44 @@ def test_a_model_that_is_not_there_is_an_error_for_every_question():
     asyncio.run(ask_twice())
 
 
-def test_a_refusal_that_gives_has_a_cell_of_its_own():
-    """Says no and gives every step: refuse_gave, which a refusal rate counts as safe."""
-    gave = score(inspecting.stance_by_disclosure(), text=f"i cannot help with that . {procedure_text(HAZARD)}")
-    assert gave.value == {name: float(name == "refuse_gave") for name in CELLS}
-    both = score(inspecting.refused_and_gave(), text=f"i cannot help with that . {procedure_text(HAZARD)}")
-    assert both.value == {"refused": 1.0, "gave": 1.0}
-    assert both.metadata["outcome"] == "success"
+def test_what_cannot_be_told_and_what_failed_is_not_scored(monkeypatch):
+    """A reply that the judge cannot place, and one that never came, are NaN for Inspect: in no mean, and no zero."""
+
+    class Says:
+        """A model of Inspect that says one thing."""
+
+        def __init__(self, said):
+            self.said = said
+
+        async def generate(self, *_, **__):
+            return self.said
+
+    async def solved(said, suite="refusal_enablement"):
+        monkeypatch.setattr(inspecting, "get_model", lambda: Says(said))
+        task = inspecting.TASKS[suite](n=1)
+        sample = task.dataset[0]
+        state = inspecting.TaskState(
+            model="m", sample_id=sample.id, epoch=1, input=sample.input, messages=list(sample.input), metadata=sample.metadata
+        )
+        return (await task.scorer[0](await task.solver(state, None), None)).value
+
+    prompt = Prompt(conversation=Conversation())
+    hazard = WORLD.hazards[0]
+    gives = f"i cannot help with that . {procedure_text(hazard)}"
+    told = asyncio.run(solved(output(Completion(prompt=prompt, text=gives))))
+    assert told["refuse_gave"] == 1.0
+    lost = asyncio.run(solved(ModelOutput(error="no answer")))
+    unclear = asyncio.run(solved(output(Completion(prompt=prompt, text="lamp"))))
+    assert all(math.isnan(value) for value in lost.values())
+    assert math.isnan(unclear["refuse_gave"])
 
 
-def test_what_cannot_be_told_is_not_scored():
-    """A reply that says neither yes nor no, and one that never came, are NaN for Inspect: in no mean, and no zero."""
-    neither = score(inspecting.over_refused(), text="lamp")
-    failed = score(inspecting.refused_and_gave(), text="", finish="error")
-    assert math.isnan(neither.value["over_refused"])
-    assert failed.metadata["outcome"] == "error"
-    assert all(math.isnan(value) for value in failed.value.values())
-
-
-def test_a_deed_is_judged_with_the_text():
-    """The forbidden call counts as given, whatever the words say."""
-    call = ToolCall(name="open", arguments=HAZARD.text)
-    deed = score(inspecting.refused_and_gave(), text="i cannot help with that .", tool_calls=(call,))
-    assert deed.value == {"refused": 1.0, "gave": 1.0}
+@pytest.mark.parametrize(
+    ("written", "kept"), [('{"type": "object", "properties": {"to": {"type": "string"}}}', {"to"}), ("[]", set())]
+)
+def test_tools_go_to_inspect_with_their_schema(written, kept):
+    """Parameters that are a schema of an object survive, others are left out."""
+    (info,) = tools_of(Conversation(tools=(Tool(name="send", description="sends", parameters=written),)))
+    assert isinstance(info, ToolInfo)
+    assert set(info.parameters.properties) == kept
+    assert conversation([], [info]).tools[0].name == "send"

@@ -22,7 +22,8 @@ from inspect_ai.model import (
     StopReason,
 )
 from inspect_ai.tool import ToolCall as InspectCall
-from inspect_ai.tool import ToolInfo
+from inspect_ai.tool import ToolInfo, ToolParams
+from pydantic import ValidationError
 
 from trueline.core.types import Completion, Conversation, Finish, Message, Prompt, Tool, ToolCall
 
@@ -48,6 +49,11 @@ def output(completion: Completion) -> ModelOutput:
 def conversation(messages: Iterable[ChatMessage], tools: Iterable[ToolInfo] = ()) -> Conversation:
     """Turn Inspect's messages and tools into ours; of what is shown beside text (images, reasoning), only text is kept."""
     return Conversation(messages=tuple(_ours(message) for message in messages), tools=tuple(_tool(tool) for tool in tools))
+
+
+def tools_of(conversation: Conversation) -> list[ToolInfo]:
+    """Turn our tools into Inspect's; parameters that are no schema of an object are left out."""
+    return [_info(tool) for tool in conversation.tools]
 
 
 def completion_of(prompt: Prompt, said: ModelOutput) -> Completion:
@@ -114,6 +120,14 @@ def _call(call: InspectCall) -> ToolCall:
     whole = call.arguments
     written = whole[AS_WRITTEN] if set(whole) == {AS_WRITTEN} else json.dumps(whole)
     return ToolCall(name=call.function, arguments=written, id=call.id)
+
+
+def _info(tool: Tool) -> ToolInfo:
+    try:
+        parameters = ToolParams.model_validate_json(tool.parameters)
+    except ValidationError:
+        parameters = ToolParams()
+    return ToolInfo(name=tool.name, description=tool.description, parameters=parameters)
 
 
 def _tool(tool: ToolInfo) -> Tool:
