@@ -8,8 +8,8 @@
 A model is any TARGET; `-M template=plain` sets the chat template of one in this process. Samples that Inspect asks at once
 share a batch there, but it prepares them one by one, so batches stay small: this is an edge, never an inner loop.
 
-A task is a suite (`trueline eval`), with the same items, the same judge and the same values. What cannot be told is not scored,
-and never counted as zero. Numbers that a suite makes of all its items together stay with `trueline eval`.
+A task is a suite (`trueline eval`), with the same judge and the same values. What cannot be told is not scored, and never a
+zero. Numbers that a suite makes of all its items together stay with `trueline eval`.
 """
 
 from __future__ import annotations
