@@ -27,7 +27,7 @@ LAYERS = (
     ("world", "data", "models", "store", "cluster"),
     ("targets", "judges"),
     ("train", "attack", "evaluate", "guard"),
-    ("recipes", "lab", "watch", "web"),
+    ("recipes", "lab", "watch", "web", "inspecting"),
     ("cli",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
@@ -50,6 +50,8 @@ KEEPERS: Mapping[str, tuple[str, ...]] = {
     "ray": ("cluster",),
     "sqlalchemy": ("store",),
     "alembic": ("store",),
+    "inspect_ai": ("evaluate.exports", "inspecting"),
+    "trueline.inspecting": (),  # Inspect's entry point, and nobody else's
 }
 # What makes a command slow to start: none of it may be loaded before a command is chosen.
 SLOW = ("torch", "transformers", "tokenizers", "numpy", "pandas", "pyarrow", "datasets", "sqlalchemy", "alembic", "altair")
@@ -103,7 +105,7 @@ def trespass(found: Import) -> str:
         if _within(found.what, package) and not any(_within(found.by, f"trueline.{k}") for k in keepers):
             if _within(found.by, "trueline.cli") and not found.at_once:
                 continue  # the command line may import anything, inside the command that needs it
-            return f"{found.by}:{found.line} imports {found.what}: {package} is only for {', '.join(keepers)}"
+            return f"{found.by}:{found.line} imports {found.what}: {package} is only for {', '.join(keepers) or 'outside'}"
     return ""
 
 

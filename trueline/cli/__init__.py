@@ -15,6 +15,7 @@ from trueline.cli.attack import attack
 from trueline.cli.chat import chat
 from trueline.cli.doctor import doctor
 from trueline.cli.evaluate import compare, evaluate
+from trueline.cli.export import export
 from trueline.cli.judge import judge
 from trueline.cli.rim import INTERRUPTED, fail
 from trueline.cli.runs import demo, report, run, show
@@ -49,5 +50,5 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (demo, run, show, chat, attack, evaluate, compare, judge, serve, report, doctor):
+for command in (demo, run, show, chat, attack, evaluate, compare, judge, serve, report, export, doctor):
     cli.add_command(command)
