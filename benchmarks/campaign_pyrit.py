@@ -10,8 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from pyrit.executor.attack import AttackConverterConfig, AttackExecutor, AttackScoringConfig, PromptSendingAttack
 from pyrit.converter import Base64Converter
+from pyrit.executor.attack import AttackConverterConfig, AttackExecutor, AttackScoringConfig, PromptSendingAttack
 from pyrit.prompt_normalizer import ConverterConfiguration
 from pyrit.prompt_target import OpenAIChatTarget
 from pyrit.score import SubStringScorer
