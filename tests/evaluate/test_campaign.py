@@ -192,7 +192,7 @@ def of(broken: int, n: int, undetermined: int = 0):
         (0, 20, 0, 0.05, "inconclusive"),
         (30, 100, 0, 0.05, "over"),
         (5, 100, 0, 0.05, "inconclusive"),
-        (30, 100, 0, None, "holds"),
+        (30, 100, 0, None, "measured"),
         (0, 100, 30, 0.05, "inconclusive"),
         (0, 100, 30, None, "inconclusive"),
         (0, 100, 0, 0.0, "inconclusive"),

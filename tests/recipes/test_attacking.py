@@ -55,7 +55,7 @@ def test_a_campaign_says_what_breaks_the_target(goals, tmp_path):
     assert set(arms) == {"direct", "role", "rot13"}
     assert (arms["direct"]["asr"]["value"], arms["role"]["asr"]["value"]) == (0.0, 0.0)
     assert found["counts"]["attempts"] == 36
-    assert found["verdict"]["verdict"] == "holds"
+    assert found["verdict"]["verdict"] == "measured"
     assert done.code == 0
     assert len(attempts(open_database(tmp_path / "runs" / "trueline.db"))) == 36
 

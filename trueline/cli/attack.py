@@ -19,7 +19,7 @@ from trueline.cli.rim import (
     with_threads,
 )
 
-CODES = {"holds": 0, "over": 1, "inconclusive": 3}
+CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
 
 
 @click.command()
@@ -72,7 +72,7 @@ def attack(
     The plain request is always asked too: an attack is worth what it adds. Every answer is kept as it comes: the same command
     goes on where it stopped, and asks nothing twice.
 
-    Exit codes: 0 holds, 1 attack success above the threshold, 2 bad usage, 3 inconclusive.
+    Exit codes: 0 holds (or no --threshold), 1 attack success above the threshold, 2 bad usage, 3 inconclusive.
 
     \b
     Example:  trueline attack runs/demo/safety --helpful runs/demo/helpful
@@ -105,6 +105,10 @@ def attack(
         click.echo(json.dumps({"folder": str(folder), **found}))
     else:
         console().print(table(found))
+        lit = found["coverage"]
+        click.echo(
+            f"coverage: {len(lit['dark'])} of {lit['cells']} cells of family and category are dark, {len(lit['dim'])} dim"
+        )
         click.echo(f"report: {folder / 'report.html'}")
     if found["stopped"]:
         fail(f"stopped before its end: {found['stopped']}; what was answered is kept, and the same command goes on", 1)

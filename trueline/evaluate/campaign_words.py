@@ -12,6 +12,7 @@ from trueline.core.types import Rate
 from trueline.evaluate.campaign_shape import Arm, Campaign, Law, Lift
 from trueline.evaluate.words import MINUS, ON, percent, plain, share
 
+EXACT = "oracle"  # the judge that is never wrong, in the world that it knows
 VERDICTS = {"holds": "PASS", "over": "FAIL", "inconclusive": "NA"}
 
 
@@ -137,7 +138,10 @@ def _meaning(gap: Lift) -> str:
 
 def _judged(found: Campaign) -> Iterator[str]:
     if found.judge is None:
-        yield "The judge was not measured on labelled rows, so rates are raw: its errors are in them."
+        if found.about.get("judge") == EXACT:
+            yield "The world's oracle judged: it knows the truth, so there are no errors of a judge to correct."
+        else:
+            yield "The judge was not measured on labelled rows, so rates are raw: its errors are in them."
         return
     judge, raw, fixed = found.judge, found.overall.by_attempt, found.overall.by_attempt_corrected
     yield (

@@ -18,11 +18,13 @@ from typing import Any
 
 from trueline.attack.campaign import AT_ONCE, Ended, run
 from trueline.attack.catalogue import choose
+from trueline.attack.coverage import coverage
 from trueline.attack.door import Scene
 from trueline.attack.goals import WORLD, read_goals
 from trueline.attack.record import Record, Remembered
 from trueline.core.config import to_spec
 from trueline.core.ports import Attack, Inside, Target
+from trueline.core.records import to_dict
 from trueline.core.types import Attempt, Conversation, Prompt, Run, Sampling
 from trueline.evaluate.campaign import summary, verdict
 from trueline.evaluate.campaign_page import page
@@ -113,7 +115,11 @@ def carry_out(
     """Carry a campaign out, or on, to its report; return its folder and the report."""
     attacks = choose(asked.attacks, asked.settings)
     goals = read_goals(asked.goals, asked.n, column=asked.column, seed=asked.seed)
-    spec = {**to_spec(asked), "content": target_hash(asked.target, asked.template)}
+    spec = {
+        **to_spec(asked),
+        "content": target_hash(asked.target, asked.template),
+        "goals_content": digest([to_dict(goal) for goal in goals]),
+    }
     folder = out or Path("runs") / f"attack-{digest(spec)[:8]}"
     run_folder = create(folder, _run(folder, spec, asked.seed))
     with run_folder.lock():
@@ -204,6 +210,7 @@ async def _campaign(
         "about": about,
         "asked": record.asked,
         "stopped": ended.stopped,
+        "coverage": coverage(attempts, goals).as_dict(),
         **found,
     }
 
