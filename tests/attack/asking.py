@@ -1,0 +1,48 @@
+"""An Ask for tests: a target and a judge that are functions, a budget, and every attempt kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from trueline.core.ports import BudgetSpentError, Inside, Target
+from trueline.core.types import Attempt, Completion, Conversation, Judgement, Prompt
+
+REFUSED = Judgement(judge="fake", score=1.0, stance="refuse", disclosure=0.0)
+GAVE = Judgement(judge="fake", score=0.0, stance="comply", disclosure=1.0)
+
+
+class FakeAsk:
+    """Answers by `target`, judges by `judge`, and raises when the budget is used up."""
+
+    def __init__(
+        self,
+        goal: Prompt,
+        target: Callable[[Conversation], str] = lambda conversation: "no",
+        judge: Callable[[str], Judgement] = lambda text: REFUSED,
+        budget: int = 100,
+        seed: int = 0,
+        attacker: Target | None = None,
+        inside: Inside | None = None,
+    ) -> None:
+        self.goal, self.target, self.judge = goal, target, judge
+        self.left, self.rng = budget, Random(seed)
+        self.attacker, self.inside = attacker, inside
+        self.attempts: list[Attempt] = []
+
+    async def __call__(self, conversation: Conversation) -> Attempt:
+        if self.left < 1:
+            raise BudgetSpentError("no questions are left")
+        self.left -= 1
+        text = self.target(conversation)
+        completion = Completion(prompt=self.goal, text=text, finish="stop" if text else "error")
+        attempt = Attempt(
+            goal=self.goal,
+            attack="test",
+            conversation=conversation,
+            completion=completion,
+            judgement=self.judge(text),
+            query=len(self.attempts) + 1,
+        )
+        self.attempts.append(attempt)
+        return attempt
