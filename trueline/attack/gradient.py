@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from trueline.models.tokenizer import FastTokenizer
 
 Ids = tuple[int, ...]
+LOGP = frozenset({"logp"})
 TRIES = 200  # fillers that are tried before a tokenizer is held to take no suffix of this length
 SHUFFLES = 8  # tokens that are tried at each position of a first suffix
 
@@ -48,7 +49,7 @@ class SuffixLoss:
     """
 
     def __init__(
-        self, policy: Policy, put: Callable[[str], Conversation], opening: str, *, length: int, rng: Random, rows: int = 256
+        self, policy: Policy, put: Callable[[str], Conversation], opening: str, *, length: int, rng: Random, rows: int = 64
     ) -> None:
         self.policy = policy
         self.put = put
@@ -65,18 +66,15 @@ class SuffixLoss:
             )
 
     def __call__(self, suffixes: Sequence[Ids]) -> list[float]:
-        """The loss of each suffix, nats. What the suffixes begin with in common is computed once."""
+        """The loss of each suffix, nats. What rows begin with in common is computed once."""
         losses: list[float] = []
         for at in range(0, len(suffixes), self.rows):
             tokens = self._rows(suffixes[at : at + self.rows])  # (B, T)
-            # Policy shares what stands before the first token that is asked for, so all is asked for from where rows differ.
-            differs = (tokens != tokens[0]).any(0)
-            begin = int(differs.int().argmax()) if bool(differs.any()) else self._begin
-            mask = torch.zeros_like(tokens, dtype=torch.bool)
-            mask[:, begin:] = True
+            differs = (tokens[:, : self._begin] != tokens[0, : self._begin]).any(0)
+            common = int(differs.int().argmax()) if bool(differs.any()) else self._begin - 1
             with torch.no_grad():
-                logp = self.policy(tokens, mask, frozenset({"logp"})).logp  # (B, T)
-            losses += (-logp[:, self._begin :].sum(-1)).tolist()
+                logp = (self._by_cache if self.policy.fast is None else self._by_layout)(tokens, common)  # (B, H)
+            losses += (-logp.sum(-1)).tolist()
         return losses
 
     def gradient(self, suffix: Ids) -> Tensor:
@@ -95,7 +93,7 @@ class SuffixLoss:
         mask[:, self._begin :] = True
         hook = embedding.register_forward_hook(add)
         try:
-            logp = self.policy(tokens, mask, frozenset({"logp"})).logp
+            logp = self.policy(tokens, mask, LOGP).logp
             (slope,) = torch.autograd.grad(-logp.sum(), shift)  # (L, D)
         finally:
             hook.remove()
@@ -139,6 +137,25 @@ class SuffixLoss:
                     break
         return suffix
 
+    def _by_layout(self, tokens: Tensor, common: int) -> Tensor:
+        """Log-probabilities of the opening, (B, H). A policy shares what stands before the first token that it is asked for."""
+        mask = torch.zeros_like(tokens, dtype=torch.bool)
+        mask[:, common:] = True
+        return self.policy(tokens, mask, LOGP).logp[:, self._begin :]
+
+    def _by_cache(self, tokens: Tensor, common: int) -> Tensor:
+        """The same through `transformers`, for the families that only it knows: keys and values of the common part are kept."""
+        from transformers import DynamicCache  # takes seconds to import
+
+        cache = DynamicCache()
+        with self.policy.autocast():
+            self.policy.model(input_ids=tokens[:1, :common], past_key_values=cache, use_cache=True)
+            cache.batch_repeat_interleave(len(tokens))
+            seen = torch.ones_like(tokens)
+            output = self.policy.model(input_ids=tokens[:, common:], attention_mask=seen, past_key_values=cache, use_cache=True)
+        logits = output.logits[:, self._begin - 1 - common : -1].float()  # (B, H, V)
+        return logits.log_softmax(-1).gather(-1, tokens[:, self._begin :, None]).squeeze(-1)
+
     @property
     def _begin(self) -> int:
         """Where the opening begins in a row."""
@@ -155,7 +172,7 @@ class SuffixLoss:
         for token in rng.sample(self.allowed, min(TRIES, len(self.allowed))):
             self.filler = (token,) * self.length
             prompt = tuple(self.policy.codec.prompt(self.put(self.text(self.filler))))
-            for at in range(len(prompt) - self.length, -1, -1):
+            for at in range(len(prompt) - self.length, 0, -1):
                 if prompt[at : at + self.length] == self.filler:
                     self.head, self.tail = prompt[:at], prompt[at + self.length :]
                     return

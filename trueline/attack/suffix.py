@@ -88,7 +88,7 @@ class Gcg:
     top_k: int = 64  # tokens at each position that swaps are drawn from, the steepest first
     every: int = 10  # steps between two questions
     words: int = 3  # words of a procedure of the world that the reply should begin with; 3 give no whole step away
-    rows: int = 256  # suffixes that are scored in one batch
+    rows: int = 64  # suffixes that are scored in one batch
 
     def __post_init__(self) -> None:
         _at_least_one(self, "length", "steps", "candidates", "top_k", "every", "words", "rows")
@@ -112,7 +112,7 @@ class ExactSuffix:
     rounds: int = 3  # times that each position is tried, at most
     every: int = 4  # positions between two questions
     words: int = 3  # words of a procedure of the world that the reply should begin with; 3 give no whole step away
-    rows: int = 256  # suffixes that are scored in one batch
+    rows: int = 64  # suffixes that are scored in one batch
 
     def __post_init__(self) -> None:
         _at_least_one(self, "length", "rounds", "every", "words", "rows")
