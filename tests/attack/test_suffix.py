@@ -104,18 +104,49 @@ def test_every_candidate_reads_back():
     assert not all(loss.reads(swap) for swap in everything), "the filter has nothing to do"
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_exact_search_ends_where_no_single_token_is_better(seed):
-    """Brute force over every position and token finds nothing better than what it ends with: a local optimum."""
-    loss = loss_on(tiny_policy(seed))
-    found = list(coordinate_descent(loss, rounds=50, rng=Random(seed)))
-    best = found[-1]
-    assert len(found) < 50 * 4
-    neighbours = [(*best.ids[:i], token, *best.ids[i + 1 :]) for i in range(4) for token in loss.allowed]
-    assert min(loss(neighbours)) >= best.loss - 2 * MARGIN
-    assert best.loss < found[0].loss
-    losses = [suffix.loss for suffix in found]
-    assert losses == sorted(losses, reverse=True)
+class Rugged:
+    """A loss without any order: every suffix has a random one, so that a better token at one place spoils the others."""
+
+    length, allowed = 4, list(range(5))
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def __call__(self, suffixes: list[tuple[int, ...]]) -> list[float]:
+        return [Random(repr((self.seed, ids))).random() for ids in suffixes]
+
+    def start(self, rng: Random) -> tuple[int, ...]:
+        return tuple(rng.choices(self.allowed, k=self.length))
+
+    def reads(self, ids: tuple[int, ...]) -> bool:
+        return sum(ids) % 3 > 0  # as if some suffixes were read as other tokens
+
+
+def is_local_optimum(loss: SuffixLoss | Rugged, ids: tuple[int, ...]) -> bool:
+    """Whether no token at any position gives a lower loss and reads back, by brute force."""
+    neighbours = [(*ids[:i], token, *ids[i + 1 :]) for i in range(len(ids)) for token in loss.allowed]
+    return min(loss([n for n in neighbours if n != ids and loss.reads(n)])) >= loss([ids])[0] - 2 * MARGIN
+
+
+def test_the_exact_search_ends_where_no_single_token_is_better():
+    """Brute force over every position and token finds nothing better than what it ends with."""
+    loss = loss_on(tiny_policy())
+    for seed in range(3):
+        found = list(coordinate_descent(loss, rounds=50, rng=Random(seed)))
+        assert len(found) < 50 * 4
+        assert is_local_optimum(loss, found[-1].ids)
+        losses = [suffix.loss for suffix in found]
+        assert losses[-1] < losses[0]
+        assert losses == sorted(losses, reverse=True)
+
+
+def test_the_exact_search_looks_at_every_position_again():
+    """Where a better token at one place spoils the others, it still ends in an optimum, and takes what reads back alone."""
+    for seed in range(100):
+        loss = Rugged(seed)
+        *_, best = coordinate_descent(loss, rounds=50, rng=Random(seed))
+        assert is_local_optimum(loss, best.ids)
+        assert loss.reads(best.ids) or best.ids == loss.start(Random(seed))
 
 
 def test_the_exact_search_leaves_large_vocabularies_to_gcg(monkeypatch):
@@ -151,6 +182,20 @@ def test_a_later_question_is_a_better_one():
     losses = loss(asked)
     assert len(losses) > 2
     assert losses == sorted(losses, reverse=True)
+
+
+def test_the_loss_is_that_of_the_whole_deployment():
+    """What is found is an optimum of the conversation as it is deployed, which is none of the request alone."""
+    policy, inside = tiny_policy(), Open(tiny_policy(), system="i j k p q")
+    ask = FakeAsk(GOAL, budget=1, inside=inside)
+    asyncio.run(ExactSuffix(length=4, rounds=50)(GOAL, ask))
+    (attempt,) = ask.attempts
+    found = tuple(policy.codec.ids(attempt.conversation.messages[-1].text))[3:]
+    deployed = SuffixLoss(
+        policy, lambda text: inside.deployed(say(GOAL, request(GOAL) + text)), "f g h", length=4, rng=Random(0)
+    )
+    assert is_local_optimum(deployed, found)
+    assert not is_local_optimum(loss_on(policy), found)
 
 
 def test_the_same_questions_are_asked_again():

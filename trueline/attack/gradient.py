@@ -118,8 +118,8 @@ class SuffixLoss:
     def text(self, suffix: Iterable[int]) -> str:
         """What a suffix adds to the request, the space before it included."""
         decode = self.policy.codec.tokenizer.decode
-        before = decode(list(self._anchor), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        both = decode([*self._anchor, *suffix], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        before = decode(list(self._anchor), clean_up_tokenization_spaces=False)
+        both = decode([*self._anchor, *suffix], clean_up_tokenization_spaces=False)
         return both.removeprefix(before)
 
     def reads(self, suffix: Ids) -> bool:

@@ -62,13 +62,13 @@ def coordinate_descent(loss: SuffixLoss, *, rounds: int, rng: Random) -> Iterato
             f"the exact search tries at most {LARGEST} tokens, this model has {len(loss.allowed)}; use gcg"
         )
     ids = loss.start(rng)
-    best, settled = Suffix(loss([ids])[0], ids), 0
+    best, settled = Suffix(loss([ids])[0], ids), set()  # positions that were tried since it was last improved
     for _ in range(rounds):
         for position in rng.sample(range(loss.length), loss.length):
             better = _best_swap(loss, best, position)
-            best, settled = (best, settled + 1) if better is None else (better, 1)
+            best, settled = (best, settled | {position}) if better is None else (better, {position})
             yield best
-            if settled == loss.length:
+            if len(settled) == loss.length:
                 return
 
 
