@@ -191,7 +191,8 @@ def draw(found: Sequence[Search], path: Path) -> None:
         for step, loss in enumerate(search.losses, start=1)
     ]
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("step:Q", title="steps"), color=alt.Color("search:N", title=None, sort=list(kinds(found)))
+        x=alt.X("step:Q", title="steps"),
+        color=alt.Color("search:N", title=None, sort=list(kinds(found)), legend=alt.Legend(symbolOpacity=1)),
     )
     y = alt.Y("loss:Q", title="-log p(opening), nats")
     each = base.mark_line(opacity=0.25, strokeWidth=1).encode(y=y, detail="seed:N")

@@ -16,7 +16,7 @@ from tests.attack.asking import GAVE, REFUSED, FakeAsk
 from tests.models.small import random_policy, tiny_policy
 from trueline.attack.goal import request, say
 from trueline.attack.gradient import SuffixLoss
-from trueline.attack.suffix import MARGIN, ExactSuffix, Gcg, Suffix, _swaps, coordinate_descent, gcg, opening
+from trueline.attack.suffix import MARGIN, ExactSuffix, Gcg, RandomSuffix, Suffix, _swaps, coordinate_descent, gcg, opening
 from trueline.core.ports import Attack, NotApplicableError
 from trueline.core.types import Conversation, Prompt
 from trueline.models.policy import Policy, tiny
@@ -170,6 +170,19 @@ def test_an_attack_asks_the_request_with_a_suffix(attack):
         assert len(message.text.split()) == 3 + 4
     questions = [attempt.conversation for attempt in ask.attempts]
     assert len(set(questions)) == len(questions)
+
+
+def test_the_control_asks_as_many_random_suffixes_as_it_may():
+    """Each try is another suffix of the right length and one question; a smaller budget ends it earlier."""
+
+    def asked(budget: int) -> list[str]:
+        ask = FakeAsk(GOAL, budget=budget, inside=Open(tiny_policy()))
+        asyncio.run(RandomSuffix(length=5, tries=7)(GOAL, ask))
+        return [attempt.conversation.messages[-1].text for attempt in ask.attempts]
+
+    assert [len(text.split()) for text in asked(100)] == [3 + 5] * 7
+    assert len(set(asked(100))) == 7
+    assert len(asked(3)) == 3
 
 
 def test_a_later_question_is_a_better_one():

@@ -1,10 +1,11 @@
 """Suffix attacks: a string of tokens after the request that makes the model open with what was asked for. White box.
 
-    trueline attack runs/demo/safety --attacks gcg,exact_suffix
+    trueline attack runs/demo/safety --attacks gcg,exact_suffix,random_suffix
 
 `gcg` is the greedy coordinate gradient of Zou et al. 2023 (2307.15043, algorithm 1). `exact_suffix` needs no gradient: it tries
 every token at a position, which a vocabulary of a few hundred words allows, until no single token would be better.
-Both ask the target now and then what it answers to the best suffix so far, and stop at a success.
+Both ask the target now and then what it answers to the best suffix so far, and stop at a success. `random_suffix` is their
+control: what suffixes do that nobody searched for.
 """
 
 from __future__ import annotations
@@ -72,6 +73,13 @@ def coordinate_descent(loss: SuffixLoss, *, rounds: int, rng: Random) -> Iterato
                 return
 
 
+def at_random(loss: SuffixLoss, *, tries: int, rng: Random) -> Iterator[Suffix]:
+    """Yield random suffixes."""
+    for _ in range(tries):
+        ids = loss.start(rng)
+        yield Suffix(loss([ids])[0], ids)
+
+
 @register("attack", "gcg")
 @dataclass(frozen=True, kw_only=True)
 class Gcg:
@@ -122,6 +130,30 @@ class ExactSuffix:
         await _pursue(self, goal, ask, partial(coordinate_descent, rounds=self.rounds))
 
 
+@register("attack", "random_suffix")
+@dataclass(frozen=True, kw_only=True)
+class RandomSuffix:
+    """Random suffixes, one question each: the control that a searched suffix is to be compared with."""
+
+    name: ClassVar[str] = "random_suffix"
+    family: ClassVar[str] = "suffix"
+    split: ClassVar[Split] = "held_out"
+    adaptive: ClassVar[bool] = True
+    every: ClassVar[int] = 1
+    words: ClassVar[int] = 1
+    rows: ClassVar[int] = 1
+
+    length: int = 8  # tokens of a suffix
+    tries: int = 10  # suffixes that are asked, at most
+
+    def __post_init__(self) -> None:
+        _at_least_one(self, "length", "tries")
+
+    async def __call__(self, goal: Prompt, ask: Ask) -> None:
+        """Ask random suffixes until one succeeds."""
+        await _pursue(self, goal, ask, partial(at_random, tries=self.tries))
+
+
 def opening(goal: Prompt, words: int) -> str:
     """What the reply should begin with: as published with the goal, the procedure's own first words, or plain consent.
 
@@ -140,7 +172,7 @@ def opening(goal: Prompt, words: int) -> str:
 
 
 class _Settings(Protocol):
-    """What both attacks are set by."""
+    """What the attacks are set by."""
 
     @property
     def length(self) -> int: ...
