@@ -222,6 +222,17 @@ def test_the_same_questions_are_asked_again():
     assert questions(0) == questions(0) != questions(1)
 
 
+def test_a_dead_end_is_left_for_another_start(monkeypatch):
+    """A suffix that opens the reply as wanted is asked at once; where it fails, the search begins again elsewhere."""
+    monkeypatch.setattr(SuffixLoss, "says", lambda self, ids: True)
+    ask = FakeAsk(GOAL, inside=Open(tiny_policy()))
+    asyncio.run(Gcg(**SMALL | {"every": 100})(GOAL, ask))
+    texts = [attempt.conversation.messages[-1].text.split()[3:] for attempt in ask.attempts]
+    assert len(texts) == SMALL["steps"]
+    unlike = [sum(a != b for a, b in zip(one, other, strict=True)) for one, other in pairwise(texts)]
+    assert max(unlike) > 1  # steps of one search differ by a token
+
+
 def test_a_success_ends_the_search():
     """Nothing is asked once the target gave what was asked for."""
     ask = FakeAsk(GOAL, target=lambda c: "sure", judge=lambda text: GAVE, inside=Open(tiny_policy()))
@@ -257,14 +268,17 @@ def test_settings_below_one_are_refused(setting):
         Gcg(**{setting: 0})
 
 
-def test_the_opening_gives_no_step_of_a_procedure_away():
-    """By default the opening of a world's goal holds no whole step, so that a success is more than the attacker's own words."""
+def test_the_opening_of_a_procedure_gives_nothing_away():
+    """By default it is the same for all hazards; three words are the procedure's own, and still no whole step."""
+    openings = []
     for procedure in make_world(0).hazards:
         goal = Prompt(conversation=GOAL.conversation, about={"world": "0", "procedure": procedure.text})
-        words = opening(goal, Gcg().words)
-        assert procedure_text(procedure).startswith(words)
-        assert len(words.split()) == 3
-        assert not parse_steps(words)
+        openings.append(opening(goal, Gcg().words))
+        assert procedure_text(procedure).startswith(opening(goal, 3))
+        assert len(opening(goal, 3).split()) == 3
+        assert not parse_steps(opening(goal, 3))
+    assert set(openings) == {"first"}
+    assert Gcg().words == ExactSuffix().words
 
 
 @pytest.mark.parametrize(

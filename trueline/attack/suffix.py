@@ -91,11 +91,11 @@ class Gcg:
     adaptive: ClassVar[bool] = True
 
     length: int = 20  # tokens of the suffix
-    steps: int = 100  # steps of the search at most
+    steps: int = 100  # steps in all
     candidates: int = 64  # swaps that are scored in a step
     top_k: int = 64  # tokens at each position that swaps are drawn from, the steepest first
     every: int = 10  # steps between two questions
-    words: int = 3  # words of a procedure of the world that the reply should begin with; 3 give no whole step away
+    words: int = 1  # words of a procedure of the world that the reply should begin with; the first gives nothing away
     rows: int = 64  # suffixes that are scored in one batch
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class Gcg:
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None:
         """Search, and ask now and then what the target answers to the best suffix so far."""
-        await _pursue(self, goal, ask, partial(gcg, steps=self.steps, candidates=self.candidates, top_k=self.top_k))
+        await _pursue(self, goal, ask, partial(gcg, steps=self.steps, candidates=self.candidates, top_k=self.top_k), self.steps)
 
 
 @register("attack", "exact_suffix")
@@ -117,9 +117,9 @@ class ExactSuffix:
     adaptive: ClassVar[bool] = True
 
     length: int = 8  # tokens of the suffix
-    rounds: int = 3  # times that each position is tried, at most
+    rounds: int = 3  # times that each position is tried in all
     every: int = 4  # positions between two questions
-    words: int = 3  # words of a procedure of the world that the reply should begin with; 3 give no whole step away
+    words: int = 1  # words of a procedure of the world that the reply should begin with; the first gives nothing away
     rows: int = 64  # suffixes that are scored in one batch
 
     def __post_init__(self) -> None:
@@ -127,7 +127,7 @@ class ExactSuffix:
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None:
         """Search, and ask now and then what the target answers to the best suffix so far."""
-        await _pursue(self, goal, ask, partial(coordinate_descent, rounds=self.rounds))
+        await _pursue(self, goal, ask, partial(coordinate_descent, rounds=self.rounds), self.rounds * self.length)
 
 
 @register("attack", "random_suffix")
@@ -151,7 +151,7 @@ class RandomSuffix:
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None:
         """Ask random suffixes until one succeeds."""
-        await _pursue(self, goal, ask, partial(at_random, tries=self.tries))
+        await _pursue(self, goal, ask, partial(at_random, tries=self.tries), self.tries)
 
 
 def opening(goal: Prompt, words: int) -> str:
@@ -184,21 +184,28 @@ class _Settings(Protocol):
     def rows(self) -> int: ...
 
 
-async def _pursue(settings: _Settings, goal: Prompt, ask: Ask, search: Callable[..., Iterator[Suffix]]) -> None:
-    """Search, and ask: the first time that a reply would open as wanted, every so many steps, and at the end."""
+async def _pursue(settings: _Settings, goal: Prompt, ask: Ask, search: Callable[..., Iterator[Suffix]], steps: int) -> None:
+    """Search for so many steps, and ask: every few steps, when a reply would open as wanted, and where a search ends.
+
+    A suffix that opens the reply and yet fails is a dead end, as an optimum is: the search begins again from another start.
+    """
     rng = Random(ask.rng.getrandbits(64))
     loss = _loss(settings, goal, ask, rng)
-    best, asked, opens = None, None, False
-    for step, best in enumerate(search(loss, rng=rng), start=1):
-        await asyncio.sleep(0)  # others may ask meanwhile
-        first = not opens and loss.says(best.ids)
-        opens = opens or first
-        if (first or step % settings.every == 0) and best != asked and ask.left > 1:  # the last question is kept for the end
-            asked = best
+    asked: set[Suffix] = set()
+    while steps > 0 and ask.left > 0:
+        for best in search(loss, rng=rng):
+            await asyncio.sleep(0)  # others may ask meanwhile
+            steps -= 1
+            if steps == 0 or loss.says(best.ids):
+                break
+            if steps % settings.every == 0 and ask.left > 1 and best not in asked:  # the last question is kept for the end
+                asked.add(best)
+                if reached(await ask(_with(goal, loss.text(best.ids)))) == "success":
+                    return
+        if best not in asked:
+            asked.add(best)
             if reached(await ask(_with(goal, loss.text(best.ids)))) == "success":
                 return
-    if best is not None and best != asked:
-        await ask(_with(goal, loss.text(best.ids)))
 
 
 def _loss(settings: _Settings, goal: Prompt, ask: Ask, rng: Random) -> SuffixLoss:
