@@ -6,13 +6,13 @@ import asyncio
 import math
 import os
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.attack.asking import GAVE, REFUSED, FakeAsk
+from tests.attack.asking import GAVE, FakeAsk
 from tests.models.small import random_policy, tiny_policy
 from trueline.attack.goal import request, say
 from trueline.attack.gradient import SuffixLoss
@@ -70,20 +70,13 @@ def test_a_seed_gives_the_same_search_again():
     assert searched(loss, seed=1) != searched(loss, seed=2)
 
 
-def test_gcg_goes_on_from_a_worse_candidate():
+def test_gcg_goes_on_from_a_worse_candidate(monkeypatch):
     """As in the paper, the best candidate of a step is gone on from even where it is worse, which leads out of dead ends."""
-
-    class Counting(SuffixLoss):
-        """Remembers what gradients were asked for."""
-
-        def promising(self, suffix, top):
-            self.__dict__.setdefault("seen", []).append(suffix)
-            return super().promising(suffix, top)
-
-    loss = Counting(tiny_policy(), lambda text: say(GOAL, request(GOAL) + text), "f g h", length=2, rng=Random(0))
+    seen, promising = [], SuffixLoss.promising
+    monkeypatch.setattr(SuffixLoss, "promising", lambda self, ids, top: seen.append(ids) or promising(self, ids, top))
+    loss = loss_on(tiny_policy(), length=2)
     list(gcg(loss, steps=20, candidates=2, top_k=4, rng=Random(0)))
-    losses = loss(loss.seen)
-    assert any(later > earlier + MARGIN for earlier, later in pairwise(losses))
+    assert any(later > earlier + MARGIN for earlier, later in pairwise(loss(seen)))
 
 
 def test_every_candidate_reads_back():
@@ -94,12 +87,11 @@ def test_every_candidate_reads_back():
     loss = SuffixLoss(policy.eval(), lambda text: say(GOAL, request(GOAL) + text), " the", length=6, rng=Random(0))
     ids = loss.start(Random(0))
     drawn = _swaps(loss, ids, loss.promising(ids, 40), 64, Random(0))
-    codec = policy.codec
     assert len(drawn) > 30
     assert len(set(drawn)) == len(drawn)
     for swap in drawn:
         assert sum(a != b for a, b in zip(swap, ids, strict=True)) == 1
-        assert tuple(codec.prompt(say(GOAL, request(GOAL) + loss.text(swap)))) == (*loss.head, *swap, *loss.tail)
+        assert tuple(policy.codec.prompt(say(GOAL, request(GOAL) + loss.text(swap)))) == (*loss.head, *swap, *loss.tail)
     everything = [(*ids[:i], t, *ids[i + 1 :]) for i in range(6) for t in loss.allowed]
     assert not all(loss.reads(swap) for swap in everything), "the filter has nothing to do"
 
@@ -204,9 +196,7 @@ def test_the_loss_is_that_of_the_whole_deployment():
     asyncio.run(ExactSuffix(length=4, rounds=50)(GOAL, ask))
     (attempt,) = ask.attempts
     found = tuple(policy.codec.ids(attempt.conversation.messages[-1].text))[3:]
-    deployed = SuffixLoss(
-        policy, lambda text: inside.deployed(say(GOAL, request(GOAL) + text)), "f g h", length=4, rng=Random(0)
-    )
+    deployed = SuffixLoss(policy, lambda t: inside.deployed(say(GOAL, request(GOAL) + t)), "f g h", length=4, rng=Random(0))
     assert is_local_optimum(deployed, found)
     assert not is_local_optimum(loss_on(policy), found)
 
@@ -235,7 +225,7 @@ def test_a_dead_end_is_left_for_another_start(monkeypatch):
 
 def test_a_success_ends_the_search():
     """Nothing is asked once the target gave what was asked for."""
-    ask = FakeAsk(GOAL, target=lambda c: "sure", judge=lambda text: GAVE, inside=Open(tiny_policy()))
+    ask = FakeAsk(GOAL, judge=lambda text: GAVE, inside=Open(tiny_policy()))
     asyncio.run(Gcg(**SMALL)(GOAL, ask))
     assert len(ask.attempts) == 1
 
@@ -245,7 +235,7 @@ def test_the_last_question_is_kept_for_the_best_suffix(budget):
     """With few questions left, the search runs to its end and the last question is the best that it found."""
 
     def asked(budget: int) -> list[str]:
-        ask = FakeAsk(GOAL, judge=lambda text: REFUSED, budget=budget, inside=Open(tiny_policy()))
+        ask = FakeAsk(GOAL, budget=budget, inside=Open(tiny_policy()))
         asyncio.run(Gcg(**SMALL)(GOAL, ask))
         return [attempt.conversation.messages[-1].text for attempt in ask.attempts]
 
@@ -302,9 +292,9 @@ def test_gcg_makes_a_string_likelier_on_a_real_checkpoint():
         pytest.skip("the data folder is not there (set TRUELINE_DATA to it)")
     policy = Policy.load(STORIES)
     policy.codec = policy.codec.with_template("raw")
-    start = Conversation().say("user", "Once upon a time there was a little girl")
-    loss = SuffixLoss(policy, lambda text: say(Prompt(conversation=start), request(Prompt(conversation=start)) + text),
-                      " dragon ate the moon", length=20, rng=Random(0))  # fmt: skip
+    story = Conversation().say("user", "Once upon a time there was a little girl")
+    goal = Prompt(conversation=story)
+    loss = SuffixLoss(policy, lambda t: say(goal, request(goal) + t), " dragon ate the moon", length=20, rng=Random(0))
     before = loss([loss.start(Random(0))])[0]
-    *_, best = islice(gcg(loss, steps=30, candidates=64, top_k=64, rng=Random(0)), 30)
+    *_, best = gcg(loss, steps=30, candidates=64, top_k=64, rng=Random(0))
     assert best.loss < before - math.log(100)
