@@ -7,6 +7,7 @@ from trueline.attack.dialogue import AdaptiveCrescendo, Pair, Tap
 from trueline.attack.extraction import Extraction, ExtractionHeldOut
 from trueline.attack.injection import InjectionDocument, InjectionDocumentHeldOut, InjectionTool, InjectionToolHeldOut
 from trueline.attack.search import Bandit, BestOfN, Genetic
+from trueline.attack.suffix import ExactSuffix, Gcg, RandomSuffix
 from trueline.attack.template_file import Templates
 from trueline.attack.tools import Deed, ToolAbuse, ToolAbuseHeldOut
 from trueline.attack.trained import Trained
@@ -18,8 +19,10 @@ __all__ = [
     "BestOfN",
     "Crescendo",
     "Deed",
+    "ExactSuffix",
     "Extraction",
     "ExtractionHeldOut",
+    "Gcg",
     "Genetic",
     "InjectionDocument",
     "InjectionDocumentHeldOut",
@@ -28,6 +31,7 @@ __all__ = [
     "ManyShot",
     "Pair",
     "Prefill",
+    "RandomSuffix",
     "Tap",
     "Templates",
     "ToolAbuse",
