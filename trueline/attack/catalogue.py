@@ -29,6 +29,9 @@ FAST = (
 MECHANISMS: Mapping[str, str] = {
     "crescendo": "aggregation",
     "best_of_n": "sampling",
+    "templates": "people's own",
+    "random_suffix": "sampling",
+    "trained": "search",
     "injection_document": "hierarchy",
     "injection_tool": "hierarchy",
     "extraction": "hierarchy",
@@ -99,7 +102,7 @@ def mechanism(attack: Attack) -> str:
         return MECHANISMS[attack.family]
     if attack.family in FAMILIES:
         return FAMILIES[attack.family].mechanism
-    return "composition" if "+" in attack.family else "search" if attack.adaptive else "other"
+    return "composition" if "+" in attack.family else "search" if attack.adaptive else "not said"
 
 
 def family_names() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from trueline import __version__
-from trueline.cli.attack import attack
+from trueline.cli.attack import attack, attacks
 from trueline.cli.chat import chat
 from trueline.cli.doctor import doctor
 from trueline.cli.evaluate import compare, evaluate
@@ -50,5 +50,5 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (demo, run, show, chat, attack, evaluate, compare, judge, serve, report, export, doctor):
+for command in (demo, run, show, chat, attack, attacks, evaluate, compare, judge, serve, report, export, doctor):
     cli.add_command(command)

@@ -1,4 +1,4 @@
-"""`trueline attack`: a campaign against any TARGET, and what it showed; `trueline attacks` lists what there is."""
+"""`trueline attack`: a campaign against any TARGET, and what it showed; `trueline attacks`: what attacks there are."""
 
 from __future__ import annotations
 
@@ -113,3 +113,41 @@ def attack(
     if found["stopped"]:
         fail(f"stopped before its end: {found['stopped']}; what was answered is kept, and the same command goes on", 1)
     sys.exit(CODES[found["verdict"]["verdict"]])
+
+
+@click.command()
+@with_json
+@reports_errors
+def attacks(as_json: bool) -> None:
+    """The attacks that can be named, why each may work, and the batteries of them.
+
+    \b
+    Example:  trueline attacks
+              trueline attack TARGET --attacks held_out,role+past,best_of_n best_of_n.n=128
+    """
+    from trueline.attack.catalogue import BATTERIES, attack_named, battery, mechanism, names
+    from trueline.attack.families import FAMILIES
+    from trueline.core.config import to_spec
+
+    told = {}
+    for name in names():
+        made = attack_named(name)
+        told[name] = {
+            "family": made.family,
+            "split": made.split,
+            "adaptive": made.adaptive,
+            "mechanism": mechanism(made),
+            "tongues": list(FAMILIES[name].tongues) if name in FAMILIES else None,
+            "settings": {key: value for key, value in to_spec(made).items() if key not in ("name", "family")},
+        }
+    if as_json:
+        click.echo(json.dumps({"attacks": told, "batteries": {name: list(battery(name)) for name in BATTERIES}}))
+        return
+    from rich.table import Table
+
+    table = Table("attack", "family", "split", "why it may work", "settings")
+    for name, one in told.items():
+        settings = ", ".join(f"{key}={value}" for key, value in one["settings"].items())
+        table.add_row(name, one["family"], one["split"], one["mechanism"], settings)
+    console().print(table)
+    click.echo(f"batteries: {', '.join(BATTERIES)}; stack families with +, as in role+past")
