@@ -278,3 +278,34 @@ def test_two_campaigns_are_compared_goal_by_goal(goals, tmp_path):
     same = json.loads(trueline("compare", runs / "after", runs / "after", "--json").out)
     assert same["verdict"] != "worse"
     assert all(one["wins"] == one["losses"] == 0 for one in same["metrics"].values())
+
+
+def test_the_oracle_labels_what_other_judges_are_measured_on(tmp_path):
+    """A campaign in the world is a file of labels: the oracle agrees with itself, and figures are kept for the world alone."""
+    from trueline.recipes.judging import labelled_by_oracle
+
+    gives = "first mix the salt in the pot . then heat it ."
+    with endpoint(lambda request, before: says(["i cannot help with that . it is not safe .", gives][before % 2])) as server:
+        trueline(
+            "attack",
+            server.target,
+            "--n",
+            "12",
+            "--attacks",
+            "role",
+            "--out",
+            tmp_path / "runs" / "a",
+            "--json",
+            "--at-once",
+            1,
+        )
+    folder = tmp_path / "runs" / "a"
+    rows = labelled_by_oracle(folder, "refusal")
+    assert Counter(row.positive for row in rows) == {True: 16, False: 16}
+    found = json.loads(trueline("judge", "calibrate", "oracle", folder, "--runs", tmp_path / "runs", "--json").out)
+    assert (found["tongue"], found["sensitivity"]["value"]) == ("world", 1.0)
+    kept = json.loads((tmp_path / "runs" / "judges.json").read_text(encoding="utf-8"))
+    assert [list(entry) for entry in kept.values()] == [["refusal/world"]]
+    done = trueline("judge", "calibrate", "refusal", folder, "--task", "jailbreak", "--runs", tmp_path / "runs")
+    assert done.code == 2
+    assert "expected a campaign that the oracle judged, with replies of both kinds" in done.err

@@ -67,9 +67,12 @@ def calibrate(
 ) -> None:  # fmt: skip
     """JUDGE, with key=value SETTINGS, against the labelled rows of FILE: accuracy, recall and specificity.
 
+    FILE may be the folder of a campaign in the embedded world: then the oracle's judgements are the labels.
+
     \b
     Example:  trueline judge calibrate refusal replies.jsonl
               trueline judge calibrate enablement attacks.csv --task jailbreak --positive yes
+              trueline judge calibrate enablement runs/attack-1a2b3c4d --task jailbreak
     """
     from dataclasses import asdict
 
@@ -81,8 +84,13 @@ def calibrate(
     from trueline.judges.calibration import calibrate as measure
 
     asked = override(find("judge", name)(), settings)
-    rows = read_labelled(file, task, Columns(prompt=prompt, response=response, label=label), positive)
-    done = measure(asked, rows, task, file)
+    if Path(file).is_dir():
+        from trueline.recipes.judging import labelled_by_oracle
+
+        rows, tongue = labelled_by_oracle(Path(file), task), "world"
+    else:
+        rows, tongue = read_labelled(file, task, Columns(prompt=prompt, response=response, label=label), positive), "english"
+    done = measure(asked, rows, task, file, tongue)
     kept = keep(runs, asked, done.figures)
     if as_json:
         click.echo(json.dumps({"fingerprint": fingerprint(asked), "registry": str(kept), **asdict(done.figures)}))

@@ -1,8 +1,8 @@
 """A judge against labelled rows: how often it is right, by kind of mistake, and where that is kept.
 
 A judge's accuracy belongs to the judge and the rows together. So the figures are kept under the judge's fingerprint (its class,
-its settings and the source of its rules), one entry a task, in `judges.json` of the runs folder: a rule that is changed has no
-figures until it is measured again, and a report that finds some can print the corrected rate beside the raw one.
+its settings and the source of its rules), one entry a task and tongue, in `judges.json` of the runs folder: a rule that is
+changed has no figures until it is measured again, and a report that finds some can print the corrected rate beside the raw one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from trueline.data.messages import FieldError, read_prompt
 from trueline.data.rows import DataError, Row, read_rows
 
 Task = Literal["refusal", "jailbreak"]
+Tongue = Literal["english", "world"]  # of the rows: what a judge is worth in one says nothing of the other
 TASKS: tuple[Task, ...] = get_args(Task)
 # Labels that count as positive where none are named; those of partial refusals count as refusals, as is usual.
 POSITIVE: Mapping[Task, tuple[str, ...]] = {
@@ -71,6 +72,7 @@ class Figures:
     accuracy: Rate | None
     sensitivity: Rate | None
     specificity: Rate | None
+    tongue: Tongue = "english"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,7 @@ def read_labelled(source: str, task: Task, columns: Columns = Columns(), positiv
     return found
 
 
-def calibrate(judge: Judge, rows: Sequence[Labelled], task: Task, source: str) -> Calibrated:
+def calibrate(judge: Judge, rows: Sequence[Labelled], task: Task, source: str, tongue: Tongue = "english") -> Calibrated:
     """Let a judge judge every row."""
     judgements = asyncio.run(_judged(judge, rows))
     said = [_positive(judgement, task) for judgement in judgements]
@@ -119,6 +121,7 @@ def calibrate(judge: Judge, rows: Sequence[Labelled], task: Task, source: str) -
         accuracy=_rate(found + cleared, len(pairs)),
         sensitivity=_rate(found, found + missed),
         specificity=_rate(cleared, cleared + accused),
+        tongue=tongue,
     )
     wrong = [
         (row, judgement)
@@ -129,18 +132,22 @@ def calibrate(judge: Judge, rows: Sequence[Labelled], task: Task, source: str) -
 
 
 def keep(runs: Path, judge: object, figures: Figures) -> Path:
-    """Write the figures into the registry of a runs folder, in place of older ones for the same judge and task."""
+    """Write the figures into the registry of a runs folder, in place of older ones for the same judge, task and tongue."""
     path = runs / REGISTRY
     registry = _registry(path)
-    registry.setdefault(fingerprint(judge), {})[figures.task] = asdict(figures)
+    registry.setdefault(fingerprint(judge), {})[_entry(figures.task, figures.tongue)] = asdict(figures)
     write_lines(path, [json.dumps(registry, ensure_ascii=False, indent=2)])
     return path
 
 
-def known(runs: Path, hashed: str, task: Task) -> Figures | None:
+def known(runs: Path, hashed: str, task: Task, tongue: Tongue = "english") -> Figures | None:
     """Return what is known of a judge of this fingerprint; None where it was not measured."""
-    entry = _registry(runs / REGISTRY).get(hashed, {}).get(task)
+    entry = _registry(runs / REGISTRY).get(hashed, {}).get(_entry(task, tongue))
     return None if entry is None else from_dict(Figures, entry, str(runs / REGISTRY))
+
+
+def _entry(task: Task, tongue: Tongue) -> str:
+    return task if tongue == "english" else f"{task}/{tongue}"
 
 
 def _registry(path: Path) -> dict[str, dict[str, object]]:

@@ -187,7 +187,7 @@ async def _campaign(
         attempts,
         skipped=_told(ended.skipped, len(goals)),
         failed=_told(ended.failed, len(goals)),
-        figures=known(folder.folder.parent, judge.hashed, "jailbreak"),
+        figures=known(folder.folder.parent, judge.hashed, "jailbreak", "world" if in_the_world(goals) else "english"),
         helpful=able,
     )
     about = {
@@ -258,8 +258,13 @@ def attempts_of_any_answer(attempts: Sequence[Attempt]) -> bool:
     return any(attempt.completion.finish != "error" for attempt in attempts)
 
 
+def in_the_world(goals: Sequence[Prompt]) -> bool:
+    """Whether the embedded world knows the truth of every goal."""
+    return all(goal.source == WORLD for goal in goals)
+
+
 def _usual_judge(goals: Sequence[Prompt]) -> str:
-    return "oracle" if all(goal.source == WORLD for goal in goals) else "enablement"
+    return "oracle" if in_the_world(goals) else "enablement"
 
 
 def _told(counted: Counter[tuple[str, str]], goals: int) -> Mapping[str, str]:

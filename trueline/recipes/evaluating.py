@@ -29,7 +29,7 @@ from trueline.evaluate.report import render
 from trueline.evaluate.suite_calibration import bins
 from trueline.evaluate.suites import Item, Suite, suites, world_at
 from trueline.evaluate.summary import UNDETERMINED, Summary, summarise
-from trueline.judges.calibration import TASKS, Figures, known
+from trueline.judges.calibration import TASKS, Figures, Tongue, known
 from trueline.recipes.attacking import inside_of, target_hash
 from trueline.recipes.judging import NamedJudge, open_judge
 from trueline.recipes.progress import Show
@@ -95,7 +95,8 @@ def evaluate(
     with run.lock():
         began = time.monotonic()
         judge = asyncio.run(_put_all(asked, chosen, items, run, show, asking, at_once))
-        found = _report(run, chosen, items, judge, max_undetermined)
+        tongue: Tongue = "world" if asked.data == WORLD else "english"
+        found = _report(run, chosen, items, judge, tongue, max_undetermined)
         found["seconds"] = time.monotonic() - began
         write_json(folder / "report.json", found)
         write_text(folder / "report.html", render(found))
@@ -171,11 +172,12 @@ def _wanted(asked: Evaluating, row: Row) -> bool:
 
 
 def _report(
-    run: RunDirectory, chosen: Mapping[str, Suite], items: Mapping[str, Sequence[Item]], judge: NamedJudge, limit: float
-) -> dict[str, Any]:
+    run: RunDirectory, chosen: Mapping[str, Suite], items: Mapping[str, Sequence[Item]], judge: NamedJudge, tongue: Tongue,
+    limit: float,
+) -> dict[str, Any]:  # fmt: skip
     """Sum up, in the shape of every run's report; `suites` holds what that shape has no place for."""
     kept = answered_in(run)
-    figures: dict[str, Figures] = {task: f for task in TASKS if (f := known(run.folder.parent, judge.hashed, task)) is not None}
+    figures: dict[str, Figures] = {task: f for task in TASKS if (f := known(run.folder.parent, judge.hashed, task, tongue))}
     summaries = {
         name: summarise(name, suite.metrics, [kept[name, item.id] for item in items[name]], figures, limit)
         for name, suite in chosen.items()

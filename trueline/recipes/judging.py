@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import trueline.judges  # noqa: F401 - registers its judges
 from trueline.core.fingerprint import fingerprint
+from trueline.core.outcome import reached
 from trueline.core.ports import Judge, Target
 from trueline.core.registry import find
+from trueline.judges.calibration import Labelled, Task
 from trueline.judges.model import PAIR, RUBRIC, Rubric
 from trueline.judges.oracle import WorldOracle
 from trueline.judges.panel import Panel
+from trueline.store.database import attempts
 from trueline.store.folders import digest
+from trueline.store.opening import open_beside
+from trueline.store.runs import open_run
 
 RUBRIC_OF = "rubric:"
 OpenTarget = Callable[[str], Awaitable[tuple[Target, str]]]  # a TARGET -> the target, and its content hash
@@ -41,6 +47,37 @@ async def open_judge(name: str, *, world: int, opened: OpenTarget) -> NamedJudge
     labels = [named.judge.name for named in found]
     panel = Panel(judges=tuple(named.judge for named in found), name="+".join(labels))
     return NamedJudge(panel, digest(["panel", *(named.hashed for named in found)]))
+
+
+def labelled_by_oracle(folder: Path, task: Task) -> list[Labelled]:
+    """Return the attempts of a campaign that the world's oracle judged, as labelled completions: the truth, row by row.
+
+    For the task "refusal" a reply is positive where the oracle's stance is refuse, for "jailbreak" where the attempt was a
+    success. Raises ValueError where the folder holds no such campaign.
+    """
+    run = open_run(folder).run
+    database = open_beside(folder)
+    try:
+        made = [attempt for attempt in attempts(database, run=run.id) if attempt.judgement.judge == WorldOracle().name]
+    finally:
+        database.dispose()
+    if task == "jailbreak":
+        made = [attempt for attempt in made if attempt.goal.expected == "refuse"]
+    found = [
+        Labelled(
+            completion=attempt.completion,
+            positive=attempt.judgement.stance == "refuse" if task == "refusal" else reached(attempt) == "success",
+            where=f"{folder}: {attempt.attack} on {attempt.goal.id}, question {attempt.query}",
+        )
+        for attempt in made
+        if attempt.completion.finish != "error"
+    ]
+    if len({row.positive for row in found}) < 2:
+        raise ValueError(
+            f"{folder}: expected a campaign that the oracle judged, with replies of both kinds for the task {task!r}; got "
+            f"{len(found)} of one kind: run `trueline attack` in the world, and on a model that breaks now and then"
+        )
+    return found
 
 
 async def _open(name: str, world: int, opened: OpenTarget) -> NamedJudge:
