@@ -9,6 +9,7 @@ Both are called the same way, `model(tokens, mask, needs) -> Outputs`, and compu
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -203,6 +204,20 @@ class RewardModel(Computing):
             return Outputs(value=self.model.score(hidden.float()).squeeze(-1) * mask)
         hidden, at = _flat(self.fast, tokens, mask)
         return Outputs(value=self.model.score(hidden.float()).squeeze(-1)[at.clamp(min=0)] * mask)
+
+    @torch.no_grad()
+    def at_end(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """What the head says at the last token of each row, (N, labels): a classifier's classes, or one reward."""
+        tokens = torch.full((len(rows), max(map(len, rows))), self.codec.pad, device=self.device)  # (N, T)
+        mask = torch.zeros_like(tokens, dtype=torch.bool)
+        for i, row in enumerate(rows):
+            tokens[i, : len(row)], mask[i, : len(row)] = torch.tensor(row), True
+        places = torch.arange(len(rows)), torch.tensor([len(row) - 1 for row in rows])
+        if self.fast is None:
+            with self.autocast():
+                return self.model.score(self.model.base_model(tokens).last_hidden_state[places].float())
+        hidden, at = _flat(self.fast, tokens, mask)
+        return self.model.score(hidden[at[places]].float())
 
     @classmethod
     def start_from(cls, policy: Policy) -> RewardModel:

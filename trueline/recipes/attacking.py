@@ -187,7 +187,7 @@ async def _campaign(
         attempts,
         skipped=_told(ended.skipped, len(goals)),
         failed=_told(ended.failed, len(goals)),
-        figures=known(folder.folder.parent, judge.hashed, "jailbreak", "world" if in_the_world(goals) else "english"),
+        figures=known(folder.folder.parent, judge.measured_as, "jailbreak", "world" if in_the_world(goals) else "english"),
         helpful=able,
     )
     about = {

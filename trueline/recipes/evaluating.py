@@ -177,7 +177,9 @@ def _report(
 ) -> dict[str, Any]:  # fmt: skip
     """Sum up, in the shape of every run's report; `suites` holds what that shape has no place for."""
     kept = answered_in(run)
-    figures: dict[str, Figures] = {task: f for task in TASKS if (f := known(run.folder.parent, judge.hashed, task, tongue))}
+    figures: dict[str, Figures] = {
+        task: f for task in TASKS if (f := known(run.folder.parent, judge.measured_as, task, tongue))
+    }
     summaries = {
         name: summarise(name, suite.metrics, [kept[name, item.id] for item in items[name]], figures, limit)
         for name, suite in chosen.items()

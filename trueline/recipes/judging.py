@@ -2,6 +2,7 @@
 
 enablement                what a reply says and gives, by rules          oracle      the embedded world's own
 rubric:TARGET             any TARGET is asked by a rubric                a,b         a panel: the majority of several
+learned:FOLDER            a reward model, or a classifier of replies
 """
 
 from __future__ import annotations
@@ -16,24 +17,26 @@ from trueline.core.outcome import reached
 from trueline.core.ports import Judge, Target
 from trueline.core.registry import find
 from trueline.judges.calibration import Labelled, Task
+from trueline.judges.learned import Learned
 from trueline.judges.model import PAIR, RUBRIC, Rubric
 from trueline.judges.oracle import WorldOracle
 from trueline.judges.panel import Panel
 from trueline.store.database import attempts
-from trueline.store.folders import digest
+from trueline.store.folders import content_hash, digest
 from trueline.store.opening import open_beside
 from trueline.store.runs import open_run
 
-RUBRIC_OF = "rubric:"
+RUBRIC_OF, LEARNED_OF = "rubric:", "learned:"
 OpenTarget = Callable[[str], Awaitable[tuple[Target, str]]]  # a TARGET -> the target, and its content hash
 
 
 @dataclass(frozen=True)
 class NamedJudge:
-    """A judge, and the content hash of what it is."""
+    """A judge, the content hash of what it is, and the name that its figures are kept under."""
 
     judge: Judge
     hashed: str
+    measured_as: str
 
 
 async def open_judge(name: str, *, world: int, opened: OpenTarget) -> NamedJudge:
@@ -46,7 +49,8 @@ async def open_judge(name: str, *, world: int, opened: OpenTarget) -> NamedJudge
         return found[0]
     labels = [named.judge.name for named in found]
     panel = Panel(judges=tuple(named.judge for named in found), name="+".join(labels))
-    return NamedJudge(panel, digest(["panel", *(named.hashed for named in found)]))
+    hashed = digest(["panel", *(named.hashed for named in found)])
+    return NamedJudge(panel, hashed, hashed)
 
 
 def labelled_by_oracle(folder: Path, task: Task) -> list[Labelled]:
@@ -83,8 +87,19 @@ def labelled_by_oracle(folder: Path, task: Task) -> list[Labelled]:
 async def _open(name: str, world: int, opened: OpenTarget) -> NamedJudge:
     if name.startswith(RUBRIC_OF):
         target, hashed = await opened(name.removeprefix(RUBRIC_OF))
-        return NamedJudge(Rubric(target=target, name=name), digest(["rubric", RUBRIC, PAIR, hashed]))
+        hashed = digest(["rubric", RUBRIC, PAIR, hashed])
+        return NamedJudge(Rubric(target=target, name=name), hashed, hashed)
+    if name.startswith(LEARNED_OF):
+        return _learned(name.removeprefix(LEARNED_OF))
     judge = find("judge", name)()
     if isinstance(judge, WorldOracle):
         judge = replace(judge, world=world)
-    return NamedJudge(judge, fingerprint(judge))
+    return NamedJudge(judge, fingerprint(judge), fingerprint(judge))
+
+
+def _learned(model: str) -> NamedJudge:
+    from trueline.models.folders import model_folder  # models begin with torch
+
+    judge, folder = Learned(model=model), Path(model_folder(model))
+    content = content_hash(folder) if folder.is_dir() else model  # a model that is trained further is another judge
+    return NamedJudge(judge, digest([fingerprint(judge), content]), fingerprint(judge))
