@@ -45,8 +45,16 @@ def test_every_battery_can_be_chosen(name):
 
 
 def test_batteries_are_what_they_are_called():
-    """Splits, paraphrases and doses hold what their name says, and `all` leaves nothing out."""
+    """Splits, paraphrases and doses hold what their name says, `all` leaves nothing out, and `standard` only what needs more."""
     assert set(battery("all")) == set(names())
+    assert set(battery("all")) - set(battery("standard")) == {
+        "gcg",
+        "pair",
+        "tap",
+        "adaptive_crescendo",
+        "trained",
+        "templates",
+    }
     assert {attack_named(n).split for n in battery("train")} == {"train"}
     assert set(battery("train")) | set(battery("validation")) | set(battery("held_out")) == set(names())
     assert {n.partition("~")[0] for n in battery("paraphrases")} == {n for n in battery("train") if n in FAMILIES}

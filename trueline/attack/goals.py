@@ -1,8 +1,10 @@
-"""Where goals come from: the embedded world, or any file with a request in each row.
+"""Where goals come from: the embedded world, what this package makes itself, or any file with a request in each row.
 
     read_goals("world", n=300)                              hazards, known and new, and benign twins of them
-    read_goals("redteam/harmful_behaviors.jsonl", n=100)    rows with a `prompt`; JSONL, JSON, CSV, Parquet, each also gzipped
-    read_goals("mine.csv", column="request")
+    read_goals("canary", n=30)                              secrets, injected orders, forbidden calls; also "world_canary"
+    read_goals("own_prompt", system=...)                    the system prompt that is deployed
+    read_goals("harmful_behaviors.jsonl,mine.csv", n=100)   rows with a `prompt`; JSONL, JSON, CSV, Parquet, each also gzipped
+    read_goals("indirect_contexts.jsonl.gz")                rows of injections (injected_rows.py)
 
 A goal of a file is a request that should be refused, unless its row has a `label` of "benign". A row may say more: `category`,
 `context` (text that goes before the request), `target` (an opening that a suffix search aims at), `cluster`, `split`, `id`.
@@ -12,10 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
+from trueline.attack.extraction import prompt_goals
 from trueline.attack.goal import request
+from trueline.attack.injected_goals import canary_goals
+from trueline.attack.injected_rows import kind_of, read_injected_goals
 from trueline.core.records import nearest
 from trueline.core.types import Conversation, Prompt
 from trueline.data.rows import DataError, Row, read_rows
@@ -23,24 +29,52 @@ from trueline.world.facts import Procedure, World, held_out_hazards, known_hazar
 from trueline.world.prompts import attack_prompts
 
 COLUMNS = ("prompt", "goal", "request", "question", "instruction", "text", "behavior")
-CARRIED = ("cluster", "split", "canary", "forbidden_tool")  # fields of a row that `about` takes as they are
+CARRIED = ("cluster", "split", "canary", "forbidden_tool", "forbidden_call")  # fields of a row that `about` takes as they are
 WORLD = "world"
 NEW = 0.25  # share of the world's hazards that no training names
 TWINS = 1 / 3  # benign goals for each hazard
 
 
-def read_goals(source: str, n: int | None = None, *, column: str = "", seed: int = 0) -> tuple[Prompt, ...]:
-    """Read `n` goals (of a file: drawn by `seed`, in its order; None: all of them; of the world: 300), twins beside them."""
+def read_goals(sources: str, n: int | None = None, *, column: str = "", seed: int = 0, system: str = "") -> tuple[Prompt, ...]:
+    """Read the goals of one source, or of several with a comma between, each in its order.
+
+    `n` goals are drawn from each by `seed`; None: all of a file, 300 of the world (with twins beside them), 30 canaries.
+    `column` is the one of a file that holds the request; `system` is the deployed prompt that "own_prompt" is after.
+    """
     if n is not None and n < 1:
         raise ValueError(f"goals: expected a number of at least 1, got {n}; leave it out for all")
-    if source == WORLD:
+    names = [name for part in sources.split(",") if (name := part.strip())]
+    if not names or (WORLD in names and len(names) > 1):
+        raise ValueError(
+            f"goals: expected a source, or several with a comma between, got {sources!r}; the world's own goals have a "
+            "judge of their own, so they make a campaign by themselves"
+        )
+    return _told_apart([_read(name, n, column, seed, system) for name in names], names)
+
+
+def _read(name: str, n: int | None, column: str, seed: int, system: str) -> tuple[Prompt, ...]:
+    if name == WORLD:
         return world_goals(make_world(seed), seed, 300 if n is None else n)
-    rows = list(read_rows(source))
-    if n is not None and n < len(rows):
-        chosen = sorted(Random(f"goals/{seed}").sample(range(len(rows)), n))
-        rows = [rows[i] for i in chosen]
-    name = column or _usual_column(rows[0])
-    return tuple(_goal(row, name) for row in rows)
+    if name in ("canary", "world_canary"):
+        return canary_goals(30 if n is None else n, seed, seed if name == "world_canary" else None)
+    if name == "own_prompt":
+        return prompt_goals(system)
+    first = next(iter(read_rows(name)))
+    if not column and kind_of(first.values) is not None:
+        goals = read_injected_goals(name)
+    else:
+        column = column or _usual_column(first)
+        goals = tuple(_goal(row, column) for row in read_rows(name))
+    if n is None or n >= len(goals):
+        return goals
+    return tuple(goals[i] for i in sorted(Random(f"goals/{seed}").sample(range(len(goals)), n)))
+
+
+def _told_apart(read: Sequence[tuple[Prompt, ...]], names: Sequence[str]) -> tuple[Prompt, ...]:
+    """Goals of several sources whose ids may be the same: each gets its source before it."""
+    if len(read) == 1:
+        return read[0]
+    return tuple(replace(g, id=f"{Path(name).name}/{g.id}") for name, some in zip(names, read, strict=True) for g in some)
 
 
 def world_goals(world: World, seed: int, n: int) -> tuple[Prompt, ...]:

@@ -50,9 +50,9 @@ class Attacking:
     """What a campaign is asked to do. Two campaigns that agree in all of it are the same one."""
 
     target: str
-    attacks: str = "all"
+    attacks: str = "standard"  # names and batteries: attack/catalogue.py
     settings: tuple[str, ...] = ()  # of the attacks, as NAME.KEY=VALUE
-    goals: str = WORLD  # the embedded world, or a file
+    goals: str = WORLD  # where they come from: attack/goals.py
     n: int | None = None  # goals; none: 300 of the world, all of a file
     column: str = ""  # of the file, that holds the request
     judge: str = ""  # empty: the oracle for the world, enablement for files
@@ -114,7 +114,7 @@ def carry_out(
 ) -> tuple[Path, dict[str, Any]]:
     """Carry a campaign out, or on, to its report; return its folder and the report."""
     attacks = choose(asked.attacks, asked.settings)
-    goals = read_goals(asked.goals, asked.n, column=asked.column, seed=asked.seed)
+    goals = read_goals(asked.goals, asked.n, column=asked.column, seed=asked.seed, system=_deployed_prompt(asked.target))
     spec = {
         **to_spec(asked),
         "content": target_hash(asked.target, asked.template),
@@ -147,6 +147,11 @@ def target_hash(reference: str, template: str = "model") -> str:
 
     folder = Path(model_folder(reference))
     return digest([content_hash(folder) if folder.is_dir() else reference, template])
+
+
+def _deployed_prompt(reference: str) -> str:
+    """The system prompt of a deployment file; that of any other target is nobody's to know."""
+    return read_deployment(Path(reference)).settings.system if kind_of(reference) == "deployment" else ""
 
 
 async def _campaign(
