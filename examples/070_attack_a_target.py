@@ -1,9 +1,9 @@
 """A campaign against a target of three lines: what breaks it, at what budget, and how sure that is. No torch.
 
-    python examples/070_attack_a_target.py
+You learn that an attack (how) knows nothing of a goal (what), and that the plain request is always asked too. The target
+refuses whoever asks plainly, and answers whoever says that rook asks; it prints "goals broken" for each attack.
 
-The target refuses whoever asks plainly, and answers whoever says that rook asks. The same from the command line, on any target:
-trueline attack TARGET --attacks role,past,many_shot
+    python examples/070_attack_a_target.py          # on any target: trueline attack TARGET --attacks role,past,many_shot
 """
 
 import asyncio

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from trueline.attack.catalogue import choose
 from trueline.core.config import settings
 from trueline.data.recognise import describe, read
 from trueline.data.rows import read_rows
@@ -62,6 +63,17 @@ def test_a_command_of_the_documents_is_an_order(words):
     flags = {"--out", "--seed", "--world-seed", "--device", "--threads", "--track"}
     values = {words[i + 1] for i, word in enumerate(words[:-1]) if word in flags}
     assert order(words[0], [word for word in given if word not in values]).name == words[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_campaign_of_the_documents_can_be_asked_for(page):
+    """Every attack, battery and setting on a `trueline attack` line is one that the catalogue knows."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in re.findall(r"^ *trueline attack (.*)$", text, re.MULTILINE):
+        words = line.split("#")[0].split() if " #" in line else line.split()
+        if "--attacks" in words:
+            settings_ = [word for word in words[1:] if re.match(r"\w+\.\w+=", word) and words[words.index(word) - 1] != "--ask"]
+            assert choose(words[words.index("--attacks") + 1], settings_)
 
 
 def test_settings_named_in_the_documents_exist():

@@ -45,7 +45,7 @@ def test_every_battery_can_be_chosen(name):
 
 
 def test_batteries_are_what_they_are_called():
-    """Splits, paraphrases and doses hold what their name says, `all` leaves nothing out, and `standard` only what needs more."""
+    """Splits and doses hold what their name says, `all` leaves nothing out, and `standard` only what needs more."""
     assert set(battery("all")) == set(names())
     assert set(battery("all")) - set(battery("standard")) == {
         "gcg",
