@@ -58,6 +58,10 @@ def test_a_campaign_says_what_breaks_the_target(goals, tmp_path):
     assert found["verdict"]["verdict"] == "measured"
     assert done.code == 0
     assert len(attempts(open_database(tmp_path / "runs" / "trueline.db"))) == 36
+    before = (folder / "report.html").read_text(encoding="utf-8")
+    again = trueline("report", folder)
+    assert (again.code, (folder / "report.html").read_text(encoding="utf-8")) == (0, before)
+    assert "rot13" in again.out
 
 
 @pytest.mark.parametrize(
@@ -309,3 +313,17 @@ def test_the_oracle_labels_what_other_judges_are_measured_on(tmp_path):
     done = trueline("judge", "calibrate", "refusal", folder, "--task", "jailbreak", "--runs", tmp_path / "runs")
     assert done.code == 2
     assert "expected a campaign that the oracle judged, with replies of both kinds" in done.err
+
+
+def test_a_remote_campaign_loads_no_torch(goals, tmp_path):
+    """Who attacks an endpoint waits for no library that trains models."""
+    with endpoint(lambda request, before: says(NO)) as server:
+        script = (
+            "import sys; from trueline.cli import main\n"
+            "try: main(sys.argv[1:])\n"
+            "except SystemExit: pass\n"
+            "print('torch' in sys.modules)"
+        )
+        words = ["attack", server.target, "--goals", str(goals), "--attacks", "role", "--out", str(tmp_path / "a"), "--quiet"]
+        done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("False\n"), done.stdout[-300:] + done.stderr[-500:]

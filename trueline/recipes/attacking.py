@@ -41,6 +41,7 @@ from trueline.targets.http import Asking
 from trueline.targets.naming import kind_of, open_target
 from trueline.targets.wrappers import Deployment
 
+CAMPAIGN = "attack"  # the recipe of a campaign's run, whose report is of its own kind
 WORDS = {WORLD: 60}  # tokens that an answer may have, by source of the goals
 MANY_WORDS = 256
 
@@ -129,9 +130,15 @@ def carry_out(
         finally:
             engine.dispose()
         found |= {"verdict": verdict(found, bar.threshold, bar.max_undetermined)}
-        write_json(folder / "report.json", found)
-        write_text(folder / "report.html", page(found))
+        write_campaign(folder, found)
     return folder, found
+
+
+def write_campaign(folder: Path, found: Mapping[str, Any]) -> Path:
+    """Write a campaign's `report.json` and `report.html`; return the page's path."""
+    write_json(folder / "report.json", dict(found))
+    write_text(folder / "report.html", page(found))
+    return folder / "report.html"
 
 
 def target_hash(reference: str, template: str = "model") -> str:
@@ -284,7 +291,7 @@ def _run(folder: Path, spec: Mapping[str, object], seed: int) -> Run:
     now = datetime.now(UTC)
     return Run(
         id=f"{folder.name}-{now:%Y%m%dT%H%M%S}",
-        recipe="attack",
+        recipe=CAMPAIGN,
         spec=spec,
         commit=git_commit(),
         seed=seed,

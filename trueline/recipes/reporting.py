@@ -16,7 +16,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from trueline.evaluate import campaign_page
 from trueline.evaluate.report import render, table
+from trueline.recipes.attacking import CAMPAIGN, write_campaign
 from trueline.recipes.studio import RecipeError, Stage, Studio, numbers_of
 from trueline.store.folders import write_json, write_text
 from trueline.world.raters import fingerprint
@@ -98,11 +100,15 @@ def again(folder: Path) -> Path:
         found = json.loads(source.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RecipeError(f"{source}: expected JSON: {error}; run the run's recipe again to write it anew") from None
-    return write(folder, found)
+    return write_campaign(folder, found) if found.get("recipe") == CAMPAIGN else write(folder, found)
 
 
 def show(page: Path, found: Mapping[str, Any], console: Console) -> None:
     """Print the gates, the ladder (or what each stage measured) and where the page is; no line is broken but the table's."""
+    if found.get("recipe") == CAMPAIGN:
+        console.print(campaign_page.table(found))
+        console.print(Text(f"report: {page}"), soft_wrap=True)
+        return
     for gate in found.get("gates", []):
         colour = {"PASS": "green", "FAIL": "red"}.get(gate["status"], "yellow")
         rate = gate["value"]
