@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from trueline.core.ports import Target
 from trueline.core.records import to_dict
 from trueline.core.types import GREEDY, Attempt, Completion, Conversation, Prompt, Sampling
-from trueline.store.database import Hashes, drop_attempts, replies, save_attempts, save_replies
+from trueline.store.database import Hashes, drop_attempts, replies, save_replies
 from trueline.store.folders import digest
 from trueline.store.opening import Database
 
@@ -97,10 +97,8 @@ class Record:
     def _write(self) -> None:
         answered, self._replies = self._replies, {}
         made, self._attempts = self._attempts, []
-        if answered:
-            save_replies(self.engine, self.run, answered)
-        if made:
-            save_attempts(self.engine, self.run, made)
+        if answered or made:
+            save_replies(self.engine, self.run, answered, made)
 
 
 @dataclass(frozen=True)
