@@ -22,8 +22,13 @@ def serving(reply: Callable[[BaseHTTPRequestHandler], object]) -> Iterator[str]:
             self.rfile.read(int(self.headers["content-length"]))
             try:
                 reply(self)
+                self.wfile.flush()
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
+
+        def handle(self):
+            with suppress(BrokenPipeError, ConnectionResetError):
+                super().handle()
 
         def finish(self):
             with suppress(BrokenPipeError, ConnectionResetError):
