@@ -179,6 +179,25 @@ def test_a_bomb_is_not_inflated():
     assert most < 10 * 2**20
 
 
+def test_what_follows_a_compressed_reply_is_not_read():
+    """A reply that is whole, and then 30 MB that are no part of it: neither kept in memory nor waited for."""
+
+    def flood(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n" + gzip.compress(b"{}"))
+        for _ in range(30 * 16):
+            handler.wfile.write(b"x" * 2**16)
+        handler.close_connection = True
+
+    tracemalloc.start()
+    try:
+        with serving(flood) as target:
+            assert asyncio.run(posted(address_of(target).url)).body == b"{}"
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10 * 2**20
+
+
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)])
 def test_a_compressed_reply_and_a_long_header_are_read(encoding, compress):
     """What gateways do: compression, in whole and up to the very limit, and a header longer than most clients take."""
