@@ -108,11 +108,15 @@ def test_an_answer_is_given_on_only_after_it_is_written(kept, writes, monkeypatc
         await some_turns()
         target.let("first")
         await some_turns()
+        again = asking(kept, target, "first")
+        await some_turns()
         assert not first.done()
+        assert not again.done()
         assert replies(kept.engine, "r") == {}
         target.let("second")
         assert (await first).text == "first"
         assert len(replies(kept.engine, "r")) == 2
+        assert (await again).text == "first"
         await second
 
     run(talk())

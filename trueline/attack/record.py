@@ -79,8 +79,9 @@ class Record:
         finally:
             self._awaited -= 1
         if completion.finish != "error":
-            self._replies[question] = self.known[question] = completion
+            self._replies[question] = completion
             await asyncio.shield(self._soon())
+            self.known[question] = completion
         return completion
 
     def _soon(self) -> asyncio.Future[None]:
