@@ -12,16 +12,16 @@ import subprocess
 import sys
 from typing import Any
 
-import httpx2
 import pytest
 import torch
 
 from tests.calling import trueline
 from tests.recipes import toys
-from tests.targets.toy import chat_body
+from tests.targets.toy import Request, came, chat_body, opening
 from trueline.cli import cli
 from trueline.models.policy import Policy, tiny
 from trueline.models.tokens import word_tokenizer
+from trueline.targets.posting import Reply
 
 COMMANDS = sorted(cli.commands)
 VERBS = {  # every command that does something, those of groups by two words
@@ -218,24 +218,21 @@ def test_chat_says_one_thing(tmp_path):
     assert judged["reply"] == found["reply"]
 
 
-def _answering(monkeypatch, *said: httpx2.Response) -> list[dict[str, Any]]:
-    """Every client that is made from here on gets these replies in turn; what it sends is kept."""
+def _answering(monkeypatch, *said: Reply) -> list[dict[str, Any]]:
+    """Every remote target that is opened from here on answers with these in turn; what is sent to it is kept."""
     sent: list[dict[str, Any]] = []
 
-    def server(request: httpx2.Request) -> httpx2.Response:
+    def server(request: Request) -> Reply:
         sent.append(json.loads(request.content))
         return said[len(sent) - 1]
 
-    client = httpx2.AsyncClient
-    monkeypatch.setattr(
-        "trueline.targets.http.httpx2.AsyncClient", lambda **k: client(**{**k, "transport": httpx2.MockTransport(server)})
-    )
+    monkeypatch.setattr("trueline.targets.http.posting", opening(server))
     return sent
 
 
 def test_chat_talks_to_a_remote_target(monkeypatch):
     """The same command for a server: the reply shown safely, no system prompt of the world, verdicts where asked for."""
-    sent = _answering(monkeypatch, *[httpx2.Response(200, json=chat_body("red\x1b[31m"))] * 2)
+    sent = _answering(monkeypatch, *[came(body=chat_body("red\x1b[31m"))] * 2)
     ended = trueline("chat", "http://h/v1#m", "--say", "how do you make vex ite ?", "--judge")
     assert (ended.code, ended.out.splitlines()[0]) == (0, "red⟨U+001B⟩[31m")
     assert "disclosed" in ended.out
@@ -248,7 +245,7 @@ def test_chat_talks_to_a_deployment(monkeypatch, tmp_path):
     """A YAML file is a target: what it sets arrives, and a call of a tool is answered before the next turn."""
     call = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
     calling = {"choices": [{"message": {"content": "", "tool_calls": [call]}, "finish_reason": "tool_calls"}]}
-    sent = _answering(monkeypatch, httpx2.Response(200, json=calling), httpx2.Response(200, json=chat_body("done")))
+    sent = _answering(monkeypatch, came(body=calling), came(body=chat_body("done")))
     (tmp_path / "d.yaml").write_text("model: http://h/v1#m\nsystem: Be brief.\nmax_tokens: 7\n", encoding="utf-8")
     monkeypatch.setattr("sys.stdin", io.StringIO("a\nb\n"))
     ended = trueline("chat", tmp_path / "d.yaml")
@@ -260,7 +257,7 @@ def test_chat_talks_to_a_deployment(monkeypatch, tmp_path):
 
 def test_an_error_of_a_target_is_one_line(monkeypatch):
     """What a server refuses ends with exit 1 and one line; nothing in it is obeyed, or taken for an error of ours."""
-    _answering(monkeypatch, httpx2.Response(400, json={"error": {"message": "out of memory\x1b[31m"}}))
+    _answering(monkeypatch, came(400, {"error": {"message": "out of memory\x1b[31m"}}))
     ended = trueline("chat", "http://h/v1#m", "--say", "a")
     assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
     assert r"the request was refused (400): 'out of memory\x1b[31m'" in ended.err
@@ -268,7 +265,7 @@ def test_an_error_of_a_target_is_one_line(monkeypatch):
 
 def test_a_spent_budget_is_one_line(monkeypatch):
     """Exit 1, and which setting to raise."""
-    _answering(monkeypatch, *[httpx2.Response(500)] * 9)
+    _answering(monkeypatch, *[came(500)] * 9)
     ended = trueline("chat", "http://h/v1#m", "--say", "a", "--ask", "budget.requests=2", "--ask", "patience.first=0")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
     assert "raise budget.requests" in ended.err

@@ -52,9 +52,13 @@ KEEPERS: Mapping[str, tuple[str, ...]] = {
     "alembic": ("store",),
     "inspect_ai": ("evaluate.exports", "inspecting"),
     "trueline.inspecting": (),  # Inspect's entry point, and nobody else's
+    "aiohttp": ("targets", "guard", "web"),
 }
 # What makes a command slow to start: none of it may be loaded before a command is chosen.
-SLOW = ("torch", "transformers", "tokenizers", "numpy", "pandas", "pyarrow", "datasets", "sqlalchemy", "alembic", "altair")
+SLOW = (
+    "torch", "transformers", "tokenizers", "numpy", "pandas", "pyarrow", "datasets", "sqlalchemy", "alembic", "altair",
+    "aiohttp",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def test_imports_go_downward_and_never_sideways():
 
 
 def test_heavy_packages_stay_in_their_rooms():
-    """Torch, transformers, Ray and SQL are imported only where the architecture keeps them."""
+    """Torch, transformers, Ray, SQL and the HTTP client are imported only where the architecture keeps them."""
     faults = [fault for found in modules().values() for i in found if (fault := trespass(i))]
     assert not faults, "\n".join(faults)
 

@@ -6,25 +6,25 @@ import asyncio
 from email.utils import formatdate
 from random import Random
 
-import httpx2
 import pytest
 
-from tests.targets.toy import HELLO, URL, Time, ask, chat_body
+from tests.targets.toy import HELLO, URL, Request, Time, ask, came, chat_body, opening
 from trueline.core.ports import BudgetSpentError
 from trueline.targets.errors import TargetBusyError, UnreachableError
 from trueline.targets.http import Asking, connected
 from trueline.targets.naming import address_of
 from trueline.targets.patience import Budget, Pace, Patience, Turnstile, persist, retry_after
+from trueline.targets.posting import NoReplyError, Reply
 
 
-def after(failures: list[httpx2.Response | Exception]):
+def after(failures: list[Reply | Exception]):
     """A server that fails so, one after the other, and then answers; and the requests that it saw."""
-    seen: list[httpx2.Request] = []
+    seen: list[Request] = []
 
-    def server(request: httpx2.Request) -> httpx2.Response:
+    def server(request: Request) -> Reply:
         seen.append(request)
         if len(seen) > len(failures):
-            return httpx2.Response(200, json=chat_body())
+            return came(body=chat_body())
         failure = failures[len(seen) - 1]
         if isinstance(failure, Exception):
             raise failure
@@ -36,7 +36,7 @@ def after(failures: list[httpx2.Response | Exception]):
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 529])
 def test_what_may_pass_is_asked_again(status):
     """A busy or failing server is asked again after a wait, and then its answer counts."""
-    server, seen = after([httpx2.Response(status), httpx2.Response(status)])
+    server, seen = after([came(status), came(status)])
     time = Time()
     assert ask(server, time=time)[0].text == "hi"
     assert len(seen) == 3
@@ -46,7 +46,7 @@ def test_what_may_pass_is_asked_again(status):
 
 def test_a_line_that_breaks_is_tried_again():
     """Errors of the connection are retried like those of the server."""
-    server, seen = after([httpx2.ConnectError("no"), httpx2.ReadError("broken"), httpx2.ConnectTimeout("late")])
+    server, seen = after([NoReplyError("nobody there"), NoReplyError("it broke off"), TimeoutError()])
     assert ask(server)[0].text == "hi"
     assert len(seen) == 4
 
@@ -54,7 +54,7 @@ def test_a_line_that_breaks_is_tried_again():
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
 def test_what_will_not_pass_is_asked_once(status):
     """A refused question is refused again: no second request, no wait."""
-    server, seen = after([httpx2.Response(status)] * 5)
+    server, seen = after([came(status)] * 5)
     time = Time()
     with pytest.raises(Exception, match=str(status)):
         ask(server, time=time)
@@ -75,7 +75,7 @@ def test_retry_after_is_honoured_in_both_forms(form):
     """The server's own wait is kept to, be it a number of seconds or a date."""
     time = Time()
     header = "17" if form == "seconds" else formatdate(time.today + 17, usegmt=True)
-    server, _ = after([httpx2.Response(429, headers={"retry-after": header})])
+    server, _ = after([came(429, headers={"retry-after": header})])
     assert ask(server, time=time)[0].text == "hi"
     assert time.waits == pytest.approx([17.0])
 
@@ -94,7 +94,7 @@ def test_a_retry_after_in_the_past_is_now(header):
 
 def test_a_storm_ends_with_a_line():
     """So many attempts and no more; the error says how often, how long and what to do."""
-    server, seen = after([httpx2.Response(429, json={"error": {"message": "slow down"}})] * 99)
+    server, seen = after([came(429, {"error": {"message": "slow down"}})] * 99)
     with pytest.raises(TargetBusyError, match=r"429: 'slow down'; asked 4 times in \d s, then gave up: try later"):
         ask(server, patience=Patience(attempts=4))
     assert len(seen) == 4
@@ -103,7 +103,7 @@ def test_a_storm_ends_with_a_line():
 def test_a_wait_longer_than_patience_is_not_waited():
     """A server that asks for an hour is not waited for: the error says so at once."""
     time = Time()
-    server, seen = after([httpx2.Response(429, headers={"retry-after": "3600"})])
+    server, seen = after([came(429, headers={"retry-after": "3600"})])
     with pytest.raises(TargetBusyError, match="asks to wait 3,600 s"):
         ask(server, time=time)
     assert (len(seen), time.waits) == (1, [])
@@ -111,7 +111,7 @@ def test_a_wait_longer_than_patience_is_not_waited():
 
 def test_an_unreachable_server_is_given_up():
     """Nobody there: the last error, with how often it was tried."""
-    server, seen = after([httpx2.ConnectError("no")] * 9)
+    server, seen = after([NoReplyError("found none that takes a connection")] * 9)
     with pytest.raises(UnreachableError, match=r"found none that takes a connection; .* asked 2 times"):
         ask(server, patience=Patience(attempts=2))
     assert len(seen) == 2
@@ -136,18 +136,18 @@ def test_only_so_many_are_under_way(at_once):
     """However many are asked at once, a server sees at most `at_once` of them, and all are answered."""
     under_way, most = 0, 0
 
-    async def server(request: httpx2.Request) -> httpx2.Response:
+    async def server(request: Request) -> Reply:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         for _ in range(5):
             await asyncio.sleep(0)
         under_way -= 1
-        return httpx2.Response(200, json=chat_body())
+        return came(body=chat_body())
 
     async def talk() -> int:
         asking = Asking(pace=Pace(at_once=at_once))
-        async with connected(address_of(URL), asking, transport=httpx2.MockTransport(server)) as remote:
+        async with connected(address_of(URL), asking, opening=opening(server)) as remote:
             return len(await asyncio.gather(*(remote.reply(HELLO) for _ in range(10))))
 
     assert asyncio.run(talk()) == 10
@@ -167,10 +167,10 @@ def test_a_budget_ends_the_asking(budget, answered):
     """Requests, tokens, cost or seconds: once spent, the next question raises before anything is sent."""
     time, seen = Time(), []
 
-    def server(request: httpx2.Request) -> httpx2.Response:
+    def server(request: Request) -> Reply:
         seen.append(request)
         time.now += 2.0
-        return httpx2.Response(200, json=chat_body())
+        return came(body=chat_body())
 
     with pytest.raises(BudgetSpentError, match=r"the budget is spent: .* raise budget\."):
         ask(server, time=time, times=9, budget=budget)
@@ -179,7 +179,7 @@ def test_a_budget_ends_the_asking(budget, answered):
 
 def test_retries_count_against_the_budget():
     """Three attempts at one question are three requests."""
-    server, seen = after([httpx2.Response(500)] * 9)
+    server, seen = after([came(500)] * 9)
     with pytest.raises(BudgetSpentError):
         ask(server, budget=Budget(requests=3), patience=Patience(attempts=9))
     assert len(seen) == 3

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-import httpx2
 import pytest
 
-from tests.targets.toy import URL, ask, stream
+from tests.targets.toy import URL, Request, ask, came, stream
 from trueline.core.types import Conversation, Message, Sampling, Tool, ToolCall
 from trueline.targets.chat_wire import ChatWire
 from trueline.targets.messages_wire import MessagesWire
+from trueline.targets.posting import Reply
 from trueline.targets.responses_wire import ResponsesWire
 from trueline.targets.wire import events
 
@@ -120,9 +120,9 @@ def sent(target: str, **asking) -> dict:
     """What reaches the server for the conversation above."""
     seen: list[dict] = []
 
-    def server(request: httpx2.Request) -> httpx2.Response:
+    def server(request: Request) -> Reply:
         seen.append(json.loads(request.content))
-        return httpx2.Response(200, json=WHOLE[next(name for name, known in TARGETS.items() if known == target)])
+        return came(body=WHOLE[next(name for name, known in TARGETS.items() if known == target)])
 
     ask(server, target=target, conversation=TALK, sampling=Sampling(temperature=0.5, max_tokens=9), **asking)
     return seen[0]
@@ -262,7 +262,7 @@ def test_log_probabilities_are_all_or_none():
     for bad in (None, "low", float("nan"), True):
         body = json.loads(json.dumps(WHOLE["chat"]))
         body["choices"][0]["logprobs"]["content"][1]["logprob"] = bad
-        assert ask(httpx2.Response(200, text=json.dumps(body)))[0].logprobs == ()
+        assert ask(came(body=json.dumps(body)))[0].logprobs == ()
 
 
 def test_a_refusal_is_an_answer():

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tests.models.small import tiny_policy
+from tests.targets.toy import Request, opening
 from tests.web.asking import HELLO, Failing, Limits, Recorder, app_of, ask, client, error_of, events, get
 from trueline.core.ports import BudgetSpentError
 from trueline.core.types import GREEDY, Conversation, Sampling
@@ -18,6 +19,7 @@ from trueline.targets.errors import RefusedRequestError, TargetBusyError, Target
 from trueline.targets.http import Asking, connected
 from trueline.targets.local import LocalModel
 from trueline.targets.naming import address_of
+from trueline.targets.posting import Reply
 from trueline.targets.wrappers import Scripted
 
 
@@ -90,8 +92,14 @@ def test_asked_through_the_endpoint_a_model_says_what_it_says_directly(stream, w
         direct = await model.reply(conversation, sampling)
         asking = Asking(stream=stream, logprobs=True)
         address = address_of("http://127.0.0.1:8000/v1#tiny")
-        async with connected(address, asking, transport=httpx2.ASGITransport(app_of(model))) as remote:
-            return direct, await remote.reply(conversation, sampling)
+        async with client(app_of(model)) as web:
+
+            async def server(request: Request) -> Reply:
+                came = await web.post(request.url, content=request.content, headers=request.headers)
+                return Reply(status=came.status_code, headers=came.headers, body=came.content)
+
+            async with connected(address, asking, opening=opening(server)) as remote:
+                return direct, await remote.reply(conversation, sampling)
 
     direct, there = asyncio.run(both())
     assert (there.text, there.finish) == (direct.text, direct.finish)

@@ -2,8 +2,8 @@
 
 A campaign is a function of its replies. They alone are its memory: after kill -9 it begins anew, is answered from here as far
 as it had come, and makes the same attempts again. A question is who is asked, the conversation and the sampling, by content.
-What waits to be written is written together, when the event loop next comes round, and only then is the answer given on: a
-kill can lose the questions that were still under way, and no others.
+What comes within a few milliseconds is written together, at once where nobody else is under way, and only then is the answer
+given on: a kill can lose the questions that were still under way, and no others.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from trueline.core.ports import Target
 from trueline.core.records import to_dict
 from trueline.core.types import GREEDY, Attempt, Completion, Conversation, Prompt, Sampling
-from trueline.store.database import Hashes, drop_attempts, replies, save_attempts, save_replies
+from trueline.store.database import Hashes, drop_attempts, replies, save_replies
 from trueline.store.folders import digest
 from trueline.store.opening import Database
 
 NOTHING = Prompt(conversation=Conversation())
+TOGETHER = 0.002  # seconds that an answer waits for others to be written with it; a write costs about half a millisecond
 
 
 class NotKeptError(RuntimeError):
@@ -37,7 +38,9 @@ class Record:
     _replies: dict[str, Completion] = field(default_factory=dict)
     _attempts: list[tuple[Attempt, Hashes]] = field(default_factory=list)
     _under_way: dict[str, asyncio.Task[Completion]] = field(default_factory=dict)
+    _awaited: int = 0  # of the questions under way, those that their targets have not answered yet
     _writing: asyncio.Future[None] | None = None
+    _due: asyncio.Handle | None = None
 
     @classmethod
     def open(cls, engine: Database, run: str) -> Record:
@@ -70,21 +73,30 @@ class Record:
         if self.broken is not None:
             raise self.broken
         self.asked += 1
-        completion = replace(await target.reply(conversation, sampling), prompt=NOTHING)  # who asks again knows the prompt
+        self._awaited += 1
+        try:
+            completion = replace(await target.reply(conversation, sampling), prompt=NOTHING)  # who asks again knows the prompt
+        finally:
+            self._awaited -= 1
         if completion.finish != "error":
-            self._replies[question] = self.known[question] = completion
+            self._replies[question] = completion
             await asyncio.shield(self._soon())
+            self.known[question] = completion
         return completion
 
     def _soon(self) -> asyncio.Future[None]:
-        if self._writing is None:
-            loop = asyncio.get_running_loop()
+        """What is done once all that waits is written."""
+        loop = asyncio.get_running_loop()
+        if self._writing is None or self._due is None:
             self._writing = loop.create_future()
-            loop.call_soon(self._settle, self._writing)
+            self._due = loop.call_later(TOGETHER, self._settle, self._writing)
+        if not self._awaited:  # there is nobody to wait for
+            self._due.cancel()
+            self._due = loop.call_soon(self._settle, self._writing)
         return self._writing
 
     def _settle(self, written: asyncio.Future[None]) -> None:
-        self._writing = None
+        self._writing = self._due = None
         try:
             self._write()
         except Exception as error:  # a full disk: whoever waits for the answer is told
@@ -97,10 +109,8 @@ class Record:
     def _write(self) -> None:
         answered, self._replies = self._replies, {}
         made, self._attempts = self._attempts, []
-        if answered:
-            save_replies(self.engine, self.run, answered)
-        if made:
-            save_attempts(self.engine, self.run, made)
+        if answered or made:
+            save_replies(self.engine, self.run, answered, made)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ Saving the same thing twice stores it once, so that a run that was killed simply
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from trueline.core.outcome import Outcome, reached
 from trueline.core.records import from_dict, nearest, to_dict
@@ -85,8 +87,7 @@ def save_stage(
 ) -> None:
     """Store how a stage of a stored run stands; a later word replaces the earlier one."""
     row = {"run": run, "name": name, "key": key, "state": state, "metrics": dict(metrics or {}), "saved": _now()}
-    with writing(engine) as connection:
-        _need_run(connection, run)
+    with _writing_of(engine, run) as connection:
         _insert(connection, stage_rows, [row], replacing=("key", "state", "metrics", "saved"))
 
 
@@ -102,12 +103,8 @@ def save_attempts(engine: Engine, run: str, records: Iterable[tuple[Attempt, Has
 
     One attempt is one (run, target, goal, attack, judge, query): what is stored stays as it is.
     """
-    rows, new = (_attempt_row(run, attempt, hashes) for attempt, hashes in records), 0
-    with writing(engine) as connection:
-        _need_run(connection, run)
-        while some := list(islice(rows, _ROWS_PER_INSERT)):
-            new += _insert(connection, attempt_rows, some)
-    return new
+    with _writing_of(engine, run) as connection:
+        return _insert_attempts(connection, run, records)
 
 
 def drop_attempts(engine: Engine, run: str) -> None:
@@ -116,13 +113,18 @@ def drop_attempts(engine: Engine, run: str) -> None:
         connection.execute(attempt_rows.delete().where(attempt_rows.c.run == run))
 
 
-def save_replies(engine: Engine, run: str, answered: Mapping[str, Completion]) -> None:
-    """Remember what was answered to questions, which are given as hashes; the first answer to a question stays."""
+def save_replies(
+    engine: Engine, run: str, answered: Mapping[str, Completion], made: Iterable[tuple[Attempt, Hashes]] = ()
+) -> None:
+    """Remember what was answered to questions, which are given as hashes; the first answer to a question stays.
+
+    Attempts that were made of earlier answers are stored with them, in the same transaction.
+    """
     rows = [{"run": run, "question": q, "created": _now(), "record": to_dict(c)} for q, c in answered.items()]
-    with writing(engine) as connection:
-        _need_run(connection, run)
+    with _writing_of(engine, run) as connection:
         for start in range(0, len(rows), _ROWS_PER_INSERT):
             _insert(connection, reply_rows, rows[start : start + _ROWS_PER_INSERT])
+        _insert_attempts(connection, run, made)
 
 
 def replies(engine: Engine, run: str) -> dict[str, Completion]:
@@ -153,8 +155,7 @@ def save_finding(engine: Engine, run: str, finding: Finding) -> None:
     """Store a finding; a later word on the same key replaces it, and keeps the time when it was first seen."""
     now = _now()
     row = {"key": finding.key, "run": run, "severity": finding.severity, "status": finding.status}
-    with writing(engine) as connection:
-        _need_run(connection, run)
+    with _writing_of(engine, run) as connection:
         _insert(
             connection,
             finding_rows,
@@ -183,6 +184,13 @@ def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]], re
     return len(connection.execute(statement.returning(*table.primary_key), rows).all())  # a row count is not told everywhere
 
 
+def _insert_attempts(connection: Connection, run: str, records: Iterable[tuple[Attempt, Hashes]]) -> int:
+    rows, new = (_attempt_row(run, attempt, hashes) for attempt, hashes in records), 0
+    while some := list(islice(rows, _ROWS_PER_INSERT)):
+        new += _insert(connection, attempt_rows, some)
+    return new
+
+
 def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:
     goal = hashes.goal or digest(to_dict(attempt.goal))
     return {
@@ -204,9 +212,17 @@ def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:
     }
 
 
-def _need_run(connection: Connection, run: str) -> None:
-    if connection.execute(select(run_rows.c.id).where(run_rows.c.id == run)).scalar() is None:
-        raise DatabaseError(f"no run {run!r} is stored; call save_run first")
+@contextmanager
+def _writing_of(engine: Engine, run: str) -> Iterator[Connection]:
+    """One transaction for what belongs to a run. The database itself refuses what belongs to none (a foreign key)."""
+    try:
+        with writing(engine) as connection:
+            yield connection
+    except IntegrityError:
+        with engine.connect() as connection:
+            if connection.execute(select(run_rows.c.id).where(run_rows.c.id == run)).scalar() is None:
+                raise DatabaseError(f"no run {run!r} is stored; call save_run first") from None
+        raise
 
 
 def _where(query: Any, table: Table, wanted: Mapping[str, str | None]) -> Any:

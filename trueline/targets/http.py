@@ -1,7 +1,7 @@
 """A model behind an HTTP address as a Target: asked patiently, at a pace, within a budget.
 
-What a server sends is hostile: it is read piece by piece up to a limit, never followed elsewhere, and quoted in errors with its
-unseen characters spelled out. A key comes from the environment, goes into one header, and is taken out of every error.
+What a server sends is hostile: it is read up to a limit, never followed elsewhere, and quoted in errors with its unseen
+characters spelled out. A key comes from the environment, goes into one header, and is taken out of every error.
 
     trueline chat openai:MODEL --say hello
 """
@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
-
-import httpx2
 
 from trueline.core.records import json_line
 from trueline.core.types import GREEDY, Completion, Conversation, Prompt, Sampling
@@ -32,6 +30,7 @@ from trueline.targets.errors import (
     quoted,
 )
 from trueline.targets.patience import Budget, Clock, Meter, Pace, Patience, Turnstile, persist, retry_after
+from trueline.targets.posting import NoReplyError, Post, Posting, Reply, posting
 from trueline.targets.wire import Answer, Json, ShapeError, Wire, complaint, events, read_json
 
 AGAIN = (408, 409, 425, 429)  # and all from 500 on: the same question may be answered later
@@ -99,7 +98,7 @@ class Remote:
     asking: Asking
     key: Key
     meter: Meter
-    client: httpx2.AsyncClient = field(repr=False, compare=False)
+    post: Post = field(repr=False, compare=False)
     turnstile: Turnstile = field(repr=False, compare=False)
     clock: Clock = field(repr=False, compare=False)
     rng: Random = field(repr=False, compare=False)
@@ -130,31 +129,30 @@ class Remote:
         """One request."""
         await self.turnstile.turn()
         self.meter.request()
-        url, limit = self.address.url + self.address.wire.path, self.asking.timeout
+        limit = self.asking.timeout
         try:
-            async with asyncio.timeout(limit), self.client.stream("POST", url, content=question) as came:
-                body = await _read(came, self.asking.most_bytes)
-        except (TimeoutError, httpx2.TimeoutException):
+            async with asyncio.timeout(limit):
+                came = await self.post(question)
+        except TimeoutError:
             raise TargetTimeoutError(f"{self.name}: no whole reply within {limit:g} s; raise timeout", again=True) from None
-        except httpx2.HTTPError as error:
-            # The kind of error says what happened; its text may hold what was sent.
-            raise UnreachableError(f"{self.name}: {_trouble(error)}; check the address and the network", again=True) from None
-        if not came.is_success:
-            raise self._failure(came, body)
-        if len(body) > self.asking.most_bytes:
+        except NoReplyError as error:
+            raise UnreachableError(f"{self.name}: {error}; check the address and the network", again=True) from None
+        if not 200 <= came.status < 300:
+            raise self._failure(came)
+        if len(came.body) > self.asking.most_bytes:
             raise ReplyTooLargeError(
                 f"{self.name}: expected a reply of at most {self.asking.most_bytes:,} bytes, and more came; "
                 f"lower max_tokens, or raise most_bytes"
             )
-        answer = self._answer(came, body)
+        answer = self._answer(came)
         # Who does not count is counted by the usual rule of thumb: four characters a token.
         read = len(question) // 4 if answer.tokens_read is None else answer.tokens_read
         written = len(answer.text) // 4 + 1 if answer.tokens_written is None else answer.tokens_written
         self.meter.tokens(read, written)
         return answer
 
-    def _answer(self, came: httpx2.Response, body: bytes) -> Answer:
-        wire = self.address.wire
+    def _answer(self, came: Reply) -> Answer:
+        wire, body = self.address.wire, came.body
         streamed = came.headers.get("content-type", "").startswith("text/event-stream")
         try:
             return wire.answer(wire.gather(list(events(body))) if streamed else read_json(body))
@@ -164,10 +162,10 @@ class Remote:
             said = self.key.quote(known.said or body.decode(errors="replace"))
             raise BadReplyError(f"{self.name}: expected {known}, got {said}; check that the address speaks this API") from None
 
-    def _failure(self, came: httpx2.Response, body: bytes) -> TargetError:
+    def _failure(self, came: Reply) -> TargetError:
         """The error that a status stands for."""
-        code, text = came.status_code, body.decode(errors="replace")
-        said = self.key.quote(_complaint(body) or text or came.reason_phrase)
+        code, text = came.status, came.body.decode(errors="replace")
+        said = self.key.quote(_complaint(came.body) or text or came.reason)
         if code in (401, 403):  # what the server says of a key is not repeated: it may repeat the key
             found = f"set {self.key.variable} to a key that may use this model"
             return TargetKeyError(f"{self.name}: the key was not accepted ({code}); {found}")
@@ -178,7 +176,7 @@ class Remote:
             return UnknownModelError(
                 f"{self.name}: nothing answers there under that name (404): {said}; check model and address"
             )
-        if came.has_redirect_location:
+        if came.sends_on:
             to = self.key.quote(came.headers["location"])
             return UnreachableError(
                 f"{self.name}: sends on to {to}, which is not followed (the key would go there); name it instead"
@@ -192,34 +190,26 @@ async def connected(
     asking: Asking = Asking(),
     *,
     clock: Clock = Clock(),  # noqa: B008 - frozen, so it is shared safely
-    transport: httpx2.AsyncBaseTransport | None = None,
+    opening: Posting | None = None,
 ) -> AsyncIterator[Remote]:
-    """Open a remote target: one client, closed at the end. Raises TargetKeyError before anything is sent."""
+    """Open a remote target, whose connections are closed at the end. Raises TargetKeyError before anything is sent.
+
+    `opening` is the way to post there, over HTTP where it is left out.
+    """
     key = Key.of(address)
     headers = {"content-type": "application/json", "user-agent": "trueline", **address.wire.headers(key.value)}
-    async with httpx2.AsyncClient(
-        headers=headers, timeout=asking.timeout, follow_redirects=False, transport=transport
-    ) as client:
+    url = address.url + address.wire.path
+    async with (opening or posting)(url, headers, asking.most_bytes) as post:
         yield Remote(
             address=address,
             asking=asking,
             key=key,
             meter=Meter(budget=asking.budget, clock=clock),
-            client=client,
+            post=post,
             turnstile=Turnstile(asking.pace, clock),
             clock=clock,
             rng=Random(),
         )
-
-
-async def _read(came: httpx2.Response, most: int) -> bytes:
-    """The body, or a little more than `most` bytes of a longer one."""
-    body = bytearray()
-    async for piece in came.aiter_bytes():
-        body += piece
-        if len(body) > most:
-            break
-    return bytes(body)
 
 
 def _complaint(body: bytes) -> str:
@@ -229,11 +219,3 @@ def _complaint(body: bytes) -> str:
     except ShapeError:
         return ""
     return complaint(page) or str(page.get("message") or page.get("detail") or "")
-
-
-def _trouble(error: httpx2.HTTPError) -> str:
-    if isinstance(error, httpx2.ConnectError):
-        return "expected a server, found none that takes a connection"
-    if isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
-        return "the connection broke off before the reply was whole"
-    return f"the request failed ({type(error).__name__})"

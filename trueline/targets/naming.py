@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-import httpx2
-
 from trueline.core.ports import Target
 from trueline.core.records import nearest
 from trueline.targets.chat_wire import ChatWire
@@ -132,7 +130,9 @@ def _split(reference: str) -> SplitResult:
     try:
         parts = urlsplit(reference)
         _ = parts.port  # raises for one that is no number
-        httpx2.URL(reference)
-    except (ValueError, httpx2.InvalidURL) as error:
+        if not reference.isprintable() or "\\" in parts.netloc:
+            raise ValueError("there is a character in it that no address has")
+        (parts.hostname or "").encode("idna")  # raises for a name that cannot be looked up
+    except ValueError as error:
         raise UnknownTargetError(f"{_shown(reference)}: expected http://HOST:PORT/v1#MODEL: {error}") from None
     return parts
