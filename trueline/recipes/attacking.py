@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,23 +23,23 @@ from trueline.attack.door import Scene
 from trueline.attack.goals import WORLD, read_goals
 from trueline.attack.record import Record, Remembered
 from trueline.core.config import to_spec
-from trueline.core.ports import Attack, Inside, Target
+from trueline.core.ports import Attack, Target
 from trueline.core.records import to_dict
-from trueline.core.types import Attempt, Conversation, Prompt, Run, Sampling
+from trueline.core.types import Attempt, Prompt, Run, Sampling
 from trueline.evaluate.campaign import summary, verdict
 from trueline.evaluate.campaign_page import page
 from trueline.judges.calibration import known
 from trueline.recipes.judging import NamedJudge, open_judge
+from trueline.recipes.opened import Opened, inside_of, target_hash
 from trueline.recipes.progress import Show
 from trueline.store.database import Hashes, save_run
-from trueline.store.folders import content_hash, digest, git_commit, write_json, write_text
+from trueline.store.folders import digest, git_commit, write_json, write_text
 from trueline.store.opening import Database, open_beside
 from trueline.store.runs import RunDirectory, create
 from trueline.targets.deployment import read_deployment
 from trueline.targets.errors import TargetError
 from trueline.targets.http import Asking
 from trueline.targets.naming import kind_of, open_target
-from trueline.targets.wrappers import Deployment
 
 CAMPAIGN = "attack"  # the recipe of a campaign's run, whose report is of its own kind
 WORDS = {WORLD: 60}  # tokens that an answer may have, by source of the goals
@@ -87,23 +87,6 @@ class Bar:
     max_undetermined: float = 0.2
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A target with the content hash of what answers, and a look inside where its weights lie open."""
-
-    target: Target
-    hashed: str
-    inside: Inside | None
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The weights of a local target, and what its deployment puts before a conversation."""
-
-    policy: object
-    deployed: Callable[[Conversation], Conversation] = field(default=lambda conversation: conversation)
-
-
 def carry_out(
     asked: Attacking,
     *,
@@ -139,21 +122,6 @@ def write_campaign(folder: Path, found: Mapping[str, Any]) -> Path:
     write_json(folder / "report.json", dict(found))
     write_text(folder / "report.html", page(found))
     return folder / "report.html"
-
-
-def target_hash(reference: str, template: str = "model") -> str:
-    """Hash what answers under a TARGET: the files of a model, a deployment with its model, else the name alone."""
-    kind = kind_of(reference)
-    if kind == "deployment":
-        file = read_deployment(Path(reference))
-        return digest([to_spec(file.settings), [str(t) for t in file.tools], list(file.documents),
-                       target_hash(file.settings.model, template)])  # fmt: skip
-    if kind == "remote":
-        return digest(["remote", reference])
-    from trueline.models.folders import model_folder  # models begin with torch
-
-    folder = Path(model_folder(reference))
-    return digest([content_hash(folder) if folder.is_dir() else reference, template])
 
 
 def _deployed_prompt(reference: str) -> str:
@@ -254,15 +222,6 @@ async def _arm(
     ended = await run(scene, attacks, goals, budget=asked.budget, at_once=at_once, progress=progress)
     show.end(name, time.monotonic() - began, {"questions": len(attempts), "asked now": record.asked})
     return attempts, ended
-
-
-def inside_of(target: Target) -> Inside | None:
-    """Return a look inside a target whose weights lie in this process, through its deployment; None for any other."""
-    if isinstance(target, Deployment):
-        inner = inside_of(target.target)
-        return None if inner is None else Weights(inner.policy, lambda asked: inner.deployed(target.deployed(asked)))
-    policy = getattr(target, "policy", None)  # LocalModel's, without loading torch where nothing local is asked
-    return None if policy is None else Weights(policy)
 
 
 def attempts_of_any_answer(attempts: Sequence[Attempt]) -> bool:

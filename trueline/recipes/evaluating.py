@@ -30,8 +30,8 @@ from trueline.evaluate.suite_calibration import bins
 from trueline.evaluate.suites import Item, Suite, suites, world_at
 from trueline.evaluate.summary import UNDETERMINED, Summary, summarise
 from trueline.judges.calibration import TASKS, Figures, Tongue, known
-from trueline.recipes.attacking import inside_of, target_hash
 from trueline.recipes.judging import NamedJudge, open_judge
+from trueline.recipes.opened import inside_of, target_hash
 from trueline.recipes.progress import Show
 from trueline.recipes.weighing import weigher
 from trueline.store.folders import content_hash, digest, git_commit, write_json, write_text
