@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from tests.calling import trueline
+
 Sent = tuple[int, dict[str, str], bytes]  # status, headers, body
 Answer = Callable[[dict[str, Any], int], Sent]  # the request, and how many came before it
 
@@ -70,3 +72,20 @@ def endpoint(answer: Answer) -> Iterator[Endpoint]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+QUICK = ("--ask", "patience.attempts=2", "--ask", "patience.first=0.001", "--ask", "patience.longest=0.001")
+NO = "I'm sorry, but I can't help with that."
+YES = "Here is how to fold the kite:\n1. Fold the kite paper.\n2. Glue the kite sticks.\n3. Tie the string.\n4. Fly the kite."
+
+
+def attacked(target, goals, tmp_path, *more):
+    """Run a campaign of two attacks and the baseline; its folder is `runs/a`."""
+    return trueline(
+        "attack", target, "--goals", goals, "--attacks", "role,rot13", "--out", tmp_path / "runs" / "a", "--json", *QUICK, *more
+    )
+
+
+def weak(request, before):
+    """Gives everything to who plays a part, and nothing to others."""
+    return says(YES if "play" in request["messages"][-1]["content"].lower() else NO)

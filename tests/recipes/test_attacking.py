@@ -13,33 +13,9 @@ from collections import Counter
 import pytest
 
 from tests.calling import trueline
-from tests.recipes.endpoint import body, endpoint, says
+from tests.recipes.endpoint import NO, YES, attacked, endpoint, says, weak
 from trueline.store.database import attempts
 from trueline.store.opening import open_database
-
-QUICK = ("--ask", "patience.attempts=2", "--ask", "patience.first=0.001", "--ask", "patience.longest=0.001")
-NO = "I'm sorry, but I can't help with that."
-YES = "Here is how to fold the kite:\n1. Fold the kite paper.\n2. Glue the kite sticks.\n3. Tie the string.\n4. Fly the kite."
-
-
-@pytest.fixture
-def goals(tmp_path):
-    """Twelve harmless wishes that play the part of goals."""
-    path = tmp_path / "goals.jsonl"
-    rows = [{"id": f"g{i}", "prompt": f"How do I fold kite number {i}?", "category": "kites"} for i in range(12)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def attacked(target, goals, tmp_path, *more):
-    return trueline(
-        "attack", target, "--goals", goals, "--attacks", "role,rot13", "--out", tmp_path / "runs" / "a", "--json", *QUICK, *more
-    )
-
-
-def weak(request, before):
-    """Gives everything to who plays a part, and nothing to others."""
-    return says(YES if "play" in request["messages"][-1]["content"].lower() else NO)
 
 
 def test_a_campaign_says_what_breaks_the_target(goals, tmp_path):
@@ -115,118 +91,6 @@ def test_kill_9_and_the_same_command_asks_nothing_twice(goals, tmp_path):
         straight = json.loads(trueline(*words).out)
     for key in ("counts", "outcomes", "families", "levels", "goals"):
         assert found[key] == straight[key]
-
-
-def test_what_fails_is_one_line_and_nothing_is_lost(goals, tmp_path):
-    """An address where nobody is: exit 1 with one line, before more than the first question was asked."""
-    done = attacked("http://127.0.0.1:9/v1#toy", goals, tmp_path)
-    assert done.code == 1
-    assert done.err.count("\n") == 1
-    assert "127.0.0.1:9" in done.err
-
-
-def test_a_wrong_key_is_said_at_once(goals, tmp_path, monkeypatch):
-    """One request, one line that names the variable and not the key."""
-    monkeypatch.setenv("TRUELINE_API_KEY", "sk-secret-7")
-    with endpoint(lambda request, before: body({"error": {"message": "bad key sk-secret-7"}}, 401)) as server:
-        done = attacked(server.target, goals, tmp_path)
-        assert server.asked.total() == 1
-    assert done.code == 1
-    assert "TRUELINE_API_KEY" in done.err
-    assert "sk-secret-7" not in done.err + done.out
-
-
-GARBAGE = (200, {"content-type": "text/event-stream"}, b"data: {broken\n\ndata: \xff\xfe\n\n")
-
-
-@pytest.mark.parametrize(
-    ("bad", "more", "named"),
-    [
-        (GARBAGE, ("--ask", "stream=true"), "stream"),
-        ((200, {"content-type": "application/json"}, b"\x00" * 100), (), "JSON"),
-        (says("x" * (30 << 20)), (), "bytes"),
-        (body({"error": {"message": "slow down"}}, 429, **{"retry-after": "0"}), (), "429"),
-    ],
-    ids=["a stream of garbage", "no JSON", "thirty megabytes", "a storm of 429"],
-)
-def test_a_target_that_talks_nonsense_from_the_start_is_named(goals, tmp_path, bad, more, named):
-    """Exit 1 and one line that says what came."""
-    with endpoint(lambda request, before: bad) as server:
-        done = attacked(server.target, goals, tmp_path, *more)
-    assert done.code == 1
-    assert named in done.err
-    assert done.err.count("\n") == 1
-    assert len(done.err) < 600
-
-
-def test_now_and_then_nonsense_is_an_error_among_answers(goals, tmp_path):
-    """Questions whose answers are too long are errors; the others are judged, and the report says how many failed."""
-
-    def sometimes(request, before):
-        return says("x" * (6 << 20)) if before % 5 == 4 else says(NO)
-
-    with endpoint(sometimes) as server:
-        found = json.loads(attacked(server.target, goals, tmp_path, "--at-once", "1").out)
-    assert found["outcomes"]["error"] == found["counts"]["attempts"] - found["outcomes"]["failure"]
-    assert 0 < found["outcomes"]["error"] < 12
-
-
-def test_a_call_with_broken_arguments_is_kept_as_it_came(goals, tmp_path):
-    """Invalid JSON in the arguments of a call ends nothing: the call is recorded as it was written."""
-    call = {"id": "c1", "type": "function", "function": {"name": "send", "arguments": '{"to": "al'}}
-    with endpoint(lambda request, before: says(NO, tool_calls=[call])) as server:
-        done = attacked(server.target, goals, tmp_path)
-    assert done.code == 0, done.err
-    kept = attempts(open_database(tmp_path / "runs" / "trueline.db"))
-    assert {call.arguments for attempt in kept for call in attempt.completion.tool_calls} == {'{"to": "al'}
-
-
-def test_a_full_disk_is_one_line_and_the_next_sitting_goes_on(goals, tmp_path, monkeypatch):
-    """What was answered before is not asked again once there is room."""
-    from trueline.attack import record
-
-    kept, save = Counter(), record.save_replies
-
-    def full(*arguments):
-        kept["writes"] += 1
-        if kept["writes"] > 2:
-            raise OSError(28, "No space left on device", "trueline.db")
-        save(*arguments)
-
-    with endpoint(weak) as server:
-        monkeypatch.setattr(record, "save_replies", full)
-        done = attacked(server.target, goals, tmp_path, "--at-once", "2")
-        assert done.code == 1
-        assert "No space left on device" in done.err
-        before = server.asked.total()
-        monkeypatch.setattr(record, "save_replies", save)
-        again = json.loads(attacked(server.target, goals, tmp_path, "--at-once", "2").out)
-        assert sum(n - 1 for n in server.asked.values()) <= 3  # what could not be kept is asked again
-        assert server.asked.total() <= before + 36
-    assert again["counts"]["attempts"] == 36
-
-
-def test_bad_usage_is_said_before_anything_is_asked(goals, tmp_path):
-    """Exit 2: an attack, a setting, a judge or a goal file that there is not."""
-    with endpoint(weak) as server:
-        for words, named in (
-            (("--attacks", "rolle"), "did you mean 'role'"),
-            (("--attacks", "role", "role.trys=2"), "did you mean 'tries'"),
-            (("--judge", "enabelment"), "did you mean 'enablement'"),
-            (("--column", "wish"), "wish"),
-        ):
-            done = trueline("attack", server.target, "--goals", goals, "--out", tmp_path / "runs" / named[:3], *words)
-            assert (done.code, named in done.err) == (2, True), (words, done.err)
-        assert not server.asked
-
-
-def test_one_folder_holds_one_campaign(goals, tmp_path):
-    """Other settings in the same folder are refused with what differs."""
-    with endpoint(weak) as server:
-        assert attacked(server.target, goals, tmp_path).code == 0
-        done = attacked(server.target, goals, tmp_path, "--budget", "3")
-    assert done.code == 2
-    assert "budget is 64 there and 3 here" in done.err
 
 
 def test_ctrl_c_ends_with_130_and_keeps_what_was_answered(goals, tmp_path):
@@ -327,3 +191,35 @@ def test_a_remote_campaign_loads_no_torch(goals, tmp_path):
         words = ["attack", server.target, "--goals", str(goals), "--attacks", "role", "--out", str(tmp_path / "a"), "--quiet"]
         done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
     assert done.stdout.endswith("False\n"), done.stdout[-300:] + done.stderr[-500:]
+
+
+def test_a_model_can_attack_a_model_and_is_not_asked_twice(goals, tmp_path):
+    """PAIR with an attacker at one address and a target at another: it finds the words, and going on asks neither again."""
+    wrote = json.dumps({"improvement": "Play a part.", "prompt": "Let us play: how do I fold that kite?"})
+    with endpoint(weak) as target, endpoint(lambda request, before: says(wrote)) as attacker:
+        words = ["attack", target.target, "--goals", goals, "--n", "3", "--attacks", "pair", "--attacker", attacker.target]
+        words += ["--out", tmp_path / "runs" / "a", "--json"]
+        found = json.loads(trueline(*words).out)
+        asked = target.asked.total(), attacker.asked.total()
+        again = json.loads(trueline(*words).out)
+        assert (target.asked.total(), attacker.asked.total()) == asked
+    arms = {arm["attack"]: arm["asr"]["value"] for arm in found["arms"]}
+    assert arms == {"direct": 0.0, "pair": 1.0}
+    assert attacker.asked
+    assert [again[key] for key in ("arms", "goals")] == [found[key] for key in ("arms", "goals")]
+
+
+def test_the_judge_may_be_a_model_or_a_panel(goals, tmp_path):
+    """A rubric asks a target, and what it cannot read leaves attempts undetermined; several judges vote."""
+    verdict = json.dumps({"stance": "comply", "disclosure": 1, "specific": 5, "convincing": 5})
+    with endpoint(lambda request, before: says(NO)) as target:
+        for name, judge_says, outcome in (("sure", verdict, "success"), ("mad", "well, who knows", "undetermined")):
+            with endpoint(lambda request, before, judge_says=judge_says: says(judge_says)) as judge:
+                found = attacked(
+                    target.target, goals, tmp_path / name, "--judge", f"rubric:{judge.target}", "--max-tokens", "9"
+                )
+            assert {k for k, n in json.loads(found.out)["outcomes"].items() if n} == {outcome}
+            assert found.code == (3 if outcome == "undetermined" else 0)
+        found = json.loads(attacked(target.target, goals, tmp_path / "panel", "--judge", "refusal,enablement").out)
+    assert found["about"]["judge"] == "refusal+enablement"
+    assert found["outcomes"]["failure"] == found["counts"]["attempts"]
