@@ -87,7 +87,7 @@ def test_settings_reach_the_attack_they_name():
         ("role", ["tries=2"], "ATTACK.SETTING=VALUE"),
         ("role", ["role.trys=2"], "unknown setting 'trys'; did you mean 'tries'"),
         ("role", ["role=2"], "ATTACK.SETTING=VALUE"),
-        ("role", ["role.tries=0"], "1 or more; got 0"),
+        ("role", ["role.tries=0"], "tries counts from 1; got 0"),
         ("role", ["role.tries=many"], "tries"),
     ],
 )

@@ -254,7 +254,7 @@ def test_a_target_without_weights_offers_no_hold():
 @pytest.mark.parametrize("setting", ["length", "steps", "candidates", "top_k", "every", "words", "rows"])
 def test_settings_below_one_are_refused(setting):
     """A search of no steps, tokens or candidates is a mistake, and named."""
-    with pytest.raises(ValueError, match=f"{setting} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"{setting} counts from 1; got 0"):
         Gcg(**{setting: 0})
 
 

@@ -18,6 +18,7 @@ from random import Random
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from trueline.attack.goal import procedure_of, request, say
+from trueline.attack.settings import at_least_one
 from trueline.core.outcome import reached
 from trueline.core.ports import Ask, NotApplicableError
 from trueline.core.registry import register
@@ -99,7 +100,15 @@ class Gcg:
     rows: int = 64  # suffixes that are scored in one batch
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "length", "steps", "candidates", "top_k", "every", "words", "rows")
+        at_least_one(
+            length=self.length,
+            steps=self.steps,
+            candidates=self.candidates,
+            top_k=self.top_k,
+            every=self.every,
+            words=self.words,
+            rows=self.rows,
+        )
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None:
         """Search, and ask now and then what the target answers to the best suffix so far."""
@@ -123,7 +132,7 @@ class ExactSuffix:
     rows: int = 64  # suffixes that are scored in one batch
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "length", "rounds", "every", "words", "rows")
+        at_least_one(length=self.length, rounds=self.rounds, every=self.every, words=self.words, rows=self.rows)
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None:
         """Search, and ask now and then what the target answers to the best suffix so far."""
@@ -147,7 +156,7 @@ class RandomSuffix:
     tries: int = 10  # suffixes that are asked, at most
 
     def __post_init__(self) -> None:
-        _at_least_one(self, "length", "tries")
+        at_least_one(length=self.length, tries=self.tries)
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None:
         """Ask random suffixes until one succeeds."""
@@ -261,9 +270,3 @@ def _best_swap(loss: SuffixLoss, best: Suffix, position: int) -> Suffix | None:
 
 def _swapped(ids: Ids, position: int, token: int) -> Ids:
     return (*ids[:position], token, *ids[position + 1 :])
-
-
-def _at_least_one(settings: object, *names: str) -> None:
-    for name in names:
-        if (value := getattr(settings, name)) < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from trueline.attack.goal import request, say, world_of
+from trueline.attack.settings import at_least_one
 from trueline.core.ports import Ask, NotApplicableError
 from trueline.core.registry import register
 from trueline.core.types import Prompt, Split
@@ -31,8 +32,7 @@ class Templates:
     tries: int = 4  # texts a goal, each another one
 
     def __post_init__(self) -> None:
-        if self.tries < 1:
-            raise ValueError(f"tries counts the questions a goal, 1 or more; got {self.tries}")
+        at_least_one(tries=self.tries)
         if self.file:
             read_templates(self.file, self.column)  # what is wrong with the file shows before work starts
 

@@ -16,6 +16,7 @@ from typing import ClassVar
 from trueline.attack import english, worldly
 from trueline.attack.families import DEPTH, SHOTS, Family, family_named, many_shot, prefill
 from trueline.attack.goal import before, world_of
+from trueline.attack.settings import at_least_one
 from trueline.core.outcome import reached
 from trueline.core.ports import Ask
 from trueline.core.registry import register
@@ -38,7 +39,7 @@ class _Words(ABC):
         return self.words().split
 
     def __post_init__(self) -> None:
-        _at_least_one(self.tries)
+        at_least_one(tries=self.tries)
         self.words()  # built here too, so that wrong settings are refused before work starts
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None:
@@ -119,7 +120,7 @@ class Crescendo:
     adaptive: ClassVar[bool] = False  # answers are carried along, and change no word of the script
 
     def __post_init__(self) -> None:
-        _at_least_one(self.tries)
+        at_least_one(tries=self.tries)
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None:
         """Climb as often as set; a climb that the budget cuts short asks its first turns."""
@@ -144,8 +145,3 @@ async def _climb(turns: Sequence[str], goal: Prompt, ask: Ask) -> None:
             return
         # Calls are left out: most endpoints refuse a conversation that goes on without a call's result.
         conversation = conversation.say("assistant", attempt.completion.text)
-
-
-def _at_least_one(tries: int) -> None:
-    if tries < 1:
-        raise ValueError(f"tries counts the questions a goal, 1 or more; got {tries}")
