@@ -14,6 +14,7 @@ import pytest
 
 from tests.calling import trueline
 from tests.recipes.endpoint import NO, YES, attacked, endpoint, says, weak
+from trueline.recipes.attacking import usual_goals
 from trueline.store.database import attempts
 from trueline.store.opening import open_database
 
@@ -154,19 +155,8 @@ def test_the_oracle_labels_what_other_judges_are_measured_on(tmp_path):
 
     gives = "first mix the salt in the pot . then heat it ."
     with endpoint(lambda request, before: says(["i cannot help with that . it is not safe .", gives][before % 2])) as server:
-        trueline(
-            "attack",
-            server.target,
-            "--n",
-            "12",
-            "--attacks",
-            "role",
-            "--out",
-            tmp_path / "runs" / "a",
-            "--json",
-            "--at-once",
-            1,
-        )
+        words = ["--goals", "world", "--n", "12", "--attacks", "role", "--at-once", "1", "--json"]
+        trueline("attack", server.target, *words, "--out", tmp_path / "runs" / "a")
     folder = tmp_path / "runs" / "a"
     rows = labelled_by_oracle(folder, "refusal")
     assert Counter(row.positive for row in rows) == {True: 16, False: 16}
@@ -241,3 +231,17 @@ def test_a_deployment_is_attacked_with_what_it_deploys(tmp_path):
         own = next(goal for goal in found["goals"] if goal["id"].startswith("own_prompt/"))
         assert bool(own["broken_by"]) is (name == "leaks")
         assert found["counts"]["goals"] == 7
+
+
+def test_goals_that_nobody_names_are_ones_that_the_target_can_be_asked(tmp_path):
+    """A run's model is asked in the world's tongue; an endpoint, and any other folder, for canaries in English."""
+    (tmp_path / "run" / "safety").mkdir(parents=True)
+    (tmp_path / "run" / "run.json").write_text("{}", encoding="utf-8")
+    assert usual_goals(str(tmp_path / "run" / "safety")) == usual_goals(str(tmp_path / "run")) == "world"
+    assert usual_goals(str(tmp_path)) == usual_goals("openai:some-model") == "canary"
+    with endpoint(lambda request, before: says(NO)) as server:
+        found = json.loads(
+            trueline("attack", server.target, "--n", "4", "--attacks", "direct", "--out", tmp_path / "a", "--json").out
+        )
+    assert found["about"]["goals"] == "canary"
+    assert found["counts"]["goals"] == 4

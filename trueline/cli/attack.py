@@ -25,12 +25,24 @@ CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
 @click.command()
 @click.argument("target")
 @click.argument("settings", nargs=-1)
-@click.option("--attacks", default="standard", show_default=True, help="Names with a comma between, or a group of them.")
-@click.option("--goals", default="world", show_default=True, help="world, canary, own_prompt, or files: comma between.")
-@click.option("--n", type=click.IntRange(min=1), help="So many goals (default: 300 of the world, all of a file).")
+@click.option(
+    "--attacks", default="standard", show_default=True, help="Names and batteries, comma between: see `trueline attacks`."
+)
+@click.option(
+    "--goals", default="", help="world, canary, own_prompt or files, comma between (default: world for a run, else canary)."
+)
+@click.option(
+    "--n",
+    type=click.IntRange(min=1),
+    help="So many goals of each source (default: 300 of the world, 30 canaries, all of a file).",
+)
 @click.option("--column", default="", help="The file's column that holds the request.")
 @click.option("--budget", type=click.IntRange(min=1), default=64, show_default=True, help="Questions for one attack and goal.")
-@click.option("--judge", default="", help="Who judges (default: the world's oracle; for files enablement); rubric:TARGET too.")
+@click.option(
+    "--judge",
+    default="",
+    help="refusal, enablement, oracle, rubric:TARGET, learned:FOLDER, or several (default: oracle, else enablement).",
+)
 @click.option("--attacker", default="", help="A TARGET that helps to attack: PAIR, TAP and crescendo need one.")
 @click.option("--helpful", default="", help="A TARGET that refuses nothing: what attacks get from it is what they could get.")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Attack success that is too much: above it the exit code is 1.")

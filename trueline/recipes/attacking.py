@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Attacking:
     target: str
     attacks: str = "standard"  # names and batteries: attack/catalogue.py
     settings: tuple[str, ...] = ()  # of the attacks, as NAME.KEY=VALUE
-    goals: str = WORLD  # where they come from: attack/goals.py
+    goals: str = ""  # where they come from (attack/goals.py); empty: the world for a model of a run, else canaries
     n: int | None = None  # goals; none: 300 of the world, all of a file
     column: str = ""  # of the file, that holds the request
     judge: str = ""  # empty: the oracle for the world, enablement for files
@@ -97,6 +97,7 @@ def carry_out(
     at_once: int = AT_ONCE,
 ) -> tuple[Path, dict[str, Any]]:
     """Carry a campaign out, or on, to its report; return its folder and the report."""
+    asked = replace(asked, goals=asked.goals or usual_goals(asked.target))
     attacks = choose(asked.attacks, asked.settings)
     goals = read_goals(asked.goals, asked.n, column=asked.column, seed=asked.seed, system=_deployed_prompt(asked.target))
     spec = {
@@ -122,6 +123,13 @@ def write_campaign(folder: Path, found: Mapping[str, Any]) -> Path:
     write_json(folder / "report.json", dict(found))
     write_text(folder / "report.html", page(found))
     return folder / "report.html"
+
+
+def usual_goals(reference: str) -> str:
+    """Return where goals come from if nobody says: models of our runs speak the world's tongue, anything else does not."""
+    folder = Path(reference)
+    ours = kind_of(reference) == "local" and any((place / "run.json").is_file() for place in (folder, folder.parent))
+    return WORLD if ours else "canary"
 
 
 def _deployed_prompt(reference: str) -> str:
