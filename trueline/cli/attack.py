@@ -13,9 +13,13 @@ from trueline.cli.rim import (
     console,
     fail,
     reports_errors,
+    with_answer_tokens,
+    with_ask,
     with_json,
+    with_judge,
     with_out,
     with_quiet,
+    with_template,
     with_threads,
 )
 
@@ -38,11 +42,7 @@ CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
 )
 @click.option("--column", default="", help="The file's column that holds the request.")
 @click.option("--budget", type=click.IntRange(min=1), default=64, show_default=True, help="Questions for one attack and goal.")
-@click.option(
-    "--judge",
-    default="",
-    help="refusal, enablement, oracle, rubric:TARGET, learned:FOLDER, or several (default: oracle, else enablement).",
-)
+@with_judge
 @click.option("--attacker", default="", help="A TARGET that helps to attack: PAIR, TAP and crescendo need one.")
 @click.option("--helpful", default="", help="A TARGET that refuses nothing: what attacks get from it is what they could get.")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Attack success that is too much: above it the exit code is 1.")
@@ -51,22 +51,12 @@ CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
     help="Share of questions that may stay undecided; with more the exit code is 3.",
 )  # fmt: skip
 @click.option("--temperature", type=click.FloatRange(min=0.0), default=1.0, show_default=True)
-@click.option(
-    "--max-tokens", type=click.IntRange(min=0), default=0, help="Tokens of an answer (0: 60 for the world, else 256)."
-)
-@click.option(
-    "--template",
-    type=click.Choice(["model", "plain"]),
-    default="model",
-    show_default=True,
-    help="Chat template of a local model.",
-)
+@with_answer_tokens
+@with_template
 @click.option(
     "--at-once", type=click.IntRange(min=1), default=64, show_default=True, help="Pairs of attack and goal at a time."
 )
-@click.option(
-    "--ask", multiple=True, metavar="KEY=VALUE", help="How a remote target is asked: pace.at_once=16, budget.cost=5, ..."
-)
+@with_ask
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random, and of the world.")
 @with_out
 @with_threads

@@ -7,7 +7,12 @@ from contextlib import suppress
 
 import click
 
-from trueline.cli.rim import reports_errors, with_json
+from trueline.cli.rim import (
+    reports_errors,
+    with_ask,
+    with_json,
+    with_template,
+)
 
 
 @click.command()
@@ -17,20 +22,12 @@ from trueline.cli.rim import reports_errors, with_json
 @click.option(
     "--system", default=None, help="System prompt; empty for none (default: the world's for a local model, else none)."
 )
-@click.option(
-    "--template",
-    type=click.Choice(["model", "raw", "plain"]),
-    default="model",
-    show_default=True,
-    help="The chat template of a local model: its own; raw: what you say is the beginning of a text.",
-)
+@with_template
 @click.option("--temperature", type=click.FloatRange(min=0.0), default=1.0, show_default=True)
 @click.option("--max-tokens", type=click.IntRange(min=1), default=60, show_default=True)
 @click.option("--world-seed", type=int, default=0, show_default=True, help="Which world the judge knows.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampling.")
-@click.option(
-    "--ask", multiple=True, metavar="KEY=VALUE", help="How a remote target is asked: stream=true, budget.requests=20, ..."
-)
+@with_ask
 @with_json
 @reports_errors
 def chat(

@@ -10,7 +10,18 @@ from typing import Any
 
 import click
 
-from trueline.cli.rim import console, reports_errors, with_json, with_out, with_quiet, with_threads
+from trueline.cli.rim import (
+    console,
+    reports_errors,
+    with_answer_tokens,
+    with_ask,
+    with_json,
+    with_judge,
+    with_out,
+    with_quiet,
+    with_template,
+    with_threads,
+)
 
 MOST_KINDS = 8  # kinds of item that are shown; the report has them all
 CODES = {"holds": 0, "inconclusive": 3, "not_worse": 0, "worse": 1, "cannot_tell": 3}
@@ -22,26 +33,16 @@ CODES = {"holds": 0, "inconclusive": 3, "not_worse": 0, "worse": 1, "cannot_tell
 @click.option("--data", default="world", show_default=True, help="What is asked: the embedded world, or a file.")
 @click.option("--category", default="", help="Only rows of the file whose category holds this text.")
 @click.option("--n", type=click.IntRange(min=1), default=200, show_default=True, help="Items of each suite, at most.")
-@click.option("--judge", default="", help="Who judges (default: the world's oracle; for files enablement); rubric:TARGET too.")
+@with_judge
 @click.option(
     "--max-undetermined", type=click.FloatRange(0, 1), default=0.2, show_default=True,
     help="Share of a suite's items that may stay without an outcome; with more the exit code is 3.",
 )  # fmt: skip
 @click.option("--temperature", type=click.FloatRange(min=0.0), default=0.0, show_default=True)
-@click.option(
-    "--max-tokens", type=click.IntRange(min=0), default=0, help="Tokens of an answer (0: 60 for the world, else 256)."
-)
-@click.option(
-    "--template",
-    type=click.Choice(["model", "raw", "plain"]),
-    default="model",
-    show_default=True,
-    help="Chat template of a local model.",
-)
+@with_answer_tokens
+@with_template
 @click.option("--at-once", type=click.IntRange(min=1), default=256, show_default=True, help="Items under way at a time.")
-@click.option(
-    "--ask", multiple=True, metavar="KEY=VALUE", help="How a remote target is asked: pace.at_once=16, budget.cost=5, ..."
-)
+@with_ask
 @click.option("--world-seed", type=int, default=0, show_default=True, help="Which world is asked about.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the items and of the sampling.")
 @with_out

@@ -76,6 +76,21 @@ with_dtype = click.option(
     "--dtype", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True,
     help="What is computed in; weights and moments are float32 in any case. auto: bfloat16 on a GPU that is fast in it.",
 )  # fmt: skip
+with_template = click.option(
+    "--template", type=click.Choice(["model", "raw", "plain"]), default="model", show_default=True,
+    help="Chat template of a local model: its own; plain: `User: ...` lines; raw: what is said begins a text.",
+)  # fmt: skip
+with_ask = click.option(
+    "--ask", multiple=True, metavar="KEY=VALUE", help="How a remote target is asked: pace.at_once=16, budget.requests=20, ..."
+)
+with_answer_tokens = click.option(
+    "--max-tokens", type=click.IntRange(min=0), default=0, help="Tokens of an answer (0: 60 for the world, else 256)."
+)
+with_judge = click.option(
+    "--judge", default="",
+    help="oracle, enablement, refusal, rubric:TARGET, learned:FOLDER, or several: a panel (default: the oracle for the world, "
+    "else enablement).",
+)  # fmt: skip
 with_track = click.option("--track", default="", help="Also log to: tensorboard, trackio, mlflow, wandb (comma between).")
 
 

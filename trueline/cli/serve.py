@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueline.cli.rim import reports_errors, with_device, with_json, with_threads
+from trueline.cli.rim import (
+    reports_errors,
+    with_ask,
+    with_device,
+    with_json,
+    with_template,
+    with_threads,
+)
 
 if TYPE_CHECKING:
     from trueline.web.serving import Address
@@ -24,16 +31,10 @@ EXTRA = "expected starlette and uvicorn, which serve HTTP, and found no {}; pip 
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
 @click.option("--name", default="", help="The model's name for clients (default: the last part of TARGET).")
-@click.option(
-    "--template",
-    type=click.Choice(["model", "raw", "plain"]),
-    default="model",
-    show_default=True,
-    help="The chat template of a local model: its own; plain: `User: ...` lines; raw: what is said is the beginning of a text.",
-)
+@with_template
 @with_threads
 @with_device
-@click.option("--ask", multiple=True, metavar="KEY=VALUE", help="How a remote target is asked: budget.requests=20, ...")
+@with_ask
 @with_json
 @reports_errors
 def serve(
