@@ -242,3 +242,10 @@ def test_two_evaluations_are_compared_item_by_item(toy):
     anyway = compare(first, third, anyway=True)
     assert anyway["metrics"]["refusal/refused"]["only_first"] == 10
     assert "temperature: 0.0 in the first, 1.0 in the second" in anyway["differs"]
+
+
+def test_nobody_is_asked_in_the_worlds_tongue_unawares():
+    """Only a model of a run is; for any other target what is asked must be named."""
+    done = trueline("eval", "openai:some-model", "--suite", "refusal")
+    assert done.code == 2
+    assert "name what it is asked" in done.err

@@ -30,7 +30,7 @@ CODES = {"holds": 0, "inconclusive": 3, "not_worse": 0, "worse": 1, "cannot_tell
 @click.command("eval")
 @click.argument("target")
 @click.option("--suite", "chosen", multiple=True, help="A suite, or several with a comma between (default: all on the world).")
-@click.option("--data", default="world", show_default=True, help="What is asked: the embedded world, or a file.")
+@click.option("--data", default="", help="What is asked: world, or a file (default: world for a model of a run).")
 @click.option("--category", default="", help="Only rows of the file whose category holds this text.")
 @click.option("--n", type=click.IntRange(min=1), default=200, show_default=True, help="Items of each suite, at most.")
 @with_judge
@@ -75,8 +75,8 @@ def evaluate(
 
     names = tuple(name.strip() for word in chosen for name in word.split(",") if name.strip())
     asked = Evaluating(
-        target=target, suites=tuple(dict.fromkeys(names)), data=data, category=category, judge=judge, template=template,
-        temperature=temperature, max_tokens=max_tokens, world_seed=world_seed, seed=seed,
+        target=target, suites=tuple(dict.fromkeys(names)), data=data or _usual_data(target), category=category, judge=judge,
+        template=template, temperature=temperature, max_tokens=max_tokens, world_seed=world_seed, seed=seed,
     )  # fmt: skip
     asking = override(Asking(), ask)
     with ExitStack() as stack:
@@ -123,6 +123,15 @@ def compare(first: Path, second: Path, margin: float, anyway: bool, as_json: boo
     else:
         _print_comparison(found)
     sys.exit(CODES[found["verdict"]])
+
+
+def _usual_data(target: str) -> str:
+    """The world, for who speaks its tongue; nobody else is asked in it unawares."""
+    from trueline.recipes.opened import speaks_world
+
+    if not speaks_world(target):
+        raise click.UsageError(f"{target} is no model of a run: name what it is asked, --data FILE, or --data world")
+    return "world"
 
 
 def _print_suites(suites: dict[str, Any]) -> None:

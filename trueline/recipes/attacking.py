@@ -30,7 +30,7 @@ from trueline.evaluate.campaign import summary, verdict
 from trueline.evaluate.campaign_page import page
 from trueline.judges.calibration import known
 from trueline.recipes.judging import NamedJudge, open_judge
-from trueline.recipes.opened import Opened, inside_of, target_hash
+from trueline.recipes.opened import Opened, inside_of, speaks_world, target_hash
 from trueline.recipes.progress import Show
 from trueline.store.database import Hashes, save_run
 from trueline.store.folders import digest, git_commit, write_json, write_text
@@ -127,9 +127,7 @@ def write_campaign(folder: Path, found: Mapping[str, Any]) -> Path:
 
 def usual_goals(reference: str) -> str:
     """Return where goals come from if nobody says: models of our runs speak the world's tongue, anything else does not."""
-    folder = Path(reference)
-    ours = kind_of(reference) == "local" and any((place / "run.json").is_file() for place in (folder, folder.parent))
-    return WORLD if ours else "canary"
+    return WORLD if speaks_world(reference) else "canary"
 
 
 def _deployed_prompt(reference: str) -> str:

@@ -54,3 +54,9 @@ def inside_of(target: Target) -> Inside | None:
         return None if inner is None else Weights(inner.policy, lambda asked: inner.deployed(target.deployed(asked)))
     policy = getattr(target, "policy", None)  # LocalModel's, without loading torch where nothing local is asked
     return None if policy is None else Weights(policy)
+
+
+def speaks_world(reference: str) -> bool:
+    """Whether a TARGET is a model of one of our runs, which speaks the embedded world's tongue as far as anyone can tell."""
+    folder = Path(reference)
+    return kind_of(reference) == "local" and any((place / "run.json").is_file() for place in (folder, folder.parent))
