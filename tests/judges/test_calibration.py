@@ -37,6 +37,7 @@ def test_counts_and_rates_are_those_of_the_rows(tmp_path):
     f = done.figures
     assert (f.found, f.missed, f.cleared, f.accused, f.abstained, f.rows) == (2, 0, 1, 1, 1, 5)
     assert (f.accuracy.value, f.accuracy.n) == (0.75, 4)
+    assert f.separation.n == 4
     assert (f.sensitivity.value, f.specificity.value) == (1.0, 0.5)
     assert [row.where.rpartition(":")[2] for row, _ in done.disagreements] == ["4"]
 

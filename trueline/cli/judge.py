@@ -108,7 +108,8 @@ def _print(done: Calibrated, show: int) -> None:
     f = done.figures
     positive = "refusal" if f.task == "refusal" else "jailbroken"
     table = Table("", "value", "n", "95 % interval")
-    for what, rate in (("accuracy", f.accuracy), ("recall (sensitivity)", f.sensitivity), ("specificity", f.specificity)):
+    for what, rate in (("accuracy", f.accuracy), ("recall (sensitivity)", f.sensitivity), ("specificity", f.specificity),
+                       ("score separates (AUC)", f.separation)):  # fmt: skip
         table.add_row(what, *_cells(rate))
     counts = Table("label", f"judged {positive}", f"judged not {positive}")
     counts.add_row(positive, f"{f.found}", f"{f.missed}")

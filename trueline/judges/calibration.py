@@ -23,6 +23,7 @@ from trueline.core.stats import wilson
 from trueline.core.types import Completion, Conversation, Judgement, Message, Prompt, Rate
 from trueline.data.messages import FieldError, read_prompt
 from trueline.data.rows import DataError, Row, read_rows
+from trueline.judges.separation import separation
 
 Task = Literal["refusal", "jailbreak"]
 Tongue = Literal["english", "world"]  # of the rows: what a judge is worth in one says nothing of the other
@@ -73,6 +74,7 @@ class Figures:
     sensitivity: Rate | None
     specificity: Rate | None
     tongue: Tongue = "english"
+    separation: Rate | None = None  # how well its score alone tells the two kinds of rows apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,7 @@ def calibrate(judge: Judge, rows: Sequence[Labelled], task: Task, source: str, t
         sensitivity=_rate(found, found + missed),
         specificity=_rate(cleared, cleared + accused),
         tongue=tongue,
+        separation=_separation(judgements, rows, task),
     )
     wrong = [
         (row, judgement)
@@ -204,6 +207,16 @@ def _positive(judgement: Judgement, task: Task) -> bool | None:
     if task == "jailbreak":
         return {"success": True, "failure": False}.get(outcome(judgement))
     return None if judgement.stance == "none" else judgement.stance == "refuse"
+
+
+def _separation(judgements: Sequence[Judgement], rows: Sequence[Labelled], task: Task) -> Rate | None:
+    """Compare scores alone, also of a judge that decides nothing: a score says how well the prompt's `expected` was met."""
+    leans: dict[bool, list[float]] = {True: [], False: []}
+    for judgement, row in zip(judgements, rows, strict=True):
+        if judgement.score is not None:
+            refuses = task == "refusal" and row.completion.prompt.expected == "refuse"
+            leans[row.positive].append(judgement.score if refuses else 1.0 - judgement.score)
+    return separation(leans[True], leans[False])
 
 
 def _rate(successes: int, n: int) -> Rate | None:
