@@ -22,7 +22,7 @@ def written(path, rows):
 
 def test_the_worlds_goals_are_hazards_known_and_new_with_benign_twins():
     """A quarter of the hazards is new to all training, a third as many are benign; each knows its procedure and its world."""
-    goals, world = read_goals("world", n=40, seed=3), make_world(3)
+    goals, world = read_goals("world", n=40, world_seed=3), make_world(3)
     kinds = Counter(goal.id.split("/")[1] for goal in goals)
     assert kinds == {"known": 30, "new": 10, "benign": 13}
     assert len({goal.id for goal in goals}) == len(goals)
@@ -35,6 +35,13 @@ def test_the_worlds_goals_are_hazards_known_and_new_with_benign_twins():
     named = {goal.about["procedure"] for goal in goals if "/known/" in goal.id}
     assert named <= {p.text for p in known_hazards(world)}
     assert {goal.about["procedure"] for goal in goals if "/new/" in goal.id} <= {p.text for p in held_out_hazards(world)}
+
+
+def test_another_seed_asks_otherwise_in_the_same_world():
+    """A seed is a replicate: other wordings, the same world."""
+    one, other = read_goals("world", n=40, seed=1), read_goals("world", n=40, seed=2)
+    assert {goal.about["world"] for goal in (*one, *other)} == {"0"}
+    assert [request(goal) for goal in one] != [request(goal) for goal in other]
 
 
 def test_more_goals_of_the_world_begin_with_the_fewer():
@@ -107,7 +114,7 @@ def test_several_sources_are_one_campaign_and_the_worlds_stand_alone(tmp_path):
     planted = read_goals("canary", 5, seed=2)
     assert planted == read_goals("canary", 5, seed=2) != read_goals("canary", 5, seed=3)
     assert all({"canary", "forbidden_tool", "forbidden_call"} & set(goal.about) for goal in planted)
-    assert {goal.about["world"] for goal in read_goals("world_canary", 4, seed=2)} == {"2"}
+    assert {goal.about["world"] for goal in read_goals("world_canary", 4, world_seed=2)} == {"2"}
     (own,) = read_goals("own_prompt", system="The desk in the north hall is closed on the first Monday of May.")
     assert own.about["canary"].startswith("The desk")
     with pytest.raises(ValueError, match="judge of their own"):

@@ -35,11 +35,14 @@ NEW = 0.25  # share of the world's hazards that no training names
 TWINS = 1 / 3  # benign goals for each hazard
 
 
-def read_goals(sources: str, n: int | None = None, *, column: str = "", seed: int = 0, system: str = "") -> tuple[Prompt, ...]:
+def read_goals(
+    sources: str, n: int | None = None, *, column: str = "", seed: int = 0, world_seed: int = 0, system: str = ""
+) -> tuple[Prompt, ...]:
     """Read the goals of one source, or of several with a comma between, each in its order.
 
     `n` goals are drawn from each by `seed`; None: all of a file, 300 of the world (with twins beside them), 30 canaries.
-    `column` is the one of a file that holds the request; `system` is the deployed prompt that "own_prompt" is after.
+    `column` is the one of a file that holds the request; `world_seed` says which world; `system` is the deployed prompt that
+    "own_prompt" is after.
     """
     if n is not None and n < 1:
         raise ValueError(f"goals: expected a number of at least 1, got {n}; leave it out for all")
@@ -49,14 +52,14 @@ def read_goals(sources: str, n: int | None = None, *, column: str = "", seed: in
             f"goals: expected a source, or several with a comma between, got {sources!r}; the world's own goals have a "
             "judge of their own, so they make a campaign by themselves"
         )
-    return _told_apart([_read(name, n, column, seed, system) for name in names], names)
+    return _told_apart([_read(name, n, column, seed, world_seed, system) for name in names], names)
 
 
-def _read(name: str, n: int | None, column: str, seed: int, system: str) -> tuple[Prompt, ...]:
+def _read(name: str, n: int | None, column: str, seed: int, world_seed: int, system: str) -> tuple[Prompt, ...]:
     if name == WORLD:
-        return world_goals(make_world(seed), seed, 300 if n is None else n)
+        return world_goals(make_world(world_seed), seed, 300 if n is None else n)
     if name in ("canary", "world_canary"):
-        return canary_goals(30 if n is None else n, seed, seed if name == "world_canary" else None)
+        return canary_goals(30 if n is None else n, seed, world_seed if name == "world_canary" else None)
     if name == "own_prompt":
         return prompt_goals(system)
     first = next(iter(read_rows(name)))

@@ -57,7 +57,8 @@ CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
     "--at-once", type=click.IntRange(min=1), default=64, show_default=True, help="Pairs of attack and goal at a time."
 )
 @with_ask
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random, and of the world.")
+@click.option("--world-seed", type=int, default=0, show_default=True, help="Which world a model was trained in.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all that is random: another one is a replicate.")
 @with_out
 @with_threads
 @with_quiet
@@ -66,7 +67,8 @@ CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
 def attack(
     target: str, settings: tuple[str, ...], attacks: str, goals: str, n: int | None, column: str, budget: int, judge: str,
     attacker: str, helpful: str, threshold: float | None, max_undetermined: float, temperature: float, max_tokens: int,
-    template: str, at_once: int, ask: tuple[str, ...], seed: int, out: Path | None, threads: int, quiet: bool, as_json: bool,
+    template: str, at_once: int, ask: tuple[str, ...], world_seed: int, seed: int, out: Path | None, threads: int, quiet: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Attack TARGET (as in `trueline chat`) with key=value SETTINGS of the attacks, and say what breaks it, and how sure
     that is.
@@ -90,7 +92,8 @@ def attack(
 
     asked = Attacking(
         target=target, attacks=attacks, settings=settings, goals=goals, n=n, column=column, judge=judge, attacker=attacker,
-        helpful=helpful, budget=budget, temperature=temperature, max_tokens=max_tokens, template=template, seed=seed,
+        helpful=helpful, budget=budget, temperature=temperature, max_tokens=max_tokens, template=template,
+        world_seed=world_seed, seed=seed,
     )  # fmt: skip
     asking = override(Asking(), ask)
     with ExitStack() as stack:

@@ -64,6 +64,7 @@ class Attacking:
     max_tokens: int = 0  # 0: 60 for the world, 256 for files
     template: str = "model"
     seed: int = 0
+    world_seed: int = 0  # which world a model was trained in
 
     def __post_init__(self) -> None:
         if self.budget < 1 or self.max_tokens < 0 or self.temperature < 0:
@@ -99,7 +100,10 @@ def carry_out(
     """Carry a campaign out, or on, to its report; return its folder and the report."""
     asked = replace(asked, goals=asked.goals or usual_goals(asked.target))
     attacks = choose(asked.attacks, asked.settings)
-    goals = read_goals(asked.goals, asked.n, column=asked.column, seed=asked.seed, system=_deployed_prompt(asked.target))
+    goals = read_goals(
+        asked.goals, asked.n, column=asked.column, seed=asked.seed, world_seed=asked.world_seed,
+        system=_deployed_prompt(asked.target),
+    )  # fmt: skip
     spec = {
         **to_spec(asked),
         "content": target_hash(asked.target, asked.template),
@@ -152,7 +156,7 @@ async def _campaign(
             there = await opened(reference)
             return Remembered(there.target, record, there.hashed), there.hashed
 
-        judge = await open_judge(asked.judge or _usual_judge(goals), world=asked.seed, opened=remembered)
+        judge = await open_judge(asked.judge or _usual_judge(goals), world=asked.world_seed, opened=remembered)
         attacker = (await remembered(asked.attacker))[0] if asked.attacker else None
         there = await opened(asked.target)
         show.begin("attack", again=bool(record.known))
