@@ -103,7 +103,7 @@ def test_an_inherited_setting_keeps_its_meaning(plugin):
     """A comment beside a field of a base class is the field's meaning in every class that inherits it."""
     listed = {s.name: s.meaning for s in settings(plugin())}
     for base in plugin.__mro__[1:-1]:
-        if is_dataclass(base):
+        if is_dataclass(base) and not inspect.isabstract(base):  # settings are read off an object
             own = inspect.get_annotations(plugin)
             expected = {s.name: s.meaning for s in settings(base()) if s.name.split(".")[0] not in own}
             assert {name: listed[name] for name in expected} == expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 pytest.importorskip("inspect_ai", reason="needs the extra: pip install 'trueline[inspect]'")
@@ -101,4 +103,5 @@ def test_a_completion_comes_back_as_it_was(finish):
 def test_no_arguments_are_too_odd(written):
     """Whatever a model writes as arguments can be put into a log."""
     (message,) = chat([Message(role="assistant", tool_calls=(ToolCall(name="send", arguments=written),))])
-    message.model_dump_json().encode()
+    written_down = json.loads(message.model_dump_json().encode())
+    assert [call["function"] for call in written_down["tool_calls"]] == ["send"]

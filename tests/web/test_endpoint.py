@@ -281,7 +281,7 @@ def test_an_answer_that_takes_too_long_is_given_up():
 def test_who_has_gone_is_not_worked_for():
     """When the client breaks off, its question is given up."""
 
-    async def talk() -> None:
+    async def talk() -> bool:
         target = Waiting()
         came = [{"type": "http.request", "body": json.dumps(HELLO).encode(), "more_body": False}]
 
@@ -296,9 +296,9 @@ def test_who_has_gone_is_not_worked_for():
 
         scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [(b"host", b"localhost")]}
         await app_of(target)({**scope, "query_string": b"", "root_path": ""}, receive, send)
-        await target.given_up.wait()
+        return await asyncio.wait_for(target.given_up.wait(), 30)
 
-    asyncio.run(talk())
+    assert asyncio.run(talk())
 
 
 def test_a_crowd_is_told_to_come_back():

@@ -10,6 +10,7 @@ are drawn first and asked together.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -31,7 +32,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tabled:
+class Tabled(ABC):
     """The abstract attack over a table of templates; a family says which templates a goal offers a hold for."""
 
     name: ClassVar[str]
@@ -54,6 +55,6 @@ class Tabled:
         questions = [replace(entry.build(goal, ask.rng), id=f"{self.family}/{entry.name}") for entry in drawn]
         await asyncio.gather(*(ask(question) for question in questions))
 
+    @abstractmethod
     def entries(self, goal: Prompt) -> Sequence[Entry]:
         """Return every template that this goal offers a hold for; raises NotApplicableError saying what it lacks."""
-        raise NotImplementedError
