@@ -163,6 +163,52 @@ class Transcripts(Part):
     items: list[Item] = []
 
 
+class Table(Part):
+    """Rows that a stage wants to be read; a cell is a rate, a number, a text or nothing (evaluate/shown.py)."""
+
+    title: str
+    note: str = ""
+    columns: list[str] = []
+    rows: list[list[Rate | float | str | None]] = []
+
+
+class CurveSeries(Part):
+    """One line of a chart."""
+
+    name: Name
+    points: list[Point] = []
+
+
+class Curves(Part):
+    """Lines that a stage wants to be looked at: each point has x and value, and low and high where there is an interval."""
+
+    title: str
+    note: str = ""
+    x: str = ""
+    zero: bool = True
+    series: list[CurveSeries] = []
+
+
+class Expectation(Part):
+    """What was claimed before the run, and whether it held."""
+
+    name: Name
+    claim: str = ""
+    status: Literal["PASS", "FAIL", "INCONCLUSIVE", "N/A"]
+    value: Measured = None
+    least: float | None = None
+    most: float | None = None
+    why: str = ""
+
+
+class Shown(Part):
+    """What one stage shows beside its numbers."""
+
+    stage: Name
+    tables: list[Table] = []
+    curves: list[Curves] = []
+
+
 class Report(Part):
     """A whole run, as `report.json` holds it. Only `run`, `recipe` and `stages` are required."""
 
@@ -180,6 +226,8 @@ class Report(Part):
     rl: list[Reinforcement] = []
     preference: list[Preferring] = []
     reward_model: RewardModel | None = None
+    shown: list[Shown] = []
+    expectations: list[Expectation] = []
     transcripts: list[Transcripts] = []
     not_measured: list[str] = []
     provenance: dict[str, object] = {}

@@ -68,6 +68,12 @@ def report(studio: Studio, gates: Iterable[Mapping[str, Any]] = (), not_measured
         "preference": [
             {"stage": n, "points": [_preference(r) for r in rs]} for n, rs in rows.items() if rs and "margin" in rs[0]
         ],
+        "shown": [
+            {"stage": n, "tables": s.result.get("tables", []), "curves": s.result.get("curves", [])}
+            for n, s in studio.stages.items()
+            if s.result.get("tables") or s.result.get("curves")
+        ],
+        "expectations": [e for s in studio.stages.values() for e in s.result.get("expectations", [])],
         "transcripts": [{"stage": n, "items": rung["transcripts"]} for n, rung in measured.items()],
         "not_measured": list(not_measured),
         "provenance": {"stage_keys": {name: stage.key[:16] for name, stage in studio.stages.items()}},

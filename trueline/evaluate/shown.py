@@ -1,0 +1,92 @@
+"""What a stage wants people to see beside its numbers: tables, curves, and expectations with whether they held.
+
+A recipe puts them into its result under `tables`, `curves` and `expectations`; the report (recipes/reporting.py) shows those
+of every stage, on the page and in the terminal, and knows nothing of the recipe.
+
+    return {"tables": [table("Attack success", ["round", "known", "held out"], rows)],
+            "expectations": [expect("known families fall", "red teaming cuts them by 60 %", reduction, least=0.6)]}
+
+An expectation is what was claimed before the run. Its status is read off the interval and not off the value alone: PASS and
+FAIL where the whole interval lies on one side, INCONCLUSIVE where it holds both, N/A where a gate failed or too little was
+measured to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from trueline.core.types import Rate
+
+Cell = Rate | Mapping[str, Any] | float | int | str | None
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], note: str = "") -> dict[str, Any]:
+    """Return a table as JSON; every row has a cell for each column, the first of which names it.
+
+    >>> table("Ladder", ["model", "n"], [["safety", 3]])["rows"]
+    [['safety', 3]]
+    """
+    wrong = next((row for row in rows if len(row) != len(columns)), None)
+    if wrong is not None:
+        raise ValueError(f"table {title!r}: expected {len(columns)} cells in every row ({', '.join(columns)}), got {wrong!r}")
+    return {"title": title, "note": note, "columns": list(columns), "rows": [[plain(cell) for cell in row] for row in rows]}
+
+
+def curves(
+    title: str, x: str, series: Mapping[str, Sequence[tuple[float, Rate | float]]], note: str = "", zero: bool = True
+) -> dict[str, Any]:
+    """Return curves as JSON: by name, points (x, y), where y may be a rate, whose interval is drawn as a band."""
+    return {
+        "title": title,
+        "note": note,
+        "x": x,
+        "zero": zero,
+        "series": [{"name": name, "points": [_point(at, y) for at, y in points]} for name, points in series.items()],
+    }
+
+
+def expect(
+    name: str,
+    claim: str,
+    value: Rate | None,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    unless: str = "",
+) -> dict[str, Any]:
+    """Return an expectation with its status; exactly one of `least` and `most` is given.
+
+    `unless` is the reason for N/A, for example the gate that failed; a value of None, or of nothing, is N/A too.
+
+    >>> expect("a", "b", Rate(value=0.7, n=100, low=0.6, high=0.8), least=0.5)["status"]
+    'PASS'
+    """
+    if (least is None) == (most is None):
+        raise ValueError(f"expectation {name!r}: give one of least and most, got {least} and {most}")
+    bound = least if least is not None else most
+    assert bound is not None
+    status = "N/A"
+    if value is not None and value.n and not unless:
+        inside = value.low >= bound if least is not None else value.high <= bound
+        outside = value.high < bound if least is not None else value.low > bound
+        status = "PASS" if inside else "FAIL" if outside else "INCONCLUSIVE"
+    return {
+        "name": name,
+        "claim": claim,
+        "status": status,
+        "value": None if value is None else asdict(value),
+        "least": least,
+        "most": most,
+        "why": unless,
+    }
+
+
+def plain(cell: Cell) -> Any:
+    """Return a cell as JSON."""
+    return asdict(cell) if isinstance(cell, Rate) else dict(cell) if isinstance(cell, Mapping) else cell
+
+
+def _point(x: float, y: Rate | float) -> dict[str, float]:
+    return {"x": x, "value": y.value, "low": y.low, "high": y.high} if isinstance(y, Rate) else {"x": x, "value": y}

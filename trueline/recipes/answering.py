@@ -1,0 +1,91 @@
+"""Answers of whatever a recipe names: a stage of its run, a model folder, or any TARGET that a campaign could attack.
+
+    said = answers(studio, "helpful", prompts, seed=3)               # a stage: sampled in batches in this process
+    said = answers(studio, "http://localhost:8000/v1#MODEL", prompts)   # many at a time, and none is asked twice
+
+What a remote target answered is kept in the database beside the runs before it is used, so that a recipe that was killed does
+not pay for the same answer again. Answers come in the order of the prompts, `count` of each together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from trueline.attack.record import NotKeptError, Record, Remembered
+from trueline.core.types import Completion, Prompt, Sampling
+from trueline.models.policy import Policy
+from trueline.recipes.opened import target_hash
+from trueline.recipes.studio import RecipeError, Studio
+from trueline.store.database import save_run
+from trueline.store.opening import open_beside
+from trueline.targets.local import complete
+from trueline.targets.naming import kind_of, open_target
+
+AT_ONCE = 32  # questions to a remote target
+
+
+def is_local(studio: Studio, reference: str) -> bool:
+    """Whether a reference names a model in this process: a stage of the run, a folder, hf:NAME."""
+    return reference in studio.stages or kind_of(reference) == "local"
+
+
+def answers(
+    studio: Studio,
+    reference: str,
+    prompts: Sequence[Prompt],
+    *,
+    policy: Policy | None = None,
+    count: int = 1,
+    max_tokens: int = 56,
+    temperature: float = 1.0,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Completion]:
+    """Return `count` completions of each prompt; `policy` is the local model where it is loaded already.
+
+    Raises RecipeError where a remote target fails on more than half of the prompts; those that it failed on end with "error".
+    """
+    if is_local(studio, reference):
+        return complete(
+            policy or studio.policy(reference, frozen=True), prompts, count=count, max_tokens=max_tokens,
+            temperature=temperature, seed=seed, name=reference, progress=progress,
+        )  # fmt: skip
+    sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
+    asked = [(prompt, replace(sampling, seed=seed + i)) for prompt in prompts for i in range(count)]
+    found = asyncio.run(_remote(studio, reference, asked, progress))
+    lost = sum(completion.finish == "error" for completion in found)
+    if found and lost > len(found) / 2:
+        raise RecipeError(f"{reference} failed on {lost} of {len(found)} questions; try it with: trueline chat {reference}")
+    return found
+
+
+async def _remote(
+    studio: Studio, reference: str, asked: Sequence[tuple[Prompt, Sampling]], progress: Callable[[int], None]
+) -> list[Completion]:
+    engine = open_beside(studio.run.folder)
+    save_run(engine, studio.run.run)
+    record = Record.open(engine, studio.run.run.id)
+    room, done = asyncio.Semaphore(AT_ONCE), 0
+    try:
+        async with open_target(reference) as target:
+            remembered = Remembered(target, record, target_hash(reference))
+
+            async def one(prompt: Prompt, sampling: Sampling) -> Completion:
+                nonlocal done
+                async with room:
+                    try:
+                        said = await remembered.reply(prompt.conversation, sampling)
+                    except NotKeptError:
+                        raise
+                    except Exception:  # counted below: one question that fails is no reason to lose the others
+                        said = Completion(prompt=prompt, text="", model=reference, finish="error")
+                done += 1
+                progress(done)
+                return replace(said, prompt=prompt)
+
+            return list(await asyncio.gather(*(one(prompt, sampling) for prompt, sampling in asked)))
+    finally:
+        record.close()
+        engine.dispose()
