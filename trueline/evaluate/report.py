@@ -21,7 +21,8 @@ from trueline.core import stats
 from trueline.core.types import Rate
 from trueline.evaluate import charts, words
 from trueline.evaluate.pages import Panel, fill, panel
-from trueline.evaluate.shape import Curve, Metric, Point, Preferring, Reinforcement, Report, RewardModel, Rung, read
+from trueline.evaluate.shape import Curve, Curves, Metric, Point, Preferring, Reinforcement, Report, RewardModel, Rung, read
+from trueline.evaluate.shown import cell
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,6 +63,8 @@ def render(report: Mapping[str, object]) -> str:
         gave=list(_gave(checked.rl)),
         rl_words=[said for run in checked.rl if not run.control and (said := words.reinforcement(run))],
         preference=[(run.stage, words.preferring(run), list(_preference(run))) for run in checked.preference],
+        cell=cell,
+        shown=[(one.stage, one.tables, list(_shown(one.curves))) for one in checked.shown],
         reward=list(_reward(checked.reward_model)) if checked.reward_model else [],
         transcripts=[(one.stage, one.items[:TRANSCRIPTS], len(one.items)) for one in checked.transcripts if one.items],
         provenance=list(_provenance(checked)),
@@ -189,6 +192,22 @@ def _preference(run: Preferring) -> Iterator[Panel]:
         if points:
             series = charts.Series(name=key, points=points, colour=2)
             yield panel(key, note, charts.lines([series], x="step"))
+
+
+def _shown(found: Sequence[Curves]) -> Iterator[Panel]:
+    """What a stage asked to be drawn; a point without an interval leaves a gap in the band."""
+    for one in found:
+        series = [
+            charts.Series(
+                name=line.name,
+                points=_xy(line.points, "x", "value"),
+                band=tuple((p["x"], p["low"], p["high"]) for p in line.points if {"x", "low", "high"} <= p.keys()),
+                colour=index,
+            )
+            for index, line in enumerate(one.series)
+        ]
+        if any(line.points for line in series):
+            yield panel(one.title, one.note, charts.lines(series, x=one.x, zero=one.zero))
 
 
 def _reward(model: RewardModel) -> Iterator[Panel]:

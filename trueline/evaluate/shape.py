@@ -163,13 +163,16 @@ class Transcripts(Part):
     items: list[Item] = []
 
 
+Cell = Annotated[Rate | int | float | str | None, BeforeValidator(_measured)]
+
+
 class Table(Part):
     """Rows that a stage wants to be read; a cell is a rate, a number, a text or nothing (evaluate/shown.py)."""
 
     title: str
     note: str = ""
     columns: list[str] = []
-    rows: list[list[Rate | float | str | None]] = []
+    rows: list[list[Cell]] = []
 
 
 class CurveSeries(Part):

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from typing import Any
 
 from trueline.core.types import Rate
+from trueline.evaluate.words import MINUS, number
 
 Cell = Rate | Mapping[str, Any] | float | int | str | None
 
@@ -58,7 +59,7 @@ def expect(
 ) -> dict[str, Any]:
     """Return an expectation with its status; exactly one of `least` and `most` is given.
 
-    `unless` is the reason for N/A, for example the gate that failed; a value of None, or of nothing, is N/A too.
+    `unless` is the reason for N/A, for example the gate that failed; so is a value of None.
 
     >>> expect("a", "b", Rate(value=0.7, n=100, low=0.6, high=0.8), least=0.5)["status"]
     'PASS'
@@ -68,7 +69,7 @@ def expect(
     bound = least if least is not None else most
     assert bound is not None
     status = "N/A"
-    if value is not None and value.n and not unless:
+    if value is not None and not unless:
         inside = value.low >= bound if least is not None else value.high <= bound
         outside = value.high < bound if least is not None else value.low > bound
         status = "PASS" if inside else "FAIL" if outside else "INCONCLUSIVE"
@@ -81,6 +82,21 @@ def expect(
         "most": most,
         "why": unless,
     }
+
+
+def cell(found: Cell) -> str:
+    """Write a cell as people read it: two decimals and an interval for a rate, a dash for what was not measured.
+
+    >>> cell(3), cell(0.12345), cell(None), cell(Rate(value=0.5, n=1200, low=0.4, high=0.6))
+    ('3', '0.1235', '—', '0.50 (0.40 to 0.60, n\xa01,200)')
+    """
+    if found is None:
+        return "—"
+    if isinstance(found, Mapping):
+        found = Rate(**found)
+    if isinstance(found, Rate):
+        return number(found)
+    return f"{found:,}" if isinstance(found, int) else f"{found:.4g}".replace("-", MINUS) if isinstance(found, float) else found
 
 
 def plain(cell: Cell) -> Any:

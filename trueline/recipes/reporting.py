@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from trueline.evaluate import campaign_page
 from trueline.evaluate.report import render, table
+from trueline.evaluate.shape import Table as ShownTable
+from trueline.evaluate.shape import read
+from trueline.evaluate.shown import cell
 from trueline.recipes.attacking import CAMPAIGN, write_campaign
 from trueline.recipes.studio import RecipeError, Stage, Studio, numbers_of
 from trueline.store.folders import write_json, write_text
@@ -110,27 +114,45 @@ def again(folder: Path) -> Path:
 
 
 def show(page: Path, found: Mapping[str, Any], console: Console) -> None:
-    """Print the gates, the ladder (or what each stage measured) and where the page is; no line is broken but the table's."""
+    """Print gates, expectations, the ladder (or what each stage measured) and where the page is."""
     if found.get("recipe") == CAMPAIGN:
         console.print(campaign_page.table(found))
         console.print(Text(f"report: {page}"), soft_wrap=True)
         return
     for gate in found.get("gates", []):
-        colour = {"PASS": "green", "FAIL": "red"}.get(gate["status"], "yellow")
         rate = gate["value"]
-        console.print(
-            Text(f"{gate['status']:<5}", style=colour),
-            Text(f"{gate['name']:<22} {rate['value']:.2f} ({rate['low']:.2f} to {rate['high']:.2f}) n {rate['n']}"),
-            Text(f"needs {gate['needs']:.2f}"),
-            soft_wrap=True,
-        )
-    if found.get("ladder"):
+        said = f"{gate['name']:<22} {rate['value']:.2f} ({rate['low']:.2f} to {rate['high']:.2f}) n {rate['n']}"
+        _print_status(console, gate["status"], f"{said} needs {gate['needs']:.2f}")
+    checked = read(found)
+    for one in checked.expectations:
+        bound = f"at least {one.least:g}" if one.least is not None else f"at most {one.most:g}"
+        why = f" ({one.why})" if one.why else ""
+        _print_status(console, one.status, f"{one.name}: {cell(one.value)}, expected {bound}{why}")
+    if checked.ladder:
         console.print(table(found))
     else:
         for stage in found["stages"]:
             numbers = "  ".join(f"{k} {v['value']:.4g}" for k, v in stage["metrics"].items())
             console.print(Text(f"{stage['name']}: {numbers}"), soft_wrap=True)
+        for part in checked.shown:
+            for each in part.tables:
+                console.print(_terminal_table(f"{part.stage}: {each.title}", each))
     console.print(Text(f"report: {page}"), soft_wrap=True)
+
+
+def _print_status(console: Console, status: str, said: str) -> None:
+    colour = {"PASS": "green", "FAIL": "red"}.get(status, "yellow")
+    console.print(Text(f"{status:<5}", style=colour), Text(said), soft_wrap=True)
+
+
+def _terminal_table(title: str, found: ShownTable) -> RichTable:
+    """A stage's table; Text, not str: what a model wrote must not be read as the console's own markup."""
+    made = RichTable(title=Text(title), title_justify="left", caption=Text(found.note) if found.note else None)
+    for i, column in enumerate(found.columns):
+        made.add_column(Text(column), justify="right" if i else "left")
+    for row in found.rows:
+        made.add_row(*(Text(cell(value)) for value in row))
+    return made
 
 
 def _stage(stage: Stage) -> dict[str, Any]:
