@@ -131,7 +131,7 @@ def carried(monkeypatch, tmp_path):
 
     def carry_out(asked, out, *_):
         seen.append((asked, out))
-        return tmp_path, {"stages": []}
+        return tmp_path, {"run": "r", "recipe": "sft", "stages": []}
 
     monkeypatch.setattr("trueline.recipes.running.carry_out", carry_out)
     return seen

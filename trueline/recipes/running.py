@@ -13,8 +13,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +30,7 @@ from trueline.core.registry import find, plugins
 from trueline.core.types import Run
 from trueline.models.machine import dtype_for
 from trueline.recipes.progress import Quiet, Show
+from trueline.recipes.replicating import at_seed, every_seed
 from trueline.recipes.reporting import report, write
 from trueline.recipes.studio import Programme, Studio, record
 from trueline.store.folders import digest, git_commit
@@ -44,15 +46,25 @@ class Order:
     name: str
     recipe: Any
     seed: int
-    world_seed: int
+    world_seed: int | None  # None: that of the seed
+    seeds: int = 1  # runs, with seeds that follow each other
+
+    @property
+    def world(self) -> int:
+        return self.seed if self.world_seed is None else self.world_seed
 
     @property
     def spec(self) -> dict[str, Any]:
-        return {**to_spec(self.recipe), "world_seed": self.world_seed}
+        return {**to_spec(self.recipe), "world_seed": self.world}
 
     @property
     def id(self) -> str:
-        return f"{self.name}-{digest({'spec': self.spec, 'seed': self.seed})[:8]}"
+        more = {"seeds": self.seeds} if self.seeds > 1 else {}
+        return f"{self.name}-{digest({'spec': self.spec, 'seed': self.seed, **more})[:8]}"
+
+    def at(self, seed: int) -> Order:
+        """The same order for one seed."""
+        return replace(self, recipe=at_seed(self.recipe, seed), seed=seed, seeds=1)
 
 
 def recipes() -> dict[str, type]:
@@ -83,9 +95,12 @@ def order(
             raise ConfigError(f"{what}: expected a line `recipe: NAME`; known recipes: {', '.join(plugins('recipe'))}")
     seeds = {k: v for k, v in (("seed", seed), ("world_seed", world_seed)) if v is not None}
     given = combine(combine(base, spec), combine(seeds, parse_words(words)))
-    used = _whole("seed", given.pop("seed", 0))
-    world = _whole("world_seed", given.pop("world_seed", used))
-    return Order(name, from_spec(find("recipe", name), given), used, world)
+    used, count = _whole("seed", given.pop("seed", 0)), _whole("seeds", given.pop("seeds", 1))
+    world = _whole("world_seed", given.pop("world_seed")) if "world_seed" in given else None
+    if count < 1:
+        raise ConfigError(f"seeds: expected 1 or more, got {count}")
+    found = Order(name, from_spec(find("recipe", name), given), used, world, count)
+    return found if count > 1 else found.at(used)
 
 
 def place(asked: Order, out: Path | None = None) -> RunDirectory:
@@ -115,12 +130,19 @@ def carry_out(
 ) -> tuple[Path, dict[str, Any]]:
     """Run what was asked for, to its report; return the run's folder and the report."""
     check_device(device)
+    if asked.seeds > 1:
+        again = partial(carry_out, show=show, track=track, device=device, dtype=dtype, save_every=save_every)
+        folder = out or Path("runs") / asked.id
+        seeds = range(asked.seed, asked.seed + asked.seeds)
+        pooled = every_seed(folder, asked.name, seeds, lambda seed, one: again(asked.at(seed), one), (show or Quiet()).say)
+        write(folder, pooled)
+        return folder, pooled
     with _one_error_for_a_full_disk(out or Path("runs")):
         run = place(asked, out)
         with run.lock():
             extra = {} if track is None else {"track": track}
             studio = Studio(
-                run, asked.seed, asked.world_seed, device, dtype_for(device, dtype), save_every, show or Quiet(), **extra
+                run, asked.seed, asked.world, device, dtype_for(device, dtype), save_every, show or Quiet(), **extra
             )
             if isinstance(asked.recipe, Programme):
                 found = asked.recipe.perform(studio)
