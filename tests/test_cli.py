@@ -202,7 +202,7 @@ def test_a_failed_gate_ends_with_1():
     """Under stop_at_gate a base that fails ends the run with exit code 1 and one line that names the gates."""
     ended = trueline("run", "align", "stop_at_gate=true", *ALIGN, "sizes.gate=30", "--quiet")
     assert ended.code == 1
-    assert ended.err.startswith("error: stopped after pretrain: failed facts")
+    assert ended.err.startswith("error: stopped after gates: failed facts")
     assert ended.err.count("\n") == 1
 
 

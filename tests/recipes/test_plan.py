@@ -10,7 +10,8 @@ import torch
 from rich.console import Console
 
 from trueline.recipes import plan as plans
-from trueline.recipes.align import Align, Measure, smoke
+from trueline.recipes.align import Align, smoke
+from trueline.recipes.measure import Measure
 from trueline.recipes.plan import Estimate, Speed, estimate, measure, plan, stages_of, table, words
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.sft import Sft
@@ -33,7 +34,7 @@ def test_every_stage_of_the_whole_stack_has_an_estimate():
     names = [name for name, _ in stages]
     assert names[:3] == ["pretrain", "gates", "measure/pretrain"]
     assert "measure/reward" not in names
-    assert names[-1] == "measure/dpo"
+    assert names[-1] == "measure/polish"
     found = estimate(stages, SPEED)
     assert [e.name for e in found] == names
     assert all(e.seconds > 0 and e.memory_mb > 400 and e.tokens > 0 for e in found)

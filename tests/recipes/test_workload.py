@@ -11,8 +11,8 @@ from trueline.evaluate.ladder import Sizes
 from trueline.models.adapters import Adapter
 from trueline.models.tokens import Codec, word_tokenizer
 from trueline.recipes import lengths
-from trueline.recipes.align import Measure
 from trueline.recipes.lengths import of_comparisons, of_demonstrations, of_measurement, of_prompts
+from trueline.recipes.measure import Measure
 from trueline.recipes.prefer import Dpo, Simpo
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.reinforce import Grpo, Ppo, Rloo

@@ -25,10 +25,8 @@ from trueline.models.generate import sample
 from trueline.models.machine import process_memory
 from trueline.models.policy import Policy, tiny
 from trueline.models.tokens import word_tokenizer
-from trueline.recipes.align import Align, Measure
 from trueline.recipes.online import Judged
-from trueline.recipes.pretrain import Pretrain
-from trueline.recipes.reward import Rank, Reward
+from trueline.recipes.reward import Rank
 from trueline.recipes.running import use_threads
 from trueline.recipes.size import Size
 from trueline.recipes.studio import Programme, Recipe
@@ -89,17 +87,7 @@ def plan(stages: Sequence[tuple[str, Recipe]], device: str = "cpu") -> list[Esti
 
 def stages_of(name: str, recipe: Recipe | Programme) -> list[tuple[str, Recipe]]:
     """Everything that a run of the recipe carries out, in order, measurements included."""
-    stages = recipe.stages() if isinstance(recipe, Programme) else [(name, recipe)]
-    if not isinstance(recipe, Align):
-        return stages
-    found: list[tuple[str, Recipe]] = []
-    for stage, part in stages:
-        found.append((stage, part))
-        if isinstance(part, Pretrain):
-            found.append(("gates", Measure(model=stage, what="gates", sizes=recipe.sizes)))
-        if not isinstance(part, Rank | Reward):
-            found.append((f"measure/{stage}", Measure(model=stage, sizes=recipe.sizes)))
-    return found
+    return recipe.stages() if isinstance(recipe, Programme) else [(name, recipe)]
 
 
 def estimate(stages: Sequence[tuple[str, Recipe]], machine_speed: Speed) -> list[Estimate]:

@@ -23,11 +23,11 @@ from trueline.evaluate.shape import Table as ShownTable
 from trueline.evaluate.shape import read
 from trueline.evaluate.shown import cell
 from trueline.recipes.attacking import CAMPAIGN, write_campaign
+from trueline.recipes.measure import RUNG
 from trueline.recipes.studio import RecipeError, Stage, Studio, numbers_of
 from trueline.store.folders import write_json, write_text
 from trueline.world.raters import fingerprint
 
-RUNG = "measure/"  # how stages that measure a model are called
 UNSHOWN = ("stage", "reward", "tokens", "seconds", "policy", "total", "clipped", "ratio_error", "old_kl", "grad_norm")
 
 
@@ -36,6 +36,7 @@ def report(studio: Studio, gates: Iterable[Mapping[str, Any]] = (), not_measured
     run = studio.run.run
     made = {name: stage for name, stage in studio.stages.items() if not name.startswith(RUNG) and name != "gates"}
     measured = {n.removeprefix(RUNG): s.result["rung"] for n, s in studio.stages.items() if n.startswith(RUNG)}
+    cost = {n.removeprefix(RUNG): made[s.result["of"]].result for n, s in studio.stages.items() if n.startswith(RUNG)}
     rows = {name: [dict(row) for row in studio.run.metrics(name)] for name in made}
     reward = next((s for s in made.values() if "calibration" in s.result), None)
     rankings = next((s for s in made.values() if "rater_agreement" in s.result), None)
@@ -54,8 +55,8 @@ def report(studio: Studio, gates: Iterable[Mapping[str, Any]] = (), not_measured
                 **{k: v for k, v in rung.items() if k != "transcripts"},
                 "stage": name,
                 "capability": capability,
-                "tokens": made[name].result.get("tokens"),
-                "seconds": made[name].result["seconds"],
+                "tokens": cost[name].get("tokens"),
+                "seconds": cost[name]["seconds"],
             }
             for name, rung in measured.items()
         ],

@@ -12,10 +12,10 @@ from trueline.core.types import Conversation
 from trueline.data.formats import Labelled
 from trueline.data.recognise import describe
 from trueline.evaluate.ladder import DOMAINS
-from trueline.recipes.align import Measure
 from trueline.recipes.distil import Demonstrate, Distil
 from trueline.recipes.kto import Kto
 from trueline.recipes.lengths import Lengths, of_demonstrations, of_labelled, of_measurement, of_prompts, of_steps
+from trueline.recipes.measure import Measure
 from trueline.recipes.online import Judged, OnlineDpo
 from trueline.recipes.process import Process
 from trueline.recipes.rewards import models_of
