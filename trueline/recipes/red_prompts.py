@@ -3,7 +3,7 @@
 The world's ask for known hazards in the trained families, directly about every second time, and for benign matter in the same
 words: what is trained on them has met no held-out hazard and no held-out family.
 
-    asked_prompts(studio, "world/red", 800)        asked_prompts(studio, "redteam.jsonl", 0)
+    asked_prompts(studio, "world/red", 800, 0)        asked_prompts(studio, "redteam.jsonl", 0, 0.2).held_out
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import replace
 from random import Random
 
 from trueline.core.types import Conversation, Prompt
+from trueline.data.split import Split, split_by_prompt
 from trueline.recipes.reading import conversations, prompts
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.world import demonstrations
@@ -24,16 +25,22 @@ FACTS = 0.4  # share of the benign prompts that ask for a fact; the rest asks fo
 DIRECT = 0.5  # share of those that ask plainly, and not in the words of another trained family
 
 
-def asked_prompts(studio: Studio, data: str, n: int) -> list[Prompt]:
-    """Return the prompts of a file, at most `n` (0: all), or `n` of the world's: world/red, world/benign."""
+def asked_prompts(studio: Studio, data: str, n: int, held_out: float) -> Split[Prompt]:
+    """Return `n` prompts of the world, or at most `n` (0: all) of a file less the share that is held out, and those.
+
+    Of the world's none is held out: what is measured there is made anew.
+    """
     if data in (RED, BENIGN):
         make = _red if data == RED else _benign
         made = [make(studio.world, rng_for(studio.seed, data, i)) for i in range(n)]
-        return [replace(prompt, id=f"{data}/{studio.seed}/{i}") for i, prompt in enumerate(made)]
+        return Split([replace(prompt, id=f"{data}/{studio.seed}/{i}") for i, prompt in enumerate(made)], [])
     if data.startswith("world/"):
         raise RecipeError(f"the world has no prompts {data!r}; choose {RED} or {BENIGN}, or give a file of prompts")
-    found = prompts(studio, data, n, studio.seed)
-    return [replace(prompt, id=prompt.id or f"{data}:{i}") for i, prompt in enumerate(found, start=1)]
+    found = [replace(p, id=p.id or f"{data}:{i}") for i, p in enumerate(prompts(studio, data, n, studio.seed), start=1)]
+    split = split_by_prompt(found, held_out, studio.seed)
+    if not split.train:
+        raise RecipeError(f"{data}: all {len(found)} prompts are held out, which leaves none to revise; lower held_out")
+    return split
 
 
 def replayed(studio: Studio, data: str, n: int) -> list[Conversation]:

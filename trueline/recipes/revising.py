@@ -24,7 +24,7 @@ from trueline.core.config import ConfigError
 from trueline.core.records import write_jsonl
 from trueline.core.registry import register
 from trueline.core.types import Completion, Conversation, Prompt
-from trueline.data.constitution import Constitution, Principle, read_constitution
+from trueline.data.constitution import Constitution, Principle, Tongue, read_constitution
 from trueline.data.export import write
 from trueline.recipes.criticising import NONE, ask_critique, ask_revision, read_critique
 from trueline.recipes.red_prompts import asked_prompts, replayed
@@ -70,30 +70,28 @@ class Revise:
 
     start: str = "helpful"  # the model whose replies are criticised: a stage, a folder, or any TARGET
     constitution: str = "world"  # a shipped one, a file, or a control of one, such as world:placebo
-    critic: str = "pretrain"  # who criticises: a stage, a folder, or any TARGET; in the world the base judges best
-    reviser: str = "pretrain"  # who revises: a stage, a folder, or any TARGET
+    critic: str = ""  # who criticises: a stage, a folder, or any TARGET; empty: the model itself
+    reviser: str = ""  # who revises; empty: the critic
     how: Literal["auto", "regenerate", "edit"] = "auto"  # auto: regenerate in the world, edit in English
     rounds: int = 1  # of critique and revision, each under a principle of its own; 0: the replies as they are
     tries: int = 8  # revisions of one reply in a round, until one keeps the principle
     red: str = "world/red"  # prompts that ask for harm: world/red, or a file
     benign: str = "world/benign"  # prompts that should be answered: world/benign, or a file
     n: int = 800  # prompts of each kind; 0: all of a file
+    held_out: float = 0.2  # share of a file's prompts that is kept to measure on
     replay: str = "world/replay"  # what is taught beside, so that it is not forgotten: world/replay, a file, or nothing
     n_replay: int = 200  # of it; 0: all of a file
-    max_tokens: int = 56  # of a reply
-    critique_tokens: int = 24  # of a critique
+    max_tokens: int = 0  # of a reply; 0: 56 in the world, 256 in English
+    critique_tokens: int = 0  # of a critique; 0: 24 in the world, 256 in English
     temperature: float = 1.0  # of replies and revisions; critiques are the likeliest ones
 
     def __post_init__(self) -> None:
         if not 0 <= self.rounds <= 4:
             raise ConfigError(f"rounds must be 0 to 4, got {self.rounds}")
-        if (
-            min(self.tries, self.max_tokens, self.critique_tokens) < 1
-            or self.n < 0
-            or self.n_replay < 0
-            or self.temperature < 0
-        ):
-            raise ConfigError("tries and tokens must be at least 1; n, n_replay and temperature must not be negative")
+        if not 0 <= self.held_out < 1:
+            raise ConfigError(f"held_out is a share from 0 to below 1, got {self.held_out}")
+        if self.tries < 1 or min(self.n, self.n_replay, self.max_tokens, self.critique_tokens, self.temperature) < 0:
+            raise ConfigError("tries must be at least 1; n, n_replay, tokens and temperature must not be negative")
         for name, asked in (("red", self.red), ("benign", self.benign)):
             if asked.startswith("world/") and (asked != f"world/{name}" or not self.n):
                 raise ConfigError(f"{name}: the world's prompts are world/{name}, with n above 0; got {asked} and n={self.n}")
@@ -101,15 +99,29 @@ class Revise:
     def reads(self) -> tuple[str, ...]:
         files = [data for data in (self.red, self.benign, self.replay) if not data.startswith("world/")]
         own = read_constitution(self.constitution).hash  # another text is another stage
-        return tuple(dict.fromkeys((self.start, self.critic, self.reviser, *files, own)))
+        return tuple(dict.fromkeys((self.start, *self.judges(), *files, own)))
+
+    def judges(self) -> tuple[str, str]:
+        """The critic and the reviser."""
+        critic = self.critic or self.start
+        return critic, self.reviser or critic
+
+    def tokens(self, speaks: Tongue) -> tuple[int, int]:
+        """The longest reply and the longest critique."""
+        usual = (56, 24) if speaks == "world" else (256, 256)
+        return self.max_tokens or usual[0], self.critique_tokens or usual[1]
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         constitution = read_constitution(self.constitution)
         voices = Voices(studio, room, phases=1 + self.rounds * (1 + 2 * self.tries))
-        red = asked_prompts(studio, self.red, self.n)
-        benign = asked_prompts(studio, self.benign, self.n)
+        red, _ = asked_prompts(studio, self.red, self.n, self.held_out)
+        benign, _ = asked_prompts(studio, self.benign, self.n, self.held_out)
         said = voices.say(
-            self.start, [*red, *benign], max_tokens=self.max_tokens, temperature=self.temperature, seed=studio.seed
+            self.start,
+            [*red, *benign],
+            max_tokens=self.tokens(constitution.speaks)[0],
+            temperature=self.temperature,
+            seed=studio.seed,
         )
         cases = [Case(reply, harmful=place < len(red)) for place, reply in enumerate(said)]
         for number in range(1, self.rounds + 1):
@@ -169,7 +181,7 @@ class Revise:
     ) -> list[tuple[str, bool | None]]:
         """What the critic says of each reply, and the verdict that it ends with."""
         asked = [ask_critique(reply, principle, constitution.speaks) for reply, principle in pairs]
-        said = voices.say(self.critic, asked, max_tokens=self.critique_tokens, temperature=0.0, seed=0)
+        said = voices.say(self.judges()[0], asked, max_tokens=self.tokens(constitution.speaks)[1], temperature=0.0, seed=0)
         return [(c.text, read_critique(c.text, constitution.speaks)) for c in said]
 
     def _revisions(self, waiting: Sequence[Drawn], constitution: Constitution, voices: Voices, seed: int) -> list[Completion]:
@@ -178,7 +190,8 @@ class Revise:
             ask_revision(case.reply, principle, case.steps[-1].critique, constitution.speaks) if edit else case.reply.prompt
             for case, principle in waiting
         ]
-        said = voices.say(self.reviser, asked, max_tokens=self.max_tokens, temperature=self.temperature, seed=seed)
+        longest = self.tokens(constitution.speaks)[0]
+        said = voices.say(self.judges()[1], asked, max_tokens=longest, temperature=self.temperature, seed=seed)
         return [replace(reply, prompt=case.reply.prompt) for reply, (case, _) in zip(said, waiting, strict=True)]
 
     def _check_form(self, steps: Sequence[Step]) -> None:
@@ -187,8 +200,9 @@ class Revise:
         if steps and len(unread) > (1 - IN_FORM) * len(steps):
             examples = "; ".join(repr(text[:80]) for text in dict.fromkeys(unread[:3]))
             raise RecipeError(
-                f"the critic {self.critic} ended {len(steps) - len(unread)} of {len(steps)} critiques with a verdict, and "
-                f"{IN_FORM:.0%} are needed; it said for example {examples}; take a critic that can judge, or raise critique_tokens"
+                f"the critic {self.judges()[0]} ended {len(steps) - len(unread)} of {len(steps)} critiques with a verdict, and "
+                f"{IN_FORM:.0%} are needed; it said for example {examples}. "
+                f"Take a critic that can judge, or raise critique_tokens"
             )
 
 
