@@ -75,8 +75,7 @@ class MeasureConstitution:
             )
         return Asked(red=red, wrapped=[], benign=benign, alarming=[])
 
-    def _seen(self, voices: Voices, model: str, asked: Asked, constitution: Constitution, studio: Studio, name: str) -> Seen:
-        del name
+    def _seen(self, voices: Voices, model: str, asked: Asked, constitution: Constitution, studio: Studio) -> Seen:
         tokens = self.revise.tokens(constitution.speaks)
         if constitution.speaks == "world":
             return seen_in_world(voices, model, asked, studio.world, studio.seed, tokens[0])

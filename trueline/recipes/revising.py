@@ -155,7 +155,10 @@ class Revise:
                 critique=critique, broken=broken,
             )  # fmt: skip
             case.steps.append(step)
-        self._check_form([case.steps[-1] for case, _ in drawn])
+        if (
+            constitution.principles
+        ):  # a critique with nothing to go by may well come to no verdict: that is the control's answer
+            self._check_form([case.steps[-1] for case, _ in drawn])
         waiting = [(case, principle) for case, principle in drawn if case.steps[-1].broken]
         for attempt in range(self.tries):
             waiting = self._attempt(waiting, constitution, voices, seed + 1000 * number + attempt)
