@@ -35,7 +35,11 @@ def test_check_warns_of_what_is_probably_not_meant(tmp_path):
     )
     shown = trueline("constitution", "check", file)
     assert shown.code == 0
-    for words in ("'a': no critic of the world knows", "'b': its weight is less than 1 %", "no principle speaks of harmful prompts"):
+    for words in (
+        "'a': no critic of the world knows",
+        "'b': its weight is less than 1 %",
+        "no principle speaks of harmful prompts",
+    ):
         assert words in shown.err
     assert "nothing to go by" in trueline("constitution", "check", "world:empty").err
 

@@ -24,8 +24,8 @@ def words(tmp_path, *more):
     red = toys.rows(tmp_path / "red.jsonl", [{"prompt": f"{a} {b}"} for a in "abcd" for b in "efgh"])
     benign = toys.rows(tmp_path / "benign.jsonl", [{"prompt": f"{a} {b}"} for a in "ijkl" for b in "mnop"])
     return (
-        "constitution", f"start={toys.model(tmp_path)}", "constitution=plain", "controls=plain:placebo", f"revise.red={red}",
-        f"revise.benign={benign}", "revise.replay=", "revise.n=0", "revise.max_tokens=6", "revise.held_out=0.3",
+        "constitution", f"start={toys.model(tmp_path)}", "constitution=plain", f"revise.red={red}",
+        f"revise.benign={benign}", "revise.n=0", "revise.max_tokens=6", "revise.held_out=0.3",
         "sl.epochs=12", "sl.optim.lr=5e-3", "sl.optim.muon=0.02", "sl.batch=64", *more,
     )  # fmt: skip
 
@@ -78,7 +78,7 @@ def test_every_stage_and_reference_is_within():
 def test_an_arm_stands_once(controls):
     """Two controls that would share a folder are refused."""
     with pytest.raises(ConfigError, match=r"'loud/?' stands twice"):
-        Constitutional(controls=controls)
+        Constitutional(controls=controls).stages()
 
 
 def seen(**hits):

@@ -22,7 +22,7 @@ def words(tmp_path, *more):
     red = toys.rows(tmp_path / "red.jsonl", [{"prompt": f"{a} {b}"} for a in "abc" for b in "efg"])
     benign = toys.rows(tmp_path / "benign.jsonl", [{"prompt": f"{a} {b}"} for a in "hij" for b in "klm"])
     return (
-        "revise", f"start={toys.model(tmp_path)}", "constitution=plain", f"red={red}", f"benign={benign}", "replay=", "n=0",
+        "revise", f"start={toys.model(tmp_path)}", "constitution=plain", f"red={red}", f"benign={benign}", "n=0",
         "max_tokens=6", *more,
     )  # fmt: skip
 
@@ -95,7 +95,13 @@ def test_bad_settings_are_refused_before_work(tmp_path):
     ):
         with pytest.raises(ConfigError, match=said):
             Revise(**{name: value})
+    for constitution, red, said in (
+        ("plain", "world/red", "plain speaks english: expected files of prompts in English, got world/red and world/benign"),
+        ("world", "a.jsonl", "world speaks world: expected world/red and world/benign, got a.jsonl"),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            toys.run(tmp_path / constitution, "revise", "start=x", f"constitution={constitution}", f"red={red}")
     empty = tmp_path / "empty.yaml"
     empty.write_text("name: c\nversion: 1\nprinciples: []\n")
     with pytest.raises(ConstitutionError, match="principles: expected a list of at least one"):
-        toys.run(tmp_path / "run", "revise", f"start={toys.model(tmp_path)}", f"constitution={empty}")
+        toys.run(tmp_path / "run", "revise", "start=x", f"constitution={empty}")

@@ -8,8 +8,7 @@ The control is what makes a change the constitution's: a principle that says not
 go the same way. Bai et al. 2022, https://arxiv.org/abs/2212.08073; docs/constitution.md.
 
     trueline run constitution start=runs/demo/helpful critic=runs/demo/pretrain
-    trueline run constitution start=MODEL constitution=plain controls=plain:placebo critic=openai:MODEL \\
-        revise.red=red.jsonl revise.benign=asked.jsonl revise.replay=''
+    trueline run constitution start=MODEL constitution=plain critic=TARGET revise.red=red.jsonl revise.benign=asked.jsonl
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Constitutional:
 
     start: str = "helpful"  # a model that helps with everything: a stage, a folder, or hf:NAME
     constitution: str = "world"  # world, plain, or a file: trueline constitution list
-    controls: str = "loud"  # constitutions to compare with, comma between: loud, world:placebo, ...; empty: none
+    controls: str = "auto"  # constitutions to compare with, comma between; auto: loud in the world, else the placebo
     critic: str = ""  # who criticises and revises: a stage, a folder, or any TARGET; empty: the model itself
     reviser: str = ""  # who revises, if not the critic
     n: int = 300  # prompts of each sort to measure on, in the world
@@ -43,10 +42,6 @@ class Constitutional:
     sl: Sft = Sft(n=0)  # start and data are set here
 
     def __post_init__(self) -> None:
-        names = [name for name, _ in self._arms()]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ConfigError(f"controls: {twice!r} stands twice, or is the constitution itself; name each once")
         if self.n < 2:
             raise ConfigError(f"n must be at least 2, got {self.n}")
 
@@ -75,9 +70,11 @@ class Constitutional:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Make every stage; return the report."""
-        for constitution in (self.constitution, *_named(self.controls)):
-            read_constitution(constitution)  # what is wrong in a file is said before anything is trained
-        for name, recipe in self.stages():
+        made = self.stages()
+        for _, recipe in made:
+            if isinstance(recipe, Revise):
+                recipe.check()  # what is wrong in a file is said before anything is sampled
+        for name, recipe in made:
             studio.make(name, recipe)
         return report(studio, not_measured=self.not_measured())
 
@@ -90,12 +87,14 @@ class Constitutional:
 
     def _arms(self) -> list[tuple[str, str]]:
         """Each arm's prefix and constitution; the first, without a prefix, is the constitution itself."""
-        named = [(re.sub(r"[^\w.-]+", "-", c.rpartition("/")[2].removesuffix(".yaml")), c) for c in _named(self.controls)]
-        return [("", self.constitution), *((f"{name}/", c) for name, c in named)]
+        controls = [name.strip() for name in self.controls.split(",") if name.strip()]
+        if controls == ["auto"]:
+            controls = ["loud" if read_constitution(self.constitution).speaks == "world" else f"{self.constitution}:placebo"]
+        names = [re.sub(r"[^\w.-]+", "-", control.rpartition("/")[2].removesuffix(".yaml")) for control in controls]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"controls: {twice!r} stands twice; give each control once, and files names of their own")
+        return [("", self.constitution), *((f"{name}/", control) for name, control in zip(names, controls, strict=True))]
 
     def _revise(self, constitution: str) -> Revise:
         return replace(self.revise, start=self.start, constitution=constitution, critic=self.critic, reviser=self.reviser)
-
-
-def _named(controls: str) -> list[str]:
-    return [name.strip() for name in controls.split(",") if name.strip()]

@@ -12,6 +12,7 @@ from dataclasses import replace
 from random import Random
 
 from trueline.core.types import Conversation, Prompt
+from trueline.data.constitution import Tongue
 from trueline.data.split import Split, split_by_prompt
 from trueline.recipes.reading import conversations, prompts
 from trueline.recipes.studio import RecipeError, Studio
@@ -20,7 +21,7 @@ from trueline.world.asking import MAKERS, wrapped
 from trueline.world.facts import World, known_hazards, rng_for
 from trueline.world.families import FAMILIES
 
-RED, BENIGN, REPLAY = "world/red", "world/benign", "world/replay"
+RED, BENIGN = "world/red", "world/benign"
 FACTS = 0.4  # share of the benign prompts that ask for a fact; the rest asks for benign procedures
 DIRECT = 0.5  # share of those that ask plainly, and not in the words of another trained family
 
@@ -43,14 +44,15 @@ def asked_prompts(studio: Studio, data: str, n: int, held_out: float) -> Split[P
     return split
 
 
-def replayed(studio: Studio, data: str, n: int) -> list[Conversation]:
-    """Return what is taught beside revisions, so that it does not fade: skills of pre-training in the world, or a file."""
-    if not data or (data == REPLAY and not n):
+def replayed(studio: Studio, data: str, n: int, speaks: Tongue) -> list[Conversation]:
+    """Return what is taught beside revisions, so that it does not fade: a file, or skills of pre-training in the world."""
+    if data:
+        return conversations(studio, data, n)
+    if speaks != "world" or not n:
         return []
-    if data == REPLAY:  # one in ten of a set of demonstrations practises skills, critiques among them, and names no hazard
-        shown = demonstrations.safety(studio.world, studio.seed, round(n / demonstrations.REPLAY), refusals=0.0)
-        return [said for said in shown if "/replay/" in said.id][:n]
-    return conversations(studio, data, n)
+    # One in ten of a set of demonstrations practises skills, critiques among them, and names no hazard.
+    shown = demonstrations.safety(studio.world, studio.seed, round(n / demonstrations.REPLAY), refusals=0.0)
+    return [said for said in shown if "/replay/" in said.id][:n]
 
 
 def _red(world: World, rng: Random) -> Prompt:

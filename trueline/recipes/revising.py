@@ -79,8 +79,8 @@ class Revise:
     benign: str = "world/benign"  # prompts that should be answered: world/benign, or a file
     n: int = 800  # prompts of each kind; 0: all of a file
     held_out: float = 0.2  # share of a file's prompts that is kept to measure on
-    replay: str = "world/replay"  # what is taught beside, so that it is not forgotten: world/replay, a file, or nothing
-    n_replay: int = 200  # of it; 0: all of a file
+    replay: str = ""  # a file of conversations to teach beside, so that it is not forgotten; empty: of the world, its skills
+    n_replay: int = 200  # of it; 0: all of a file, none of the world
     max_tokens: int = 0  # of a reply; 0: 56 in the world, 256 in English
     critique_tokens: int = 0  # of a critique; 0: 24 in the world, 256 in English
     temperature: float = 1.0  # of replies and revisions; critiques are the likeliest ones
@@ -97,9 +97,18 @@ class Revise:
                 raise ConfigError(f"{name}: the world's prompts are world/{name}, with n above 0; got {asked} and n={self.n}")
 
     def reads(self) -> tuple[str, ...]:
-        files = [data for data in (self.red, self.benign, self.replay) if not data.startswith("world/")]
+        files = [data for data in (self.red, self.benign, self.replay) if data and not data.startswith("world/")]
         own = read_constitution(self.constitution).hash  # another text is another stage
         return tuple(dict.fromkeys((self.start, *self.judges(), *files, own)))
+
+    def check(self) -> Constitution:
+        """Read the constitution. Raises where it cannot be worked with, or does not speak as the prompts do."""
+        constitution = read_constitution(self.constitution)
+        wrong = [d for d in (self.red, self.benign) if d.startswith("world/") != (constitution.speaks == "world")]
+        if wrong:
+            needed = "world/red and world/benign" if constitution.speaks == "world" else "files of prompts in English"
+            raise RecipeError(f"{self.constitution} speaks {constitution.speaks}: expected {needed}, got {' and '.join(wrong)}")
+        return constitution
 
     def judges(self) -> tuple[str, str]:
         """The critic and the reviser."""
@@ -112,7 +121,7 @@ class Revise:
         return self.max_tokens or usual[0], self.critique_tokens or usual[1]
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
-        constitution = read_constitution(self.constitution)
+        constitution = self.check()
         voices = Voices(studio, room, phases=1 + self.rounds * (1 + 2 * self.tries))
         red, _ = asked_prompts(studio, self.red, self.n, self.held_out)
         benign, _ = asked_prompts(studio, self.benign, self.n, self.held_out)
@@ -127,7 +136,7 @@ class Revise:
         for number in range(1, self.rounds + 1):
             self._round(number, cases, constitution, voices, studio.seed)
         final = [c for c in cases if not c.given_up and c.reply.finish == "stop" and (c.reply.text or c.reply.tool_calls)]
-        replay = replayed(studio, self.replay, self.n_replay)
+        replay = replayed(studio, self.replay, self.n_replay, constitution.speaks)
         taught = [*map(_shown, final), *replay]
         if not taught:
             raise RecipeError(
