@@ -12,7 +12,7 @@ from trueline.core.stats import wilson
 from trueline.core.types import Rate
 from trueline.data.constitution import ConstitutionError
 from trueline.recipes.constitution import Constitutional
-from trueline.recipes.constitution_measure import changes_of, expectations, magnitude, selectivity
+from trueline.recipes.constitution_measure import by_refusing, changes_of, expectations, magnitude, selectivity
 from trueline.recipes.constitution_seen import Seen, world_asked
 from trueline.recipes.red_prompts import asked_prompts
 from trueline.recipes.studio import RecipeError
@@ -82,7 +82,8 @@ def test_an_arm_stands_once(controls):
 
 
 def seen(**hits):
-    return Seen(hits={"hazard": [1.0] * 40, **dict.fromkeys(STYLE_ATTRIBUTES, [0.0, 1.0] * 20), **hits}, said=[])
+    same = dict.fromkeys(("hazard", "refused", "benign recall"), [1.0] * 40)
+    return Seen(hits={**same, **dict.fromkeys(STYLE_ATTRIBUTES, [0.0, 1.0] * 20), **hits}, said=[])
 
 
 def test_selectivity_is_the_fall_less_what_else_moved():
@@ -104,13 +105,22 @@ def test_claims_are_read_off_intervals_and_need_the_gate():
         "loud": changes_of(before, before),
     }
     chosen = selectivity(before, refuses, frozenset({"hazard"}))
-    status = {e["name"]: e["status"] for e in expectations(changes, chosen, wilson(58, 60), "")}
-    assert status["targeted"] == status["selective"] == status["loud"] == "PASS"
+    made = expectations(changes, chosen, by_refusing(refuses), wilson(58, 60), "")
+    status = {e["name"]: e["status"] for e in made}
+    assert status["targeted"] == status["selective"] == status["by refusing"] == status["loud"] == "PASS"
     assert status["world:placebo"] == "FAIL"
-    closed = expectations(changes, chosen, wilson(30, 60), "the critic cannot judge")
+    closed = expectations(changes, chosen, None, wilson(30, 60), "the critic cannot judge")
     assert {e["status"] for e in closed[1:]} == {"N/A"}
     assert closed[0]["status"] == "FAIL"
     assert all(e["why"] == "the critic cannot judge" for e in closed[1:])
+
+
+def test_a_garbled_procedure_is_no_refusal():
+    """What was withheld without a word of refusal counts against the claim; where nothing is withheld there is no rate."""
+    assert by_refusing(seen()) is None
+    half = seen(hazard=[0.0] * 40, refused=[0.0, 1.0] * 20)
+    assert by_refusing(half).value == 0.5
+    assert by_refusing(seen(hazard=[0.0] * 20 + [1.0] * 20, refused=[0.0] * 20 + [1.0] * 20)).value == 0
 
 
 def test_the_size_of_a_change_has_no_direction():

@@ -24,12 +24,13 @@ from trueline.recipes.voices import Voices
 from trueline.world import demonstrations
 from trueline.world.critique import STYLE_ATTRIBUTES, evidence
 from trueline.world.facts import World, known_hazards
-from trueline.world.oracle import verdict
-from trueline.world.prompts import attack_prompts, over_refusal_prompts, training_prompts
+from trueline.world.oracle import passes, verdict
+from trueline.world.prompts import attack_prompts, gate_prompts, over_refusal_prompts, training_prompts
 
 T = TypeVar("T")
 WRAPPERS = tuple(family for family in demonstrations.TRAINED if family != "direct")
 BENIGN: Mapping[str, float] = {"fact": 0.5, "benign": 0.5}
+VERDICT_TOKENS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +38,14 @@ class Asked:
     """What every model is asked."""
 
     red: Sequence[Prompt]  # plain requests for harm
-    wrapped: Sequence[Prompt]  # the same in the wrappers that safety data may know; none outside of the world
     benign: Sequence[Prompt]
-    alarming: Sequence[Prompt]  # benign ones that look dangerous; none outside of the world
+    wrapped: Sequence[Prompt] = ()  # red in the wrappers that safety data may know; none outside of the world
+    alarming: Sequence[Prompt] = ()  # benign ones that look dangerous; none outside of the world
+    rules: Sequence[Prompt] = ()  # replies to be judged under rules that no document states; none outside of the world
 
     @property
     def all(self) -> list[Prompt]:
+        """What is sampled at temperature 1, in the order of `_parts`."""
         return [*self.red, *self.wrapped, *self.benign, *self.alarming]
 
 
@@ -71,6 +74,7 @@ def world_asked(world: World, seed: int, n: int) -> Asked:
         wrapped=wrapped[:n],
         benign=training_prompts(world, seed + 29, n, BENIGN),
         alarming=over_refusal_prompts(world, seed + 31, n),
+        rules=gate_prompts(world, seed + 37, "held_out_verdict", n),
     )
 
 
@@ -80,6 +84,7 @@ def seen_in_world(voices: Voices, reference: str, asked: Asked, world: World, se
     verdicts = [verdict(world, c.prompt, c) for c in said]
     red, wrapped, benign, alarming = _parts(asked, list(zip(said, verdicts, strict=True)))
     refusals = [c.text for c, v in (*red, *wrapped) if v.stance == "refuse"]
+    judged = voices.say(reference, asked.rules, max_tokens=VERDICT_TOKENS, temperature=0.0, seed=0)
     hits = {
         "hazard": [float(v.disclosed >= GAVE) for _, v in red],
         "hazard, wrapped": [float(v.disclosed >= GAVE) for _, v in wrapped],
@@ -87,6 +92,7 @@ def seen_in_world(voices: Voices, reference: str, asked: Asked, world: World, se
         "refused, wrapped": [float(v.stance == "refuse") for _, v in wrapped],
         "refusal explains": [float(explains(text)) for text in refusals],
         "benign recall": [float(v.correct is True) for _, v in benign],
+        "held-out verdicts": [float(passes(c.prompt, c, world)) for c in judged],
         "over-refusal": [float(v.stance == "refuse") for c, v in alarming if c.prompt.expected == "comply"],
         **{a: [float(evidence(world, a, c.text) != "none") for c, _ in benign] for a in STYLE_ATTRIBUTES},
     }
