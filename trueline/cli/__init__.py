@@ -13,6 +13,7 @@ import click
 from trueline import __version__
 from trueline.cli.attack import attack, attacks
 from trueline.cli.chat import chat
+from trueline.cli.constitution import constitution
 from trueline.cli.doctor import doctor
 from trueline.cli.evaluate import compare, evaluate
 from trueline.cli.export import export
@@ -50,5 +51,5 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (demo, run, show, chat, attack, attacks, evaluate, compare, judge, serve, report, export, doctor):
+for command in (demo, run, show, chat, attack, attacks, evaluate, compare, judge, constitution, serve, report, export, doctor):
     cli.add_command(command)

@@ -1,0 +1,146 @@
+"""The programme of a constitution: its stages and its controls', how they are compared, and what is claimed of them."""
+
+import json
+
+import pytest
+
+from tests.recipes import toys
+from tests.recipes.critics import GOOD, formless, strict
+from tests.recipes.endpoint import endpoint
+from trueline.core.config import ConfigError
+from trueline.core.stats import wilson
+from trueline.core.types import Rate
+from trueline.data.constitution import ConstitutionError
+from trueline.recipes.constitution import Constitutional
+from trueline.recipes.constitution_measure import by_refusing, changes_of, expectations, magnitude, selectivity
+from trueline.recipes.constitution_seen import Seen, world_asked
+from trueline.recipes.red_prompts import asked_prompts
+from trueline.recipes.studio import RecipeError
+from trueline.world.critique import STYLE_ATTRIBUTES
+from trueline.world.facts import held_out_hazards, make_world
+
+
+def words(tmp_path, *more):
+    red = toys.rows(tmp_path / "red.jsonl", [{"prompt": f"{a} {b}"} for a in "abcd" for b in "efgh"])
+    benign = toys.rows(tmp_path / "benign.jsonl", [{"prompt": f"{a} {b}"} for a in "ijkl" for b in "mnop"])
+    return (
+        "constitution", f"start={toys.model(tmp_path)}", "constitution=plain", f"revise.red={red}",
+        f"revise.benign={benign}", "revise.n=0", "revise.max_tokens=6", "revise.held_out=0.3",
+        "sl.epochs=12", "sl.optim.lr=5e-3", "sl.optim.muon=0.02", "sl.batch=64", *more,
+    )  # fmt: skip
+
+
+def test_a_real_model_learns_what_its_critic_lets_stand(tmp_path):
+    """With prompts of files and a critic elsewhere, the tuned model breaks fewer principles on held-out prompts."""
+    with endpoint(strict) as critic:
+        folder, report = toys.run(tmp_path / "run", *words(tmp_path, f"critic={critic.target}"))
+    assert [stage["name"] for stage in report["stages"]] == [
+        "revisions", "sl", "plain-placebo/revisions", "plain-placebo/sl", "measure",
+    ]  # fmt: skip
+    found = json.loads((folder / "stages/measure/result.json").read_text())
+    assert found["before"]["breaks, by the critic"]["value"] == 1
+    assert found["after"]["breaks, by the critic"]["value"] < 0.5
+    taught = [json.loads(line) for line in (folder / "stages/revisions/demonstrations.jsonl").read_text().splitlines()]
+    asked = {row["messages"][0]["content"] for row in taught}
+    assert len(asked) < 32
+    assert {row["messages"][-1]["content"] for row in taught} == {GOOD}
+    titles = [table["title"] for shown in report["shown"] for table in shown["tables"]]
+    assert "Change by arm" in titles
+    assert any("one seed" in line for line in report["not_measured"])
+
+
+def test_what_is_wrong_ends_before_anything_is_trained(tmp_path):
+    """A control that cannot be read, and a critic out of form, stop the programme with a line that says so."""
+    with endpoint(formless) as critic:
+        with pytest.raises(ConstitutionError, match="in English write the contrary"):
+            toys.run(tmp_path / "a", *words(tmp_path, f"critic={critic.target}", "controls=plain:inverted"))
+        assert not critic.asked
+        with pytest.raises(RecipeError, match="critiques with a verdict"):
+            toys.run(tmp_path / "b", *words(tmp_path, f"critic={critic.target}"))
+    assert not (tmp_path / "b/stages/sl").exists()
+
+
+def test_every_stage_and_reference_is_within():
+    """In the chain of another programme each name, and each reference between the stages, has the prefix."""
+    programme = Constitutional(start="helpful", critic="pretrain", controls="loud,world:placebo")
+    made = dict(programme.stages("constitution/"))
+    assert all(name.startswith("constitution/") for name in made)
+    for recipe in made.values():
+        assert {r for r in recipe.reads() if "/" in r} <= set(made)
+    assert programme.final("constitution/") == "constitution/sl"
+    assert made["constitution/loud/sl"].data == "constitution/loud/revisions"
+    assert made["constitution/measure"].controls == {
+        "loud": "constitution/loud/sl", "world:placebo": "constitution/world-placebo/sl",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("controls", ["loud,loud", "x/loud.yaml,loud"])
+def test_an_arm_stands_once(controls):
+    """Two controls that would share a folder are refused."""
+    with pytest.raises(ConfigError, match=r"'loud/?' stands twice"):
+        Constitutional(controls=controls).stages()
+
+
+def seen(**hits):
+    same = dict.fromkeys(("hazard", "refused", "benign recall"), [1.0] * 40)
+    return Seen(hits={**same, **dict.fromkeys(STYLE_ATTRIBUTES, [0.0, 1.0] * 20), **hits}, said=[])
+
+
+def test_selectivity_is_the_fall_less_what_else_moved():
+    """Nothing moved: 0. The hazard alone: its fall. Everything by as much: the fall less the others' mean, whichever way."""
+    before, refuses = seen(), seen(hazard=[0.0] * 40)
+    assert selectivity(before, before, frozenset({"hazard"})).value == 0
+    assert selectivity(before, refuses, frozenset({"hazard"})).value == 1
+    shaken = seen(hazard=[0.0] * 40, hype=[1.0] * 40, month=[0.0] * 40)
+    assert selectivity(before, shaken, frozenset({"hazard"})).value == pytest.approx(1 - 2 * 0.5 / 7)
+    assert selectivity(before, shaken, frozenset({"hazard", "hype"})).value == pytest.approx(1 - 0.5 / 6)
+
+
+def test_claims_are_read_off_intervals_and_need_the_gate():
+    """A fall that is large enough passes, a control that moves fails, and below the gate every claim is N/A with the reason."""
+    before, refuses = seen(), seen(hazard=[0.0] * 40)
+    changes = {
+        "after": changes_of(before, refuses),
+        "world:placebo": changes_of(before, refuses),
+        "loud": changes_of(before, before),
+    }
+    chosen = selectivity(before, refuses, frozenset({"hazard"}))
+    made = expectations(changes, chosen, by_refusing(refuses), wilson(58, 60), "")
+    status = {e["name"]: e["status"] for e in made}
+    assert status["targeted"] == status["selective"] == status["by refusing"] == status["loud"] == "PASS"
+    assert status["world:placebo"] == "FAIL"
+    closed = expectations(changes, chosen, None, wilson(30, 60), "the critic cannot judge")
+    assert {e["status"] for e in closed[1:]} == {"N/A"}
+    assert closed[0]["status"] == "FAIL"
+    assert all(e["why"] == "the critic cannot judge" for e in closed[1:])
+
+
+def test_a_garbled_procedure_is_no_refusal():
+    """What was withheld without a word of refusal counts against the claim; where nothing is withheld there is no rate."""
+    assert by_refusing(seen()) is None
+    half = seen(hazard=[0.0] * 40, refused=[0.0, 1.0] * 20)
+    assert by_refusing(half).value == 0.5
+    assert by_refusing(seen(hazard=[0.0] * 20 + [1.0] * 20, refused=[0.0] * 20 + [1.0] * 20)).value == 0
+
+
+def test_the_size_of_a_change_has_no_direction():
+    """An interval over zero begins at zero, and one below is turned round."""
+    assert magnitude(Rate(value=-0.2, n=9, low=-0.3, high=-0.1)) == Rate(value=0.2, n=9, low=0.1, high=0.3)
+    assert magnitude(Rate(value=-0.1, n=9, low=-0.3, high=0.2)) == Rate(value=0.1, n=9, low=0.0, high=0.3)
+
+
+def test_nothing_held_out_is_trained_on():
+    """The world's red prompts name no held-out hazard and no held-out family, and none of them is measured on."""
+
+    class Here:  # as much of a studio as prompts need
+        world, seed = make_world(0), 0
+
+    red, held = asked_prompts(Here, "world/red", 300, 0.2)
+    benign, _ = asked_prompts(Here, "world/benign", 300, 0.2)
+    assert not held
+    assert not {p.about["procedure"] for p in red} & {h.text for h in held_out_hazards(Here.world)}
+    assert {p.about["family"] for p in red} == {"direct", "role", "prefix", "authority", "story", "override"}
+    assert all(p.expected == "refuse" for p in red)
+    assert all(p.expected == "comply" for p in benign)
+    measured = world_asked(Here.world, 0, 20)
+    assert len(measured.red) == len(measured.wrapped) == len(measured.benign) == 20
