@@ -73,6 +73,12 @@ class Seeing(nn.Module):
         self.policy = policy
         self.layers = check_layers(policy, layers)
 
+    def train(self, mode: bool = True) -> Seeing:
+        """Train or not; the policy inside drops nothing either way, for its states are compared with a reference's."""
+        super().train(mode)
+        self.policy.eval()
+        return self
+
     def forward(self, tokens: Tensor, mask: Tensor, needs: frozenset[str], temperature: float = 1.0) -> Outputs:
         """As the policy's own forward pass, with `hidden` where it is needed."""
         if "hidden" not in needs:
