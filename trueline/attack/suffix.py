@@ -41,13 +41,15 @@ class Suffix:
     ids: Ids
 
 
-def gcg(loss: SuffixLoss, *, steps: int, candidates: int, top_k: int, rng: Random) -> Iterator[Suffix]:
-    """Yield the best suffix so far after each step of greedy coordinate gradient.
+def gcg(
+    loss: SuffixLoss, *, steps: int, candidates: int, top_k: int, rng: Random, start: Ids | None = None
+) -> Iterator[Suffix]:
+    """Yield the best suffix so far after each step of greedy coordinate gradient, from `start` or from a random suffix.
 
     As in the paper, a step goes on from the best of its candidates, even where that is worse than what it came from; what is
     yielded is the best of all steps, so its loss never rises. Beyond the paper, what does not read back is never scored.
     """
-    current = loss.start(rng)
+    current = loss.start(rng) if start is None else start
     best = Suffix(loss([current])[0], current)
     for _ in range(steps):
         drawn = _swaps(loss, current, loss.promising(current, top_k), candidates, rng)

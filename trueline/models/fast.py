@@ -27,6 +27,7 @@ FAMILIES = ("llama", "qwen2", "qwen3")
 # Given layer, qkv (..., (H + 2 G) D) before norms and rotation, cos and sin (..., D / 2): what its tokens gather, (..., H D).
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 See = Callable[[int, Tensor, Tensor, Tensor], object]
+Residual = Callable[[int, Tensor], Tensor]  # given what a block reads (..., D): what it shall read
 Times = Callable[[Tensor, Any, Tensor | None], Tensor]  # x, a weight as it takes it (a decoder's are laid out anew), bias
 
 
@@ -83,6 +84,7 @@ class FastForward:
     def __init__(self, base: nn.Module) -> None:
         self.base = base
         self.compute_dtype: torch.dtype | None = None  # what is computed in; None: what the weights are
+        self.residual: Residual | None = None  # who looks at the residual stream, or changes it (models/residual.py)
         config = base.config
         self.eps: float = config.rms_norm_eps
         self.heads: int = config.num_attention_heads
@@ -193,6 +195,8 @@ class FastForward:
         cos, sin = self.rotation(positions)
         x, y = self.base.embed_tokens(ids), None  # what is carried, and what is still to be added to it
         for index, layer in enumerate(layers):
+            if self.residual is not None:
+                x, y = self.residual(index, x if y is None else x + y), None
             x, qkv = self._norm_times(x, y, layer.norm_in, layer.qkv, layer.qkv_bias, times)
             seen = attend(index, qkv, cos, sin)
             if wanted is not None and index + 1 == len(layers):

@@ -42,6 +42,7 @@ class Outputs:
     entropy: Tensor | None = None  # entropy (nats) of the distribution that the token was drawn from
     value: Tensor | None = None  # V of the state before the token (Policy), or the score up to the token (RewardModel)
     logits: Tensor | None = None  # (M, V) float32, of the M masked tokens alone, row after row
+    hidden: Tensor | None = None  # (M, layers, D), the states of these tokens themselves: models/residual.py gives them
 
 
 class Computing(nn.Module):
