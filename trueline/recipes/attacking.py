@@ -95,11 +95,12 @@ def carry_out(
     *,
     show: Show,
     out: Path | None = None,
+    under: Path = Path("runs"),
     asking: Asking = Asking(),  # noqa: B008 - frozen
     bar: Bar = Bar(),
     at_once: int = AT_ONCE,
 ) -> tuple[Path, dict[str, Any]]:
-    """Carry a campaign out, or on, to its report; return its folder and the report."""
+    """Carry a campaign out, or on, to its report; return its folder (`out`, or one of its own `under`) and the report."""
     asked = replace(asked, goals=asked.goals or usual_goals(asked.target))
     attacks, packs = choose(asked.attacks, asked.settings), packs_in(asked.attacks)
     goals = read_goals(
@@ -112,7 +113,7 @@ def carry_out(
         "goals_content": digest([to_dict(goal) for goal in goals]),
         **({"packs": [pack.hash for pack in packs]} if packs else {}),
     }
-    folder = out or Path("runs") / f"attack-{digest(spec)[:8]}"
+    folder = out or under / f"attack-{digest(spec)[:8]}"
     run_folder = create(folder, _run(folder, spec, asked.seed))
     with run_folder.lock():
         engine = open_beside(folder)

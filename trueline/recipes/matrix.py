@@ -33,7 +33,7 @@ AT_ONCE = 512  # pairs of attack and goal at a time, of a model in this process:
 @register("recipe", "row")
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One model under one choice of attacks: a campaign whose report lies in the stage's folder, under `campaign`."""
+    """One model under one choice of attacks: a campaign with a report of its own, in `campaigns` of the run's folder."""
 
     model: str = "safety"  # a stage, a folder, or any TARGET
     attacks: str = "pack:all"  # as `trueline attack --attacks` takes them
@@ -58,7 +58,8 @@ class Row:
             template=self.template, seed=studio.seed, world_seed=studio.world_seed,
         )  # fmt: skip
         many = {"at_once": AT_ONCE} if is_local(studio, self.model) else {}
-        _, found = carry_out(asked, show=studio.show, out=room.folder / "campaign", **many)
+        # Not in the stage's folder, whose files count: a database that somebody looks into is written to.
+        folder, found = carry_out(asked, show=studio.show, under=studio.run.folder / "campaigns", **many)
         if found["stopped"]:
             raise RecipeError(f"{self.model} stopped answering: {found['stopped']}; the same command goes on")
         return {
@@ -71,6 +72,7 @@ class Row:
             "undecided": found["undecided"],
             "skipped": found["skipped"],
             "judge": found["about"]["judge"],
+            "campaign": folder.name,
         }
 
 
