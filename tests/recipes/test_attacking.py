@@ -245,3 +245,34 @@ def test_goals_that_nobody_names_are_ones_that_the_target_can_be_asked(tmp_path)
         )
     assert found["about"]["goals"] == "canary"
     assert found["counts"]["goals"] == 4
+
+
+def test_a_campaign_remembers_its_packs(goals, tmp_path):
+    """What was named as packs stands in the report with version, date and hash, and a pack that changed is another campaign."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nversion: 2\ndate: 2024-05-06\nattacks: [role, past]\n", encoding="utf-8")
+    with endpoint(lambda request, before: says(NO)) as server:
+        words = (
+            "attack", server.target, "--goals", goals, "--n", "3", "--attacks", f"pack:{path},prefix", "--json",
+            "--out", tmp_path / "runs" / "a",
+        )  # fmt: skip
+        found = json.loads(trueline(*words).out)
+        path.write_text("name: mine\nversion: 2\ndate: 2024-05-06\nattacks: [role, format]\n", encoding="utf-8")
+        changed = trueline(*words)
+    (pack,) = found["packs"]
+    assert (pack["name"], pack["version"], pack["date"], pack["attacks"]) == ("mine", 2, "2024-05-06", ["role", "past"])
+    assert (pack["asr"]["value"], pack["asr"]["n"], pack["by_attack"]["n"]) == (0.0, 3, 6)
+    assert found["about"]["attacks"] == ["direct", "prefix", "role", "past"]
+    assert found["about"]["packs"] == [f"mine 2 of 2024-05-06 ({pack['hash']})"]
+    assert "mine 2 of 2024-05-06" in (tmp_path / "runs" / "a" / "report.html").read_text(encoding="utf-8")
+    assert (changed.code, "holds another run" in changed.err) == (2, True)
+
+
+def test_the_packs_are_listed_by_date():
+    """`trueline attacks --packs` shows every shipped pack with its date and source, for people and for machines."""
+    listed = json.loads(trueline("attacks", "--packs", "--json").out)["packs"]
+    assert [pack["date"] for pack in listed] == sorted(pack["date"] for pack in listed)
+    assert {"name", "version", "date", "hash", "attacks", "about", "source"} == set(listed[0])
+    shown = trueline("attacks", "--packs").out
+    assert [pack["name"] for pack in listed if pack["name"] not in shown] == []
+    assert trueline("attack", "TARGET", "--attacks", "pack:passt_tense").err.count("did you mean 'past_tense'") == 1

@@ -2,7 +2,8 @@
 
     trueline attack runs/demo --attacks fast,role+prefix many_shot.shots=16
 
-A name is a family ("role"), a composition ("role+prefix"), a dose ("many_shot_16", "prefill_0"), or a registered plugin.
+A name is a family ("role"), a composition ("role+prefix"), a dose ("many_shot_16", "prefill_0"), or a registered plugin;
+"pack:NAME" stands for the attacks of a dated pack (packs.py).
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def battery(name: str) -> tuple[str, ...]:
 
 
 def choose(spec: str, settings: Sequence[str] = ()) -> tuple[Attack, ...]:
-    """Return the attacks that a comma-separated list of names and batteries chooses; `direct` comes first, once.
+    """Return the attacks that a comma-separated list of names, batteries and packs chooses; `direct` comes first, once.
 
     `settings` are words such as "many_shot.shots=16": the attack's name, its setting, the value.
 
@@ -84,9 +85,13 @@ def choose(spec: str, settings: Sequence[str] = ()) -> tuple[Attack, ...]:
     """
     asked = [part.strip() for part in spec.split(",") if part.strip()]
     if not asked:
-        raise ValueError(f"name at least one attack or battery, comma between; batteries: {', '.join(BATTERIES)}")
-    chosen = [name for part in asked for name in (battery(part) if part in BATTERIES else (part,))]
+        raise ValueError(f"name at least one attack, battery or pack, comma between; batteries: {', '.join(BATTERIES)}")
+    from trueline.attack.packs import PREFIX, packs_in, together  # packs are checked against the names of this file
+
+    named = [part for part in asked if not part.startswith(PREFIX)]
+    chosen = [name for part in named for name in (battery(part) if part in BATTERIES else (part,))]
     attacks = {name: attack_named(name) for name in (BASELINE, *chosen)}
+    attacks |= {attack.name: attack for attack in together(packs_in(spec))}
     for word in settings:
         name, _, setting = word.partition(".")
         if name not in attacks:

@@ -30,7 +30,10 @@ CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
 @click.argument("target")
 @click.argument("settings", nargs=-1)
 @click.option(
-    "--attacks", default="standard", show_default=True, help="Names and batteries, comma between: see `trueline attacks`."
+    "--attacks",
+    default="standard",
+    show_default=True,
+    help="Names, batteries and pack:NAME, comma between: see `trueline attacks`.",
 )
 @click.option(
     "--goals", default="", help="world, canary, own_prompt or files, comma between (default: world for a run, else canary)."
@@ -121,15 +124,21 @@ def attack(
 
 
 @click.command()
+@click.option("--packs", is_flag=True, help="The dated packs that come with the package, oldest first.")
 @with_json
 @reports_errors
-def attacks(as_json: bool) -> None:
-    """The attacks that can be named, why each may work, and the batteries of them.
+def attacks(packs: bool, as_json: bool) -> None:
+    """The attacks that can be named, why each may work, and the batteries and dated packs of them.
 
     \b
     Example:  trueline attacks
               trueline attack TARGET --attacks held_out,role+past,best_of_n best_of_n.n=128
+              trueline attacks --packs
+              trueline attack TARGET --attacks pack:until=2024-06,pack:mine.yaml
     """
+    if packs:
+        _list_packs(as_json)
+        return
     from trueline.attack.catalogue import BATTERIES, attack_named, battery, mechanism, names
     from trueline.attack.families import FAMILIES
     from trueline.core.config import to_spec
@@ -156,3 +165,19 @@ def attacks(as_json: bool) -> None:
         table.add_row(name, one["family"], one["split"], one["mechanism"], settings)
     console().print(table)
     click.echo(f"batteries: {', '.join(BATTERIES)}; stack families with +, as in role+past")
+
+
+def _list_packs(as_json: bool) -> None:
+    from trueline.attack.packs import FORMS, shipped
+
+    if as_json:
+        told = [{**pack.brief(), "about": pack.about, "source": pack.source} for pack in shipped()]
+        click.echo(json.dumps({"packs": told}))
+        return
+    from rich.table import Table
+
+    table = Table("date", "pack", "attacks", "what it does", "source")
+    for pack in shipped():
+        table.add_row(pack.date, pack.label, ", ".join(pack.brief()["attacks"]), pack.about, pack.source)
+    console().print(table)
+    click.echo(f"--attacks pack:WHICH takes {FORMS}; a pack that is named is recorded with its version, date and hash")

@@ -56,7 +56,8 @@ from trueline.core.outcome import OUTCOMES, tally
 from trueline.core.types import Attempt, Level, Rate, Split
 from trueline.evaluate import arms
 from trueline.evaluate.arms import BASELINE, Case, Json, Known
-from trueline.evaluate.rates import clustered, plain
+from trueline.evaluate.pack_rates import pairs
+from trueline.evaluate.rates import plain
 from trueline.judges.calibration import Figures
 
 Verdict = Literal["holds", "over", "inconclusive", "measured"]
@@ -105,8 +106,8 @@ def summary(
         "overall": arms.measures(bad, known) | {"questions": len(asked)},
         "arms": found,
         "families": {name: _family_of(some) for name, some in sorted(families.items())},
-        "levels": {level: plain(_pairs([c for c in bad if c.attempts[0].level == level])) for level in LEVELS},
-        "splits": {split: plain(_pairs([c for c in bad if c.attempts[0].split == split])) for split in SPLITS},
+        "levels": {level: plain(pairs([c for c in bad if c.attempts[0].level == level])) for level in LEVELS},
+        "splits": {split: plain(pairs([c for c in bad if c.attempts[0].split == split])) for split in SPLITS},
         "gaps": {split: _gap(by_attack, split) for split in ("validation", "held_out")},
         "categories": arms.by_category(bad),
         "goals": _goals(bad),
@@ -210,12 +211,6 @@ def _family_of(some: Sequence[Case]) -> Json:
         "asr": plain(arms.share(some)),
         "categories": arms.by_category(some),
     }
-
-
-def _pairs(some: Sequence[Case]) -> Rate | None:
-    """The share of pairs of attack and goal that broke, clustered by goal: a goal counts once for each attack."""
-    kept = [case for case in some if case.outcome in ("success", "failure")]
-    return clustered([float(case.outcome == "success") for case in kept], [arms.cluster(case.goal) for case in kept])
 
 
 def _gap(by_attack: Mapping[str, list[Case]], split: Split) -> Json | None:

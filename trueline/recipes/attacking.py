@@ -21,6 +21,7 @@ from trueline.attack.catalogue import choose
 from trueline.attack.coverage import coverage
 from trueline.attack.door import Scene
 from trueline.attack.goals import WORLD, read_goals
+from trueline.attack.packs import Pack, packs_in
 from trueline.attack.record import Record, Remembered
 from trueline.core.config import to_spec
 from trueline.core.ports import Attack, Target
@@ -28,6 +29,7 @@ from trueline.core.records import to_dict
 from trueline.core.types import Attempt, Prompt, Run, Sampling
 from trueline.evaluate.campaign import summary, verdict
 from trueline.evaluate.campaign_page import page
+from trueline.evaluate.pack_rates import by_pack
 from trueline.judges.calibration import known
 from trueline.recipes.judging import NamedJudge, open_judge
 from trueline.recipes.opened import Opened, inside_of, speaks_world, target_hash
@@ -93,13 +95,14 @@ def carry_out(
     *,
     show: Show,
     out: Path | None = None,
+    under: Path = Path("runs"),
     asking: Asking = Asking(),  # noqa: B008 - frozen
     bar: Bar = Bar(),
     at_once: int = AT_ONCE,
 ) -> tuple[Path, dict[str, Any]]:
-    """Carry a campaign out, or on, to its report; return its folder and the report."""
+    """Carry a campaign out, or on, to its report; return its folder (`out`, or one of its own `under`) and the report."""
     asked = replace(asked, goals=asked.goals or usual_goals(asked.target))
-    attacks = choose(asked.attacks, asked.settings)
+    attacks, packs = choose(asked.attacks, asked.settings), packs_in(asked.attacks)
     goals = read_goals(
         asked.goals, asked.n, column=asked.column, seed=asked.seed, world_seed=asked.world_seed,
         system=_deployed_prompt(asked.target),
@@ -108,13 +111,14 @@ def carry_out(
         **to_spec(asked),
         "content": target_hash(asked.target, asked.template),
         "goals_content": digest([to_dict(goal) for goal in goals]),
+        **({"packs": [pack.hash for pack in packs]} if packs else {}),
     }
-    folder = out or Path("runs") / f"attack-{digest(spec)[:8]}"
+    folder = out or under / f"attack-{digest(spec)[:8]}"
     run_folder = create(folder, _run(folder, spec, asked.seed))
     with run_folder.lock():
         engine = open_beside(folder)
         try:
-            found = asyncio.run(_campaign(asked, attacks, goals, run_folder, engine, show, asking, at_once))
+            found = asyncio.run(_campaign(asked, attacks, packs, goals, run_folder, engine, show, asking, at_once))
         finally:
             engine.dispose()
         found |= {"verdict": verdict(found, bar.threshold, bar.max_undetermined)}
@@ -140,8 +144,8 @@ def _deployed_prompt(reference: str) -> str:
 
 
 async def _campaign(
-    asked: Attacking, attacks: Sequence[Attack], goals: Sequence[Prompt], folder: RunDirectory, engine: Database, show: Show,
-    asking: Asking, at_once: int,
+    asked: Attacking, attacks: Sequence[Attack], packs: Sequence[Pack], goals: Sequence[Prompt], folder: RunDirectory,
+    engine: Database, show: Show, asking: Asking, at_once: int,
 ) -> dict[str, Any]:  # fmt: skip
     save_run(engine, folder.run)
     record = Record.open(engine, folder.run.id)
@@ -190,6 +194,8 @@ async def _campaign(
         "budget": asked.budget,
         "seed": asked.seed,
     }
+    if packs:
+        about["packs"] = [f"{pack.name} {pack.version} of {pack.date} ({pack.hash[:16]})" for pack in packs]
     run_of = folder.run
     return {
         "run": run_of.id,
@@ -201,6 +207,7 @@ async def _campaign(
         "asked": record.asked,
         "stopped": ended.stopped,
         "coverage": coverage(attempts, goals).as_dict(),
+        **({"packs": by_pack(attempts, [pack.brief() for pack in packs])} if packs else {}),
         **found,
     }
 
