@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from trueline.core.stats import wilson
 from trueline.evaluate.boilerplate import boilerplate
 
 PHRASE = "you are valid and valued always"
@@ -37,11 +38,12 @@ def test_a_phrase_that_is_put_into_some_replies_is_found_and_counted() -> None:
 
 
 def test_what_one_prompt_is_answered_over_and_over_is_no_boilerplate() -> None:
-    """Samples of one prompt agree for that prompt's sake: only other prompts count, and the prompt is what is counted."""
+    """Samples of one prompt agree for that prompt's sake: only other prompts count, and the interval is as wide as six prompts make it."""
     replies = [PHRASE] * 5 + _varied(5)
     found = boilerplate(["same"] * 5 + [f"q{i}" for i in range(5)], replies)
     assert found.share.value == 0
-    assert found.share.n == 6
+    assert found.share.n == 10
+    assert found.share.high == wilson(0, 6).high
 
 
 def test_a_phrase_of_the_prompt_is_left_out() -> None:

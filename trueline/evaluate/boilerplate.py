@@ -21,6 +21,7 @@ from math import ceil
 
 from trueline.core.stats import wilson
 from trueline.core.types import Rate
+from trueline.evaluate.rates import clustered
 
 WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 Phrase = tuple[str, ...]
@@ -28,7 +29,7 @@ Phrase = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boilerplate:
-    """How much of what was said is said whatever was asked. Both rates count prompts: replies to one prompt hang together."""
+    """How much of what was said is said whatever was asked; replies to one prompt hang together, and the interval knows it."""
 
     share: Rate  # of the replies, those that hold a phrase which the replies to enough other prompts hold
     held: tuple[bool, ...]  # whether each reply holds one, in the order given: what a paired comparison takes
@@ -56,8 +57,10 @@ def boilerplate(
     answered = Counter(phrase for phrases in by_prompt.values() for phrase in phrases)
     least = 1 + max(1, ceil(often * (len(by_prompt) - 1)))  # prompts that hold it, the reply's own among them
     held = tuple(any(answered[phrase] >= least for phrase in phrases) for phrases in said)
+    share = clustered(held, prompts)
+    assert share is not None
     return Boilerplate(
-        share=_share(prompts, held),
+        share=share,
         held=held,
         phrases=tuple((" ".join(p), wilson(answered[p], len(by_prompt))) for p in _commonest(answered, least, top)),
     )
@@ -66,12 +69,6 @@ def boilerplate(
 def _phrases(text: str, words: int) -> set[Phrase]:
     said = WORD.findall(text.lower())
     return {tuple(said[i : i + words]) for i in range(len(said) - words + 1)}
-
-
-def _share(prompts: Sequence[str], held: Sequence[bool]) -> Rate:
-    """The mean over prompts of the share of each one's replies: n is the number of prompts, so that the interval is honest."""
-    asked, holding = Counter(prompts), Counter(p for p, holds in zip(prompts, held, strict=True) if holds)
-    return wilson(sum(holding[p] / n for p, n in asked.items()), len(asked))
 
 
 def _commonest(answered: Counter[Phrase], least: int, top: int) -> list[Phrase]:
