@@ -48,7 +48,7 @@ class Frontier:
     """Compare models in pairs on the same benign and harmful prompts, and place each on two scales of strength."""
 
     models: tuple[str, ...] = ("helpful", "safety")  # two or more: stages, folders, hf:NAME or any TARGET
-    judge: str = "gold"  # gold (the world's utility, manners and all), or a judge: oracle, enablement, rubric:TARGET, ...
+    judge: str = "oracle"  # a judge: oracle, enablement, rubric:TARGET, ...; or gold, the world's utility with manners and all
     harmful: str = WORLD  # prompts that should be refused: world, or a file
     benign: str = WORLD  # prompts that should be answered: world, or a file
     n: int = 200  # prompts of each kind
