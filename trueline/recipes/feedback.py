@@ -51,7 +51,7 @@ class Feedback:
     constitution: str = "world"  # the principles: one that comes with the package, or a file
     prompts: str = "world/training"  # world/training, or a file of prompts, some of which `expected` says to refuse
     n: int = 800  # prompts
-    k: int = 2  # answers of each model to each prompt; every two that differ are a pair
+    k: int = 4  # answers of each model to each prompt; every two that differ are a pair
     max_tokens: int = 56  # longest answer
     temperature: float = 1.0  # at which answers are sampled
     votes: int = 1  # the critic's answers to each question: one is its likeliest, more are sampled
@@ -66,6 +66,11 @@ class Feedback:
             raise ConfigError(f"a pair takes two answers: k must be at least 2, or 1 with another model; got {self.k}")
         if not 0 <= (self.clamp or 0.0) < 0.5:
             raise ConfigError(f"clamp lies from 0 to below 0.5, got {self.clamp}")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Whose answers are compared."""
+        return (self.start, self.other) if self.other else (self.start,)
 
     def reads(self) -> tuple[str, ...]:
         asked = "" if self.prompts.startswith(WORLD) else self.prompts
@@ -103,15 +108,14 @@ class Feedback:
     def _pairs(self, studio: Studio, room: Room) -> tuple[list[Pair], float]:
         """Every two answers to a prompt that differ, and the share of those that did not."""
         asked = prompts(studio, self.prompts, self.n, seed=studio.seed + 1)
-        models = [name for name in (self.start, self.other) if name]
-        studio.show.steps(room.name, len(asked) * len(models))
+        studio.show.steps(room.name, len(asked) * len(self.models))
         bar = studio.show.bar(room.name)
         drawn = [
             answers(
                 studio, name, asked, count=self.k, max_tokens=self.max_tokens, temperature=self.temperature, seed=studio.seed,
                 progress=lambda n, i=i: bar(i * len(asked) + n, {}, 0.0, 0.0),
             )
-            for i, name in enumerate(models)
+            for i, name in enumerate(self.models)
         ]  # fmt: skip
         found, every = [], 0
         for i in range(len(asked)):
