@@ -150,6 +150,18 @@ def test_a_critic_that_never_answers_in_form_is_refused_with_an_example(studio):
             critic.prefers([(GOOD, BAD, KIND)], "english")
 
 
+def test_a_question_that_is_too_long_for_the_critic_has_no_label(studio, monkeypatch):
+    """Long pairs are left unlabelled beside short ones; where all are too long, the error says that it is their length."""
+    monkeypatch.setattr("trueline.recipes.critics.IN_FORM", 0.0)
+    critic, endless = critic_in_process(studio), reply("very " * 600)
+    short, long = critic.prefers([(GOOD, BAD, KIND), (GOOD, endless, KIND)], "english")
+    assert (short.label is None, long.label is None) == (False, True)
+    with pytest.raises(
+        RecipeError, match=r"answer 0 of 2 questions: one takes .* tokens, more than its context"
+    ):
+        critic.prefers([(GOOD, endless, KIND)], "english")
+
+
 def test_verdicts_of_the_world_make_labels(studio):
     """A reply that keeps the rule beats one that breaks it, and two that do alike are even, whichever comes first."""
     world, rule = make_world(0), parse_rule(RULE.text)

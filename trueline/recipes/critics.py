@@ -40,7 +40,7 @@ from trueline.world.critique import Rule, ask_verdict, parse_rule
 PART = 256  # questions after whose answers these are kept
 IN_FORM = 0.01  # of the probability that both answers must have together: less is noise that normalising would blow up
 FEW = 0.1  # share of the questions below which a critic counts as one that does not answer in form
-VERDICT, THOUGHT = 24, 256  # tokens of a verdict of the world, and of an answer with its thoughts
+VERDICT, THOUGHT, LETTERS = 24, 256, 4  # tokens of a verdict of the world, of an answer with its thoughts, of a letter at most
 ASK = "Principle: {principle}\nSay which reply keeps to the principle better, (A) or (B)."
 BRIEFLY = "Answer with one letter alone: A or B."
 STEP_BY_STEP = "Think step by step, in a few sentences. Then answer with one letter alone on the last line: A or B."
@@ -89,7 +89,7 @@ class Critic:
         return self._by_verdict(asked) if speaks == "world" else self._by_choice(asked)
 
     def odds(self, questions: Sequence[Question]) -> list[float | None]:
-        """Return how likely the first answer to each question is, out of both; None: not answered in form.
+        """Return how likely the first answer to each question is, out of both; None: not answered in form, or too long for it.
 
         Raises RecipeError, with the share and an example, where fewer than FEW of them are.
         """
@@ -97,7 +97,8 @@ class Critic:
         open_questions = [q for q in dict.fromkeys(questions) if _key(q) not in found]
         for start in range(0, len(open_questions), PART):
             part = open_questions[start : start + PART]
-            said = dict(zip(map(_key, part), self._ask(part), strict=True))
+            read = [q for q in part if not self._too_long(q)]
+            said = dict.fromkeys(map(_key, part)) | dict(zip(map(_key, read), self._ask(read), strict=True))
             found |= said
             self._keep(said)
             self.progress(start + len(part))
@@ -125,6 +126,8 @@ class Critic:
 
     def _ask(self, questions: Sequence[Question]) -> list[float | None]:
         """Ask questions of one kind."""
+        if not questions:
+            return []
         if not questions[0].tokens:
             assert self.policy is not None
             weights = weigh_all(self.policy, [(q.conversation, q.words) for q in questions])
@@ -145,7 +148,20 @@ class Critic:
         grouped = [votes[i : i + self.votes] for i in range(0, len(votes), self.votes)]
         return [fmean(v for v in group if v is not None) if any(v is not None for v in group) else None for group in grouped]
 
+    def _too_long(self, asked: Question) -> int:
+        """The tokens of a question for which the critic has no room; 0 where it has, or where nobody knows."""
+        if self.policy is None:
+            return 0
+        limit = getattr(self.policy.model.config, "max_position_embeddings", None) or math.inf
+        tokens = len(self.policy.codec.prompt(asked.conversation)) + (asked.tokens or LETTERS)
+        return tokens if tokens > limit else 0
+
     def _out_of_form(self, asked: Question, in_form: int, n: int) -> str:
+        if long := self._too_long(asked):
+            return (
+                f"the critic {self.reference} could read and answer {in_form} of {n} questions: one takes {long} tokens, more "
+                f"than its context; take a critic with a longer one, or shorter prompts and answers"
+            )
         (said,) = answers(
             self.studio, self.reference, [Prompt(conversation=asked.conversation)], policy=self.policy,
             max_tokens=asked.tokens or VERDICT, temperature=0.0,
