@@ -85,25 +85,37 @@ class Feedback:
                 f"no principle of {self.constitution} speaks of any of the {len(pairs)} pairs; give prompts of another kind, "
                 f"or a constitution whose principles have the scope `all`"
             )
+        said = self._preferred(studio, room, [question for _, question in asked], constitution)
+        labelled = self._labelled(studio, pairs, asked, said, constitution)
+        weights = {p.id: p.weight for p in constitution.principles}
+        rankings = self._rankings(pairs, labelled, weights)
+        mixed = self._helpful(studio)
+        write_jsonl(room.folder / "rankings.jsonl", [*rankings, *mixed])
+        room.keep(0, [c for pair in pairs[:4] for c in pair])
+        place = position(said, [question for _, question in asked])
+        self._warn(studio, room, place)
+        in_form = clustered([float(s.label is not None) for s in said], [_key(a[0].prompt) for _, a in asked])
+        result = {"comparisons": len(rankings), "helpful": len(mixed), "alike": alike, "in_form": asdict(in_form)}
+        result |= {"ties": sum(len(set(r.ranks)) == 1 for r in rankings) / len(rankings)}
+        return result | place | self._report(studio, rankings, labelled, weights)
+
+    def _preferred(self, studio: Studio, room: Room, asked: Sequence[Asked], by: Constitution) -> list[Preferred]:
+        """What the critic says to every question; some of it is in form, or it raises."""
         bar = studio.show.bar(f"{room.name}, questions")
         critic = Critic.open(
             studio, self.critic or self.start, votes=self.votes, thoughts=self.thoughts, seed=studio.seed,
             kept=room.folder / "said.jsonl", progress=lambda n: bar(n, {}, 0.0, 0.0),
         )  # fmt: skip
-        said = critic.prefers([question for _, question in asked], constitution.speaks)
-        labelled = self._labelled(studio, pairs, asked, said, constitution)
-        weights = {p.id: p.weight for p in constitution.principles}
-        rankings = self._rankings(pairs, labelled, weights)
-        if not rankings:
-            raise RecipeError(f"{critic.reference} has a preference between none of {len(pairs)} pairs; raise n, or k")
-        mixed = self._helpful(studio)
-        write_jsonl(room.folder / "rankings.jsonl", [*rankings, *mixed])
-        room.keep(0, [c for pair in pairs[:4] for c in pair])
-        in_form = clustered([float(s.label is not None) for s in said], [_key(a[0].prompt) for _, a in asked])
-        result = {"comparisons": len(rankings), "helpful": len(mixed), "alike": alike, "in_form": asdict(in_form)}
-        result |= {"ties": sum(len(set(r.ranks)) == 1 for r in rankings) / len(rankings)}
-        result |= position(said, [a for _, a in asked])
-        return result | self._report(studio, rankings, labelled, weights)
+        return critic.prefers(asked, by.speaks)
+
+    def _warn(self, studio: Studio, room: Room, place: Mapping[str, Any]) -> None:
+        """Say it where the critic goes by the order of the replies and not by what they say."""
+        if place and place["orders_agree"]["value"] < 0.5:
+            studio.show.say(
+                room.name,
+                f"the critic chooses by place: {place['first_preferred']['value']:.0%} of its answers prefer what it reads "
+                f"first, and most pairs turn round with their order; its labels say little, take a critic that can judge",
+            )
 
     def _pairs(self, studio: Studio, room: Room) -> tuple[list[Pair], float]:
         """Every two answers to a prompt that differ, and the share of those that did not."""
