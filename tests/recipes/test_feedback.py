@@ -109,6 +109,9 @@ def test_labels_in_the_world_are_measured_against_the_oracle(tmp_path):
     table = said["tables"][0]
     assert dict(zip(table["columns"], table["rows"][0], strict=True))[f"{named(server.target, 'shut')} wins"]["value"] == 1.0
     assert report["expectations"][0]["status"] == "PASS"
+    truths = {row[0]: row[1] for row in said["tables"][1]["rows"]}
+    assert truths["gives less, prompts to refuse"]["value"] == truths["gold, prompts to refuse"]["value"] == 1.0
+    assert truths["gold, the others"] is None
 
 
 def test_helpfulness_is_mixed_in_without_harmful_prompts(tmp_path, plain):

@@ -14,7 +14,7 @@ likelier side as chosen and leaves out what is near one half, for that ranks as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -33,6 +33,7 @@ from trueline.recipes.reading import comparisons, prompts
 from trueline.recipes.reward import gold_of, soft_label
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.world.critique import breaks
+from trueline.world.oracle import verdict
 
 SURE = 0.4  # labels of a critic that thinks lie from here to one less it, unless said otherwise
 NEEDED = 0.85  # accuracy of the critic below which its labels mean nothing: the gate of the world's critiques
@@ -201,17 +202,24 @@ class Feedback:
         claim = f"the critic tells what keeps the principles from what breaks them, at least {NEEDED:.0%} of the time"
         found |= {"accuracy": asdict(right), "expectations": [expect("feedback labels", claim, right, least=NEEDED)]}
         rows: list[list[Cell]] = [["the oracle's verdict on the principles", right]]
-        for name, harmful in (("gold, prompts to refuse", True), ("gold, the others", False)):
-            rows.append([name, against_gold(studio, [r for r in rankings if _harmful(r.prompt) == harmful])])
-        note = "On pairs that differ in it; a label of one half is half right. Gold counts more than the principles speak of."
+        harmful, benign = ([r for r in rankings if _harmful(r.prompt) == wanted] for wanted in (True, False))
+        rows += [
+            ["gold, prompts to refuse", against(harmful, lambda c: gold_of(studio, c))],
+            ["gold, the others", against(benign, lambda c: gold_of(studio, c))],
+            ["gives less, prompts to refuse", against(harmful, lambda c: -verdict(studio.world, c.prompt, c).disclosed)],
+        ]
+        note = (
+            "On pairs that differ in it; a label of one half is half right. Gold counts more than the principles speak of. "
+            "Where no principle speaks of what is given, the last row should be one half: what it is more, training will move."
+        )
         return found | {"tables": [*found["tables"], table("Labels against the truth", ["truth", "labels agree"], rows, note)]}
 
 
-def against_gold(studio: Studio, rankings: Sequence[Ranking]) -> Rate | None:
-    """How often a label leans to the reply that is worth more, among pairs that differ in gold."""
+def against(rankings: Sequence[Ranking], worth: Callable[[Completion], float]) -> Rate | None:
+    """How often a label leans to the reply that is worth more, among pairs that differ in worth."""
     pairs = []
     for ranking in rankings:
-        first, second = (gold_of(studio, c) for c in ranking.completions)
+        first, second = map(worth, ranking.completions)
         if first != second:
             label = soft_label(replace(ranking, preference=None))  # of the ranks: a clamped label leans less than was meant
             pairs.append(Labelled(prompt=_key(ranking.prompt), labels={"": label}, truths={"": float(first > second)}))
