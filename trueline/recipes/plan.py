@@ -25,6 +25,7 @@ from trueline.models.generate import sample
 from trueline.models.machine import process_memory
 from trueline.models.policy import Policy, tiny
 from trueline.models.tokens import word_tokenizer
+from trueline.recipes.feedback import Feedback
 from trueline.recipes.online import Judged
 from trueline.recipes.reward import Rank
 from trueline.recipes.running import use_threads
@@ -156,7 +157,7 @@ def _works(stages: Sequence[tuple[str, Recipe]]) -> list[tuple[str, Work]]:
     for name, recipe in stages:
         done = work(recipe, known)
         found.append((name, done))
-        rankings = {name: recipe} if isinstance(recipe, Rank | Judged) else {}
+        rankings = {name: recipe} if isinstance(recipe, Rank | Judged | Feedback) else {}
         known = Known({**known.models, name: done.model}, {**known.rankings, **rankings})
     return found
 
