@@ -20,9 +20,9 @@ from typing import Any
 
 from trueline.attack.trained import invitation
 from trueline.core.config import ConfigError
-from trueline.core.records import write_jsonl
 from trueline.core.registry import register
 from trueline.core.types import Conversation, Prompt
+from trueline.data.export import write
 from trueline.recipes.pursuit import Pursuit
 from trueline.recipes.reading import conversations
 from trueline.recipes.reporting import report
@@ -114,5 +114,5 @@ class Invited:
                 )
             goal = Prompt(conversation=Conversation(messages=turns[:1]), about={"goal": turns[0].text})
             made.append(invitation(goal).say("assistant", turns[1].text))
-        write_jsonl(room.folder / "demonstrations.jsonl", made)
+        write(made, room.folder / "demonstrations.jsonl")
         return {"demonstrations": len(made)}

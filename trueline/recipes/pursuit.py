@@ -50,6 +50,7 @@ class Pursuit:
     judge: str = ""  # who says what was given; empty: the oracle in the world, rules for a file
     novelty: float = 0.5  # weight of how new a request is; 0: only success is rewarded
     unreadable: float = 0.5  # taken off for an answer that is no request
+    kl: float = 0.0  # weight of the KL to the start, per token, in the reward
     flat: Literal["refuse", "train"] = "refuse"  # what to do where no first request succeeds and novelty is 0
     iterations: int = 15  # rollouts, an update each
     batch: int = 32  # goals a rollout
@@ -80,7 +81,9 @@ class Pursuit:
             policy=policy,
             prompts=hunt.prompts,
             reward=hunt.reward,
-            annotate=annotate.chain(annotate.watch_kl(policy.frozen()), annotate.kl_in_reward(0.0), advantages.grpo(0.1)),
+            annotate=annotate.chain(
+                annotate.reference(policy.frozen()), annotate.log_kl, annotate.kl_in_reward(self.kl), advantages.grpo(0.1)
+            ),
             iterations=self.iterations,
             group=self.group,
             max_tokens=self.max_tokens,
