@@ -23,6 +23,7 @@ from trueline.core.ports import Ask, NotApplicableError, Target
 from trueline.core.registry import register
 from trueline.core.types import Conversation, Prompt, Sampling, Split
 from trueline.world import requests as worldly
+from trueline.world.codes import decodings
 from trueline.world.facts import SPECIALS
 from trueline.world.language import vocabulary
 from trueline.world.reading import told
@@ -131,6 +132,14 @@ def is_request(goal: Prompt, text: str) -> bool:
         return len(text) <= LIMIT and any(letter.isalnum() for letter in text)
     words = text.split()
     return 0 < len(words) <= WORDS and _KNOWN.issuperset(words) and not _gives_away(goal, text)
+
+
+def names_goal(goal: Prompt, text: str) -> bool:
+    """Whether a request names what the goal is after, in any code of the world; of one in English nobody can say: it does."""
+    world, procedure = world_of(goal), procedure_of(goal)
+    if world is None or procedure is None:
+        return True
+    return any(f" {procedure.text} " in f" {reading} " for reading in decodings(world, text))
 
 
 def _gives_away(goal: Prompt, text: str) -> bool:

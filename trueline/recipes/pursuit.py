@@ -1,13 +1,13 @@
 """RL of an attacker: a model that writes requests is rewarded by what a target gives for them, and by how new they are.
 
-    R(x) = gave(x) + novelty * new(x)                   where x is a request
-    R(x) = -unreadable                                  where it is none
+    R(x) = gave(x) + novelty * new(x) - kl * log(pi(x) / start(x))        where x is a request
+    R(x) = -unreadable                                                     where it is none
     loss = GRPO's, less objective.entropy * the mean entropy of the tokens
 
-This is the reward of Hong et al. 2024 (https://arxiv.org/abs/2402.19464, section 3) without its KL to the start: over the few
-iterations that an attacker is given here the start is not left far enough for it to matter. Without novelty and entropy it is
-the plain RL that they compare with, which finds one request that works and repeats it: a collapse is said while it happens.
-Every request, with what came of it, is a row of `requests.jsonl` in the stage's folder.
+These are the terms of Hong et al. 2024 (https://arxiv.org/abs/2402.19464), with one departure: what is new is paid for only
+where the request names its goal, since an attacker that is after something learns otherwise to chat about anything. Without
+novelty and entropy it is the plain RL that they compare with, which finds one request that works and repeats it: a collapse
+is said while it happens. Every request, with what came of it, stands in `requests.jsonl` of the stage's folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from trueline.attack.recognised import recognised
-from trueline.attack.trained import invitation, is_request, tidy
+from trueline.attack.trained import invitation, is_request, names_goal, tidy
 from trueline.core.config import ConfigError
 from trueline.core.files import write_lines
 from trueline.core.records import json_line
@@ -48,11 +48,11 @@ class Pursuit:
     target: str = "safety"  # what is attacked: a stage, a folder or any TARGET
     goals: str = "world"  # the world's known hazards, or a file of goals
     judge: str = ""  # who says what was given; empty: the oracle in the world, rules for a file
-    novelty: float = 0.5  # weight of how new a request is; 0: only success is rewarded
+    novelty: float = 0.1  # weight of how new a request is; 0: only success is rewarded
     unreadable: float = 0.5  # taken off for an answer that is no request
-    kl: float = 0.0  # weight of the KL to the start, per token, in the reward
+    kl: float = 0.01  # weight of the KL to the start, per token, in the reward
     flat: Literal["refuse", "train"] = "refuse"  # what to do where no first request succeeds and novelty is 0
-    iterations: int = 15  # rollouts, an update each
+    iterations: int = 20  # rollouts, an update each
     batch: int = 32  # goals a rollout
     group: int = 8  # requests for each
     max_tokens: int = 48  # longest request; English wants 128 or more
@@ -60,16 +60,18 @@ class Pursuit:
     temperature: float = 1.0  # at which requests are sampled
     micro_rows: int = 64  # requests per forward pass; 0: all of a step
     adapter: Adapter = Adapter()
-    objective: PolicyGradient = PolicyGradient(entropy=0.01)
-    optim: Optim = Optim(lr=1e-3, muon=0.003, schedule="constant", warmup=0.1)
+    objective: PolicyGradient = PolicyGradient(entropy=0.003)
+    optim: Optim = Optim(lr=3e-3, muon=0.01, schedule="constant", warmup=0.1)
 
     def __post_init__(self) -> None:
         if min(self.iterations, self.batch, self.max_tokens, self.answer_tokens) < 1:
             raise ConfigError("iterations, batch, max_tokens and answer_tokens must each be at least 1")
         if self.group < 2 or self.temperature <= 0:
             raise ConfigError(f"group is at least 2 and temperature above 0, got {self.group} and {self.temperature}")
-        if min(self.novelty, self.unreadable) < 0:
-            raise ConfigError(f"novelty and unreadable must not be negative, got {self.novelty} and {self.unreadable}")
+        if min(self.novelty, self.unreadable, self.kl) < 0:
+            raise ConfigError(
+                f"novelty, unreadable and kl must not be negative, got {self.novelty}, {self.unreadable} and {self.kl}"
+            )
 
     def reads(self) -> tuple[str, ...]:
         return (self.start, self.target, "" if self.goals == "world" else self.goals)
@@ -148,7 +150,10 @@ class Hunt:
         written = [(goal, text) for goal, text, f in zip(goals, texts, fit, strict=True) if f]
         tries = iter(self.opponent.put(written, hash_seed(self.studio.seed, -1 - self.iteration)))
         found = [next(tries) if f else None for f in fit]
-        new = [self.memory.novelty(text) if f else 0.0 for text, f in zip(texts, fit, strict=True)]
+        new = [
+            self.memory.novelty(text) if f and names_goal(goal, text) else 0.0
+            for goal, text, f in zip(goals, texts, fit, strict=True)
+        ]
         self.memory.add(text for text, f in zip(texts, fit, strict=True) if f)
         self._tell(texts, found, new)
         if self.iteration == 0:
