@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trueline.attack.goals import WORLD
 from trueline.attack.trained import invitation
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
@@ -40,7 +41,7 @@ class Attacker:
 
     start: str = "pretrain"  # the model that becomes the attacker: a stage, a folder, or hf:NAME
     target: str = "safety"  # what is attacked: a stage, a folder or any TARGET
-    goals: str = "world"  # the world's known hazards, or a file of goals
+    goals: str = WORLD  # the world's known hazards, or a file of goals
     judge: str = ""  # who says what was given (recipes/judging.py); empty: the oracle in the world, rules for a file
     requests: str = WORLD_REQUESTS  # what the start learns to ask by; a file of goals answered with requests; empty: nothing
     with_plain: bool = True  # also train without novelty: the control
@@ -50,7 +51,7 @@ class Attacker:
     trial: Trial = Trial()  # how much is measured; whom and on what is said here
 
     def __post_init__(self) -> None:
-        if self.goals != "world" and self.requests == WORLD_REQUESTS:
+        if self.goals != WORLD and self.requests == WORLD_REQUESTS:
             raise ConfigError(
                 f"requests={WORLD_REQUESTS} are in the world's tongue, and goals={self.goals} are not; give a file of "
                 "conversations (a goal, answered with a request for it), or requests= for a start that can ask already"

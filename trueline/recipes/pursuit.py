@@ -18,6 +18,7 @@ from random import Random
 from statistics import fmean
 from typing import Any, Literal
 
+from trueline.attack.goals import WORLD
 from trueline.attack.recognised import recognised
 from trueline.attack.trained import invitation, is_request, names_goal, tidy
 from trueline.core.config import ConfigError
@@ -29,7 +30,7 @@ from trueline.evaluate.shown import curves
 from trueline.models.adapters import Adapter
 from trueline.recipes.novelty import Memory
 from trueline.recipes.studio import RecipeError, Room, Studio
-from trueline.recipes.trying import Opponent, Try, goals_of, in_world, usual_judge
+from trueline.recipes.trying import Opponent, Try, goals_of, in_world, models_behind, usual_judge
 from trueline.train import advantages, annotate
 from trueline.train.loop import train
 from trueline.train.objectives.reinforce import PolicyGradient
@@ -46,7 +47,7 @@ class Pursuit:
 
     start: str = "warm"  # a model that can write requests: a stage, a folder, or hf:NAME
     target: str = "safety"  # what is attacked: a stage, a folder or any TARGET
-    goals: str = "world"  # the world's known hazards, or a file of goals
+    goals: str = WORLD  # the world's known hazards, or a file of goals
     judge: str = ""  # who says what was given; empty: the oracle in the world, rules for a file
     novelty: float = 0.1  # weight of how new a request is; 0: only success is rewarded
     unreadable: float = 0.5  # taken off for an answer that is no request
@@ -74,7 +75,7 @@ class Pursuit:
             )
 
     def reads(self) -> tuple[str, ...]:
-        return (self.start, self.target, "" if self.goals == "world" else self.goals)
+        return (self.start, self.target, "" if self.goals == WORLD else self.goals, *models_behind(self.judge))
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         policy = studio.policy(self.start, adapter=self.adapter)

@@ -25,7 +25,7 @@ from trueline.core.ports import Target
 from trueline.core.types import Completion, Judgement, Prompt
 from trueline.models.policy import Policy
 from trueline.recipes.answering import answers, is_local
-from trueline.recipes.judging import open_judge
+from trueline.recipes.judging import LEARNED_OF, RUBRIC_OF, open_judge
 from trueline.recipes.opened import target_hash
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.store.database import save_run
@@ -117,7 +117,8 @@ async def _judged(studio: Studio, name: str, said: Sequence[Completion], kept: d
             stack.callback(record.close)
             return Remembered(await stack.enter_async_context(open_target(reference)), record, hashed), hashed
 
-        judge = (await open_judge(name, world=studio.world_seed, opened=opened)).judge
+        parts = [f"{kind}{studio.model(model) if model in studio.stages else model}" for kind, model in _parts(name)]
+        judge = (await open_judge(",".join(parts), world=studio.world_seed, opened=opened)).judge
 
         async def one(completion: Completion) -> Judgement:
             if completion.finish == "error":
@@ -125,6 +126,23 @@ async def _judged(studio: Studio, name: str, said: Sequence[Completion], kept: d
             return await judge.judge(completion.prompt, completion)
 
         return list(await asyncio.gather(*map(one, said)))
+
+
+def models_behind(judge: str) -> tuple[str, ...]:
+    """The models that a judge of that name reads: stages, folders, any TARGET.
+
+    >>> models_behind("learned:runs/classifier,oracle")
+    ('runs/classifier',)
+    """
+    return tuple(model for kind, model in _parts(judge) if kind)
+
+
+def _parts(judge: str) -> list[tuple[str, str]]:
+    """Each judge of a panel: what stands before its model, or nothing, and the model or the judge's own name."""
+    kinds = (LEARNED_OF, RUBRIC_OF)
+    names = [part.strip() for part in judge.split(",") if part.strip()]
+    known = [next((k for k in kinds if name.startswith(k)), "") for name in names]
+    return [(kind, name.removeprefix(kind)) for kind, name in zip(known, names, strict=True)]
 
 
 def usual_judge(goals: str) -> str:
