@@ -113,9 +113,9 @@ def effective(names: Sequence[Hashable]) -> float:
 
 
 def diversity(
-    texts: Mapping[Hashable, Sequence[str]],
-    families: Mapping[Hashable, Sequence[str]] | None = None,
-    won: Mapping[Hashable, Sequence[str]] | None = None,
+    texts: Mapping[str, Sequence[str]],
+    families: Mapping[str, Sequence[str]] | None = None,
+    won: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Rate | None]:
     """Measure texts by goal; `families` names the family of each, `won` holds those that succeeded.
 
@@ -126,7 +126,7 @@ def diversity(
 
     None where fewer than two goals have two texts: there is nothing to resample.
     """
-    per_goal: dict[str, tuple[Mapping[Hashable, Sequence[str]], Callable[[Sequence[str]], float]]] = {
+    per_goal: dict[str, tuple[Mapping[str, Sequence[str]], Callable[[Sequence[str]], float]]] = {
         "distinct": (texts, lambda some: len(set(some)) / len(some)),
         "distinct_2": (texts, lambda some: distinct_n(some, 2)),
         "self_bleu": (texts, self_bleu),

@@ -68,7 +68,7 @@ class Attacker:
                 made.append((data, Invited(data=self.requests)))
             start = f"{within}warm"
             made.append((start, replace(self.warm, start=self.start, data=data)))
-        about = {"start": start, "target": self.target, "goals": self.goals, "judge": self.judge}
+        about: dict[str, Any] = {"start": start, "target": self.target, "goals": self.goals, "judge": self.judge}
         rl = replace(self.rl, **about)
         if self.with_plain:
             made.append((f"{within}plain", plain(rl)))
@@ -113,7 +113,7 @@ class Invited:
                     f"{self.data}: expected a goal by the user and a request by the assistant in every row, got a row with "
                     f"{', '.join(m.role for m in turns) or 'no turn'}; write one request a row"
                 )
-            goal = Prompt(conversation=Conversation(messages=turns[:1]), about={"goal": turns[0].text})
+            goal = Prompt(conversation=Conversation(messages=tuple(turns[:1])), about={"goal": turns[0].text})
             made.append(invitation(goal).say("assistant", turns[1].text))
         write(made, room.folder / "demonstrations.jsonl")
         return {"demonstrations": len(made)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -86,7 +87,7 @@ class Trial:
         }
         for name, stage in ((WARM, self.start), (PLAIN, self.plain), (RL, self.rl)):
             if stage:
-                arms[name] = lambda stage=stage: written_by(studio, stage, goals, self.budget, self.max_tokens)
+                arms[name] = partial(written_by, studio, stage, goals, self.budget, self.max_tokens)
         return arms
 
 
@@ -228,7 +229,7 @@ def _by_goal(tries: Sequence[Try]) -> dict[str, list[str]]:
 
 
 def _successes(found: Mapping[str, Arm]) -> dict[str, Any]:
-    rows = []
+    rows: list[list[Any]] = []
     for name, arm in found.items():
         rows.append([name, *(rate for s in SPLITS for rate in (arm.success(s), arm.within(s))), arm.readable()])
     budget = max(len(some) for arm in found.values() for some in arm.won(SPLITS[0]).values())
@@ -266,7 +267,7 @@ def _favourites(found: Mapping[str, Arm], most: int = 4) -> dict[str, Any]:
 
 def _against_truth(found: Mapping[str, Arm], opponent: Opponent) -> dict[str, Any]:
     """Where the reward is not the oracle's: how much of what the judge calls success is one."""
-    rows = []
+    rows: list[list[Any]] = []
     for name, arm in found.items():
         if arm.tries:
             true = opponent.judged_again(arm.tries, "oracle")
