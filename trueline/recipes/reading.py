@@ -12,7 +12,7 @@ from trueline.core.types import Completion, Conversation, Preference, Prompt, Ra
 from trueline.data.recognise import describe, read
 from trueline.models.tokens import Codec, Example, audit
 from trueline.recipes.studio import RecipeError, Studio
-from trueline.world import demonstrations
+from trueline.world import demonstrations, requests
 from trueline.world.prompts import training_prompts
 
 DEMONSTRATIONS = {
@@ -20,12 +20,13 @@ DEMONSTRATIONS = {
     "safety": demonstrations.safety,
     "placebo": demonstrations.placebo,
     "mixed": demonstrations.mixed,
+    "requests": requests.requests,
 }
 T = TypeVar("T")
 
 
 def conversations(studio: Studio, data: str, n: int) -> list[Conversation]:
-    """Demonstrations: `world/helpful|safety|placebo|mixed`, or at most `n` (0: all) from a file."""
+    """Demonstrations: `world/helpful|safety|placebo|mixed|requests`, or at most `n` (0: all) from a file."""
     if data.startswith("world/"):
         kind = data.removeprefix("world/")
         if kind not in DEMONSTRATIONS:
