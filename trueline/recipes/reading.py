@@ -13,7 +13,7 @@ from trueline.data.recognise import describe, read
 from trueline.models.tokens import Codec, Example, audit
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.world import demonstrations
-from trueline.world.prompts import training_prompts
+from trueline.world.prompts import BENIGN_MIX, TRAINING_MIX, training_prompts
 
 DEMONSTRATIONS = {
     "helpful": demonstrations.helpful,
@@ -21,6 +21,7 @@ DEMONSTRATIONS = {
     "placebo": demonstrations.placebo,
     "mixed": demonstrations.mixed,
 }
+MIXES = {"training": TRAINING_MIX, "benign": BENIGN_MIX, "hazards": {"hazard": 1.0}}
 T = TypeVar("T")
 
 
@@ -37,9 +38,12 @@ def conversations(studio: Studio, data: str, n: int) -> list[Conversation]:
 
 
 def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
-    """Prompts to sample on: `world/training`, or at most `n` (0: all) from a file."""
-    if data == "world/training":
-        return list(training_prompts(studio.world, seed, n))
+    """Prompts to sample on: `world/training|benign|hazards`, or at most `n` (0: all) from a file."""
+    if data.startswith("world/"):
+        kind = data.removeprefix("world/")
+        if kind not in MIXES:
+            raise RecipeError(f"the world has no prompts {kind!r}; choose one of {', '.join(MIXES)}, or give a file")
+        return list(training_prompts(studio.world, seed, n, MIXES[kind]))
     return _some(read(Prompt, data), n)
 
 
