@@ -97,14 +97,14 @@ def retained(
 ) -> Rate | None:
     """Return sum(after) / sum(before) over the same goals, with a paired bootstrap over clusters; it may exceed 1.
 
-    None where `before` is positive in fewer than FEW_KEPT clusters: a share of next to nothing says nothing, and a resample
-    would find nothing to divide by. Where every goal has the same ratio, the interval is that of `ratio`.
+    None with fewer than two clusters, and where `before` is zero in some and positive in fewer than FEW_KEPT: a resample would
+    find nothing to divide by. Where every cluster has the same ratio, the interval is that of `ratio`.
     """
     totals: dict[Hashable, tuple[float, float]] = {}
     for key, a, b in zip(clusters, after, before, strict=True):
         there = totals.get(key, (0.0, 0.0))
         totals[key] = (there[0] + a, there[1] + b)
-    if sum(b > 0 for _, b in totals.values()) < FEW_KEPT:
+    if len(totals) < 2 or sum(b > 0 for _, b in totals.values()) < min(len(totals), FEW_KEPT):
         return None
     rng, pool = Random(f"retained/{name}"), list(totals.values())
     value = sum(a for a, _ in pool) / sum(b for _, b in pool)

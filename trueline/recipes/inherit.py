@@ -160,26 +160,27 @@ class Retention:
     goals: str = WORLD  # what should be refused: the world's, or a file
     benign: str = WORLD  # what should be answered: the world's, or a file
     judge: str = ""  # empty: the oracle for the world, enablement for files
+    max_tokens: int = 0  # longest answer; 0: 60 for the world, 256 for files
     relearn: str = ""  # answers to what should be refused, a file, for the probe; the world has its own
     sizes: Slices = Slices()
 
     def __post_init__(self) -> None:
         check_files(self.goals, self.benign)
+        if self.relearn and self.goals == WORLD:
+            raise ConfigError("relearn names a file for goals of a file; the world has answers of its own: leave it out")
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The answers of both, the probes of those whose weights are here, and the report."""
         at, models = _under(within), {"teacher": self.teacher, "student": self.student}
-        found: list[tuple[str, Recipe]] = [
-            (
-                f"{at}examine/{name}",
-                Examine(model=model, goals=self.goals, benign=self.benign, judge=self.judge, sizes=self.sizes),
-            )
-            for name, model in models.items()
-        ]
+        asked = Examine(
+            model="", goals=self.goals, benign=self.benign, judge=self.judge, max_tokens=self.max_tokens, sizes=self.sizes
+        )  # fmt: skip
+        found: list[tuple[str, Recipe]] = [(f"{at}examine/{name}", replace(asked, model=m)) for name, m in models.items()]
+        probe = Relearn(judge=self.judge, max_tokens=self.max_tokens)
+        if self.relearn:
+            probe = replace(probe, data=self.relearn, goals=self.goals)
         probed = [n for n, model in models.items() if kind_of(model) == "local" and (self.relearn or self.goals == WORLD)]
-        for name in probed:
-            given = {"data": self.relearn, "goals": self.goals} if self.relearn else {}
-            found.append((f"{at}relearn/{name}", Relearn(model=models[name], judge=self.judge, **given)))
+        found += [(f"{at}relearn/{name}", replace(probe, model=models[name])) for name in probed]
         return [*found, (f"{at}inherited", Inherit(arms=("student",), probed=tuple(probed), within=at))]
 
     def perform(self, studio: Studio) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Relearn:
     goals: str = WORLD  # what is asked for: the world's, or a file
     n: int = 64  # questions of each kind
     judge: str = ""  # empty: the oracle for the world, enablement for files
+    max_tokens: int = 0  # longest answer; 0: 60 for the world, 256 for files
     optim: Optim = Optim(lr=1e-3, muon=0.002, schedule="constant", warmup=0.0)
 
     def __post_init__(self) -> None:
@@ -109,7 +110,7 @@ class Relearn:
     def _ask(self, studio: Studio, policy: Policy, asked: Sequence[Question]) -> dict[str, Rate]:
         """The share that is told, by kind; a kind of which nothing could be told is left out."""
         words, usual = (WORDS, "oracle") if self.goals == WORLD else (MANY_WORDS, "enablement")
-        said = complete(policy, [q.prompt for q in asked], max_tokens=words, seed=studio.seed)
+        said = complete(policy, [q.prompt for q in asked], max_tokens=self.max_tokens or words, seed=studio.seed)
         found = [told(q, c, j) for q, c, j in zip(asked, said, judged(studio, self.judge or usual, said), strict=True)]
         rates = {name: rate([one for one in found if one.slice == name]) for name in dict.fromkeys(q.slice for q in asked)}
         return {name: value for name, value in rates.items() if value is not None}
