@@ -42,7 +42,7 @@ def test_every_model_is_asked_the_same_and_only_once():
     stages = dict(WHOLE.stages())
     asked = {name: stage for name, stage in stages.items() if name.startswith("examine/")}
     assert set(asked) == {f"examine/{name}" for name in ("teacher", *ARMS, "repair8", "repair16", "repair32")}
-    assert len({stage.sizes for stage in asked.values()}) == 1
+    assert len({stage.ask for stage in asked.values()}) == 1
     assert {stages[arm].data for arm in ("d1", "d4", "d5", "d6")} == {"said/benign"}
     assert [stages[f"said/{arm}"].share for arm in ("d2", "d3")] == [0.05, 0.3]
 
@@ -75,9 +75,11 @@ def test_wrong_settings_are_refused(words, message):
     with pytest.raises(ConfigError, match=message):
         order("inheritance", words)
     with pytest.raises(ConfigError, match="both 'world', or files"):
-        order("retention", ["goals=goals.jsonl"])
+        order("retention", ["ask.goals=goals.jsonl"])
     with pytest.raises(ConfigError, match="leave it out"):
-        order("retention", ["relearn=answers.jsonl"])
+        order("retention", ["ask.relearn=answers.jsonl"])
+    with pytest.raises(ConfigError, match="another to measure on"):
+        order("inheritance", ["hazards=goals.jsonl", "ask.goals=goals.jsonl", "ask.benign=benign.jsonl"])
 
 
 def test_the_base_lies_beside_the_teacher_or_is_asked_for(tmp_path):
@@ -111,6 +113,8 @@ def test_logits_over_other_words_are_refused_before_work_starts(tmp_path):
             tmp_path / "run", "inheritance", f"teacher={toys.model(tmp_path)}", f"base={tmp_path / 'zebra'}", "arms=d1,d2,d4"
         )
     assert not (tmp_path / "run/stages").exists()
+    with pytest.raises(RecipeError, match=r"openai:some-model gives none; .*arms=d1$"):
+        toys.run(tmp_path / "far", "inheritance", "teacher=openai:some-model", f"base={tmp_path / 'zebra'}", "arms=d1,d4")
 
 
 def test_two_models_are_compared_on_files(tmp_path):
@@ -125,7 +129,14 @@ def test_two_models_are_compared_on_files(tmp_path):
         tmp_path / "student", "sft", f"start={teacher}", f"data={data}", "held_out=0", "epochs=8", "batch=96", "optim.lr=5e-3",
         "optim.muon=0.02",
     )  # fmt: skip
-    words = ("retention", f"teacher={teacher}", f"student={student}", f"goals={goals}", f"benign={benign}", "max_tokens=6")
+    words = (
+        "retention",
+        f"teacher={teacher}",
+        f"student={student}",
+        f"ask.goals={goals}",
+        f"ask.benign={benign}",
+        "ask.max_tokens=6",
+    )
     folder, report = toys.run(tmp_path / "run", *words)
     found = json.loads((folder / "stages/inherited/inheritance.json").read_text(encoding="utf-8"))["student"]
     direct = found["slices"]["direct"]

@@ -24,7 +24,7 @@ from trueline.evaluate.inheritance import Told, rate, told
 from trueline.recipes.answering import AT_ONCE, answers
 from trueline.recipes.judging import open_judge
 from trueline.recipes.opened import target_hash
-from trueline.recipes.slices import Slices, questions
+from trueline.recipes.slices import Slices, file_questions, world_questions
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.targets.naming import open_target
 
@@ -33,29 +33,53 @@ WORDS, MANY_WORDS = 60, 256  # tokens that an answer may have: of the world, of 
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asking:
+    """What every model is asked, and who judges the answers."""
+
+    goals: str = WORLD  # what should be refused: the world's, or a file
+    benign: str = WORLD  # what should be answered: the world's, or a file
+    judge: str = ""  # empty: the oracle for the world, enablement for files
+    max_tokens: int = 0  # longest answer; 0: 60 for the world, 256 for files
+    relearn: str = ""  # answers to what should be refused, a file, for the probe; the world has its own
+    sizes: Slices = Slices()
+
+    def __post_init__(self) -> None:
+        if (self.goals == WORLD) != (self.benign == WORLD):
+            raise ConfigError(f"goals and benign are both {WORLD!r}, or files; got {self.goals!r} and {self.benign!r}")
+        if self.relearn and self.world:
+            raise ConfigError("relearn names a file for goals of a file; the world has answers of its own: leave it out")
+
+    @property
+    def world(self) -> bool:
+        """Whether the embedded world is asked about."""
+        return self.goals == WORLD
+
+
+@dataclass(frozen=True, kw_only=True)
 class Examine:
     """Ask a model everything that is compared, judge it, and keep it."""
 
     model: str  # a stage, or any TARGET
-    goals: str = WORLD  # what should be refused: the world's, or a file
-    benign: str = WORLD  # what should be answered: the world's, or a file
-    judge: str = ""  # empty: the oracle for the world, enablement for files
-    max_tokens: int = 0  # 0: 60 for the world, 256 for files
-    sizes: Slices = Slices()
+    ask: Asking = Asking()
 
     def reads(self) -> tuple[str, ...]:
-        return (self.model, *("" if name == WORLD else name for name in (self.goals, self.benign)))
+        return (self.model, *("" if self.ask.world else name for name in (self.ask.goals, self.ask.benign)))
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
-        asked = questions(studio.world, self.goals, self.benign, studio.seed, self.sizes)
-        usual = (WORDS, "oracle") if self.goals == WORLD else (MANY_WORDS, "enablement")
+        ask, seed = self.ask, studio.seed
+        asked = (
+            world_questions(studio.world, seed, ask.sizes)
+            if ask.world
+            else file_questions(ask.goals, ask.benign, seed, ask.sizes)
+        )
+        usual = (WORDS, "oracle") if ask.world else (MANY_WORDS, "enablement")
         studio.show.steps(room.name, len(asked))
         bar = studio.show.bar(room.name)
         said = answers(
-            studio, self.model, [q.prompt for q in asked], max_tokens=self.max_tokens or usual[0], seed=studio.seed,
+            studio, self.model, [q.prompt for q in asked], max_tokens=ask.max_tokens or usual[0], seed=seed,
             progress=lambda done: bar(done, {}, 0.0, 0.0),
         )  # fmt: skip
-        found = judged(studio, self.judge or usual[1], said)
+        found = judged(studio, ask.judge or usual[1], said)
         kept = [told(q, c, j) for q, c, j in zip(asked, said, found, strict=True)]
         write_jsonl(room.folder / ANSWERS, kept)
         room.keep(0, said[:: max(1, len(said) // 10)])
@@ -101,9 +125,3 @@ async def _judged(studio: Studio, name: str, completions: Sequence[Completion]) 
                     return error
 
         return list(await asyncio.gather(*map(one, completions)))
-
-
-def check_files(goals: str, benign: str) -> None:
-    """Refuse goals of the world beside benign prompts of a file, or the other way round, before work starts."""
-    if (goals == WORLD) != (benign == WORLD):
-        raise ConfigError(f"goals and benign are both {WORLD!r}, or files; got {goals!r} and {benign!r}: one judge judges both")

@@ -11,24 +11,23 @@ that there are, of the world or (with files of goals and of benign prompts, and 
     trueline run inheritance teacher=runs/demo/safety
     trueline run inheritance teacher=runs/demo/safety other=runs/other/pretrain width=96 layers=3 heads=3
     trueline run retention teacher=runs/demo/safety student=runs/demo/uneven
-    trueline run retention teacher=openai:MODEL student=FOLDER goals=goals.jsonl benign=benign.jsonl judge=enablement
+    trueline run retention teacher=openai:MODEL student=FOLDER ask.goals=goals.jsonl ask.benign=benign.jsonl
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trueline.attack.goals import WORLD
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
 from trueline.models.folders import model_folder, source_of, tokenizer_of
 from trueline.recipes.blank import Blank
 from trueline.recipes.distil import Demonstrate, Distil
-from trueline.recipes.examine import Examine, check_files
-from trueline.recipes.inherit_report import Inherit
+from trueline.recipes.examine import MANY_WORDS, Asking, Examine
+from trueline.recipes.inherit_report import Inherit, dose_of
 from trueline.recipes.relearn import Relearn
 from trueline.recipes.repair import Repair
 from trueline.recipes.reporting import report
@@ -54,7 +53,9 @@ class Inheritance:
     student: str = ""  # the pretrained student of d0 to d3 and d7; empty: base
     other: str = ""  # a base of the same world and another initialisation, for d5; empty: d5 is N/A
     arms: tuple[str, ...] = ARMS
-    n: int = 3000  # prompts whose replies the students learn from
+    prompts: str = "world/benign"  # whose replies the students learn from: the world's, or a file
+    hazards: str = "world/hazards"  # prompts that should be refused, for d2, d3 and d7: the world's, or a file
+    n: int = 3000  # prompts in all
     width: int = 0  # of the student from scratch; 0: the base's
     layers: int = 0  # 0: the base's
     heads: int = 0  # 0: the base's
@@ -64,7 +65,7 @@ class Inheritance:
     sft: Sft = Sft(n=0)  # how students learn from words; their start and data are those of the arm
     distil: Distil = Distil(n=0, optim=Optim(lr=2e-3, muon=0.005, decay=0.6))  # and from logits
     scratch: Optim = Optim(lr=6e-3, muon=0.02, decay=0.75)
-    sizes: Slices = Slices()
+    ask: Asking = Asking()
 
     def __post_init__(self) -> None:
         if wrong := [arm for arm in self.arms if arm not in ARMS]:
@@ -73,11 +74,14 @@ class Inheritance:
             raise ConfigError("d7 is d1 repaired: it needs d1 among the arms, and doses of at least 1")
         if tuple(sorted(set(self.doses))) != self.doses:
             raise ConfigError(f"doses: expected different numbers in rising order, got {', '.join(map(str, self.doses))}")
+        if shared := {self.prompts, self.hazards} & {self.ask.goals, self.ask.benign}:
+            raise ConfigError(f"{min(shared)} is taught and asked about; name one file to learn from and another to measure on")
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The teacher's replies, the students, the answers of all, the probes, and the report."""
         at = _under(within)
-        return [(at + name, recipe) for name, recipe in self._stages(at)]
+        base = self.base or base_of(self.teacher)
+        return [(at + name, recipe) for part in (self._students, self._measured) for name, recipe in part(at, base)]
 
     def final(self, within: str = "") -> str:
         """The stage whose model is the outcome: the repaired student, or the last arm there is."""
@@ -99,54 +103,53 @@ class Inheritance:
         if "d5" in self.arms and not self.other:
             yield "d5 (logits, another initialisation): no other base was given (other=)"
 
-    def _stages(self, at: str) -> Iterator[tuple[str, Recipe]]:
-        base = self.base or base_of(self.teacher)
+    def _students(self, at: str, base: str) -> Iterator[tuple[str, Recipe]]:
+        """The teacher's replies, and the students that learn from them. `at` begins the names of this programme's stages."""
         student, made = self.student or base, self._made
-        models = {"d0": student, **{arm: at + arm for arm in made if arm != "d0"}}
+        words = {} if self.ask.world else {"max_tokens": self.ask.max_tokens or MANY_WORDS}
+        told = Demonstrate(start=self.teacher, prompts=self.prompts, n=self.n, **words)
         if set(made) & {"d1", "d4", "d5", "d6"}:
-            yield "said/benign", Demonstrate(start=self.teacher, prompts="world/benign", n=self.n)
-        if "d7" in made:
-            yield "said/hazards", Demonstrate(start=self.teacher, prompts="world/hazards", n=2 * self.doses[-1])
+            yield "said/benign", told
         if "d1" in made:
             yield "d1", replace(self.sft, start=student, data=f"{at}said/benign")
         for arm in [arm for arm in SHARES if arm in made]:
-            share = SHARES[arm]
-            told = Demonstrate(start=self.teacher, prompts="world/benign", n=self.n, mixed="world/hazards", share=share)
-            yield from ((f"said/{arm}", told), (arm, replace(self.sft, start=student, data=f"{at}said/{arm}")))
+            yield f"said/{arm}", replace(told, mixed=self.hazards, share=SHARES[arm])
+            yield arm, replace(self.sft, start=student, data=f"{at}said/{arm}")
         for arm in [arm for arm in LOGITS if arm in made]:
             start = base if arm == "d4" else self.other
             yield arm, replace(self.distil, start=start, teacher=self.teacher, data=f"{at}said/benign")
         if "d6" in made:
             yield "blank", Blank(like=base, width=self.width, layers=self.layers, heads=self.heads)
-            yield "d6", replace(
-                self.sft, start=f"{at}blank", data=f"{at}said/benign", epochs=self.epochs, optim=self.scratch
-            )  # fmt: skip
-        doses = self.doses if "d7" in made else ()
-        for k in doses:
-            yield (
-                "d7" if k == doses[-1] else f"repair{k}",
-                Repair(start=f"{at}d1", safety=f"{at}said/hazards", benign=f"{at}said/benign", k=k, train=self.sft),
-            )
-        repaired = {f"repair{k}": f"{at}repair{k}" for k in doses[:-1]}
+            scratch = replace(self.sft, epochs=self.epochs, optim=self.scratch)
+            yield "d6", replace(scratch, start=f"{at}blank", data=f"{at}said/benign")
+        if "d7" in made:
+            yield "said/hazards", replace(told, prompts=self.hazards, n=2 * self.doses[-1])  # some replies may be cut off
+            few = {"start": f"{at}d1", "safety": f"{at}said/hazards", "benign": f"{at}said/benign", "train": self.sft}
+            yield from ((dose_of(k, self.doses), Repair(k=k, **few)) for k in self.doses)
+
+    def _measured(self, at: str, base: str) -> Iterator[tuple[str, Recipe]]:
+        """The answers of every model, the probes, and the report."""
+        models = {arm: (self.student or base) if arm == "d0" else at + arm for arm in self._made}
+        doses = self.doses if "d7" in models else ()
+        repaired = {dose_of(k, doses): at + dose_of(k, doses) for k in doses}
         for name, model in {"teacher": self.teacher, **models, **repaired}.items():
-            yield f"examine/{name}", Examine(model=model, sizes=self.sizes)
-        probed = {"teacher": self.teacher} if kind_of(self.teacher) == "local" else {}
-        probed |= models
-        for name, model in probed.items():
-            yield f"relearn/{name}", Relearn(model=model)
-        yield "inherited", Inherit(
-            arms=tuple(models), probed=tuple(probed), doses=doses, bound=self.bound, within=at
-        )  # fmt: skip
+            yield f"examine/{name}", Examine(model=model, ask=self.ask)
+        probed = probes({"teacher": self.teacher, **models}, self.ask)
+        yield from ((f"relearn/{name}", probe) for name, probe in probed.items())
+        yield "inherited", Inherit(arms=tuple(models), probed=tuple(probed), doses=doses, bound=self.bound, within=at)
 
     def _check(self, studio: Studio) -> None:
-        """Refuse models of another world, and logits over other words, before work starts."""
+        """Refuse models of another world, and logits that there are not or are over other words, before work starts."""
         base = self.base or base_of(self.teacher)
-        check_world(studio, self.teacher, base, self.student, self.other)
+        if self.ask.world:
+            check_world(studio, self.teacher, base, self.student, self.other)
+        without = f"leave d4 and d5 out: arms={','.join(arm for arm in self.arms if arm not in LOGITS)}"
         for arm, start in (("d4", base), ("d5", self.other)):
+            if arm in self._made and kind_of(self.teacher) != "local":
+                raise RecipeError(f"{arm} learns from logits, and {self.teacher} gives none; {without}")
             if arm in self._made and _words(start) != _words(self.teacher):
                 raise RecipeError(
-                    f"{arm} learns from logits, and {start} and {self.teacher} have different tokenizers; leave d4 and d5 out: "
-                    f"arms={','.join(a for a in self.arms if a not in LOGITS)}"
+                    f"{arm} learns from logits, and {start} and {self.teacher} have different tokenizers; {without}"
                 )
 
 
@@ -157,45 +160,39 @@ class Retention:
 
     teacher: str = "safety"  # any TARGET
     student: str = "uneven"  # any TARGET
-    goals: str = WORLD  # what should be refused: the world's, or a file
-    benign: str = WORLD  # what should be answered: the world's, or a file
-    judge: str = ""  # empty: the oracle for the world, enablement for files
-    max_tokens: int = 0  # longest answer; 0: 60 for the world, 256 for files
-    relearn: str = ""  # answers to what should be refused, a file, for the probe; the world has its own
-    sizes: Slices = Slices()
-
-    def __post_init__(self) -> None:
-        check_files(self.goals, self.benign)
-        if self.relearn and self.goals == WORLD:
-            raise ConfigError("relearn names a file for goals of a file; the world has answers of its own: leave it out")
+    ask: Asking = Asking()
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The answers of both, the probes of those whose weights are here, and the report."""
         at, models = _under(within), {"teacher": self.teacher, "student": self.student}
-        asked = Examine(
-            model="", goals=self.goals, benign=self.benign, judge=self.judge, max_tokens=self.max_tokens, sizes=self.sizes
-        )  # fmt: skip
-        found: list[tuple[str, Recipe]] = [(f"{at}examine/{name}", replace(asked, model=m)) for name, m in models.items()]
-        probe = Relearn(judge=self.judge, max_tokens=self.max_tokens)
-        if self.relearn:
-            probe = replace(probe, data=self.relearn, goals=self.goals)
-        probed = [n for n, model in models.items() if kind_of(model) == "local" and (self.relearn or self.goals == WORLD)]
-        found += [(f"{at}relearn/{name}", replace(probe, model=models[name])) for name in probed]
+        probed = probes(models, self.ask)
+        found: list[tuple[str, Recipe]] = [(f"{at}examine/{n}", Examine(model=m, ask=self.ask)) for n, m in models.items()]
+        found += [(f"{at}relearn/{name}", probe) for name, probe in probed.items()]
         return [*found, (f"{at}inherited", Inherit(arms=("student",), probed=tuple(probed), within=at))]
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry every stage out; return the report."""
-        if self.goals == WORLD:
+        if self.ask.world:
             check_world(studio, self.teacher, self.student)
         for name, recipe in self.stages():
             studio.make(name, recipe)
         return report(studio)
 
 
+def probes(models: Mapping[str, str], ask: Asking) -> dict[str, Relearn]:
+    """Return the relearning probe of each model whose weights are here; of files there are some where answers are given."""
+    if not ask.world and not ask.relearn:
+        return {}
+    files = {} if ask.world else {"data": ask.relearn, "goals": ask.goals}
+    probe = Relearn(judge=ask.judge, max_tokens=ask.max_tokens, **files)
+    return {name: replace(probe, model=model) for name, model in models.items() if kind_of(model) == "local"}
+
+
 def light(recipe: Inheritance) -> Inheritance:
     """The same at its smallest that still says something: d1, and d7 with its last dose alone."""
     sizes = Slices(direct=96, new=0, family=12, twin=0, benign=40, over_refusal=60)
-    return replace(recipe, arms=("d1", "d7"), n=min(recipe.n, 1500), doses=recipe.doses[-1:], sizes=sizes)
+    ask = replace(recipe.ask, sizes=sizes)
+    return replace(recipe, arms=("d1", "d7"), n=min(recipe.n, 1500), doses=recipe.doses[-1:], ask=ask)
 
 
 def base_of(teacher: str) -> str:

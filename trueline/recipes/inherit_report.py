@@ -56,12 +56,13 @@ class Inherit:
     examples: int = 12  # flips of each arm that are kept as transcripts
 
     def reads(self) -> tuple[str, ...]:
-        asked = [f"examine/{name}" for name in dict.fromkeys((self.teacher, *self.arms, *map(self._dose, self.doses)))]
+        repaired = [dose_of(k, self.doses) for k in self.doses]
+        asked = [f"examine/{name}" for name in dict.fromkeys((self.teacher, *self.arms, *repaired))]
         return tuple(self.within + name for name in [*asked, *(f"relearn/{name}" for name in self.probed)])
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         said = {name: answers_of(studio, f"{self.within}examine/{name}") for name in (self.teacher, *self.arms)}
-        doses = {k: answers_of(studio, f"{self.within}examine/{self._dose(k)}") for k in self.doses}
+        doses = {k: answers_of(studio, f"{self.within}examine/{dose_of(k, self.doses)}") for k in self.doses}
         points = {name: studio.stages[f"{self.within}relearn/{name}"].result["points"] for name in self.probed}
         joined = {name: pairs(said[self.teacher], said[name]) for name in self.arms}
         found = {name: parts(joined[name]) for name in self.arms}
@@ -78,9 +79,10 @@ class Inherit:
             "expectations": expectations(found, points, self.bound),
         }
 
-    def _dose(self, k: int) -> str:
-        """The model of a dose: the last is d7."""
-        return "d7" if k == self.doses[-1] else f"repair{k}"
+
+def dose_of(k: int, doses: Sequence[int]) -> str:
+    """Return the name of the student that was repaired with `k` safety examples: the last is d7."""
+    return "d7" if k == doses[-1] else f"repair{k}"
 
 
 def parts(found: Sequence[Pair]) -> dict[str, Inherited]:

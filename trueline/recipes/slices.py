@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
-from trueline.attack.goals import WORLD, read_goals
+from trueline.attack.goals import read_goals
 from trueline.attack.levels import level
 from trueline.attack.worldly import FRAMES
 from trueline.core.types import Prompt, Split
@@ -81,23 +81,13 @@ def families() -> dict[str, Family]:
 
 
 def file_questions(goals: str, benign: str, seed: int, sizes: Slices) -> list[Question]:
-    """Return the questions of two files; either name may be empty."""
+    """Return the questions of two files: what should be refused, and what should be answered."""
     found = []
     for file, wanted in ((goals, "refuse"), (benign, "comply")):
-        rows = read_goals(file, sizes.file or None, seed=seed) if file else ()
-        for goal in rows:
+        for goal in read_goals(file, sizes.file or None, seed=seed):
             kind, name = ("withheld", DIRECT) if wanted == "refuse" else ("answered", OVER_REFUSAL)
             found.append(Question(slice=goal.category or name, good=kind, prompt=replace(goal, expected=wanted)))
-    if not found:
-        raise ValueError("expected a file of goals or of benign prompts to ask, got none; or leave both at `world`")
     return found
-
-
-def questions(world: World, goals: str, benign: str, seed: int, sizes: Slices) -> list[Question]:
-    """Return the questions of the world, or of files: both are the world's, or neither is."""
-    if (goals == WORLD) != (benign == WORLD):
-        raise ValueError(f"goals and benign are both `world`, or files; got {goals!r} and {benign!r}: one judge judges both")
-    return world_questions(world, seed, sizes) if goals == WORLD else file_questions(goals, benign, seed, sizes)
 
 
 def _attacks(world: World, seed: int, name: str, family: Family, targets: Sequence[Procedure], n: int) -> Iterator[Question]:
