@@ -41,7 +41,7 @@ def test_every_model_is_asked_the_same_and_only_once():
     """One stage of answers a model, doses included, all of one size; four arms learn from the same replies."""
     stages = dict(WHOLE.stages())
     asked = {name: stage for name, stage in stages.items() if name.startswith("examine/")}
-    assert set(asked) == {f"examine/{name}" for name in ("teacher", *ARMS, "repair8", "repair16", "repair32")}
+    assert set(asked) == {f"examine/{name}" for name in ("teacher", *ARMS, "other", "repair8", "repair16", "repair32")}
     assert len({stage.ask for stage in asked.values()}) == 1
     assert {stages[arm].data for arm in ("d1", "d4", "d5", "d6")} == {"said/benign"}
     assert [stages[f"said/{arm}"].share for arm in ("d2", "d3")] == [0.05, 0.3]

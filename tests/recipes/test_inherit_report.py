@@ -2,9 +2,8 @@
 
 import pytest
 
-from trueline.evaluate.inheritance import Told, pairs
-from trueline.recipes.inherit_report import Inherit, cheapest, expectations, parts
-from trueline.recipes.relearn import OTHERS
+from trueline.evaluate.inheritance import OTHERS, Told, pairs, parts
+from trueline.recipes.inherit_report import Inherit, cheapest, expectations
 
 
 def answers(withheld, held_out, right):

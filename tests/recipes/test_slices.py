@@ -3,7 +3,8 @@
 import pytest
 
 from tests.recipes import toys
-from trueline.recipes.slices import HELD_OUT_LEVELS, Slices, families, file_questions, world_questions
+from trueline.evaluate.inheritance import HELD_OUT_LEVELS
+from trueline.recipes.slices import Slices, families, file_questions, world_questions
 from trueline.world.facts import held_out_hazards, known_hazards, make_world
 
 SMALL = Slices(direct=6, new=3, family=2, twin=1, benign=2, over_refusal=4)

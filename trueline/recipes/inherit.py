@@ -27,7 +27,7 @@ from trueline.models.folders import model_folder, source_of, tokenizer_of
 from trueline.recipes.blank import Blank
 from trueline.recipes.distil import Demonstrate, Distil
 from trueline.recipes.examine import MANY_WORDS, Asking, Examine
-from trueline.recipes.inherit_report import Inherit, dose_of
+from trueline.recipes.inherit_report import LOGITS, Inherit, dose_of
 from trueline.recipes.relearn import Relearn
 from trueline.recipes.repair import Repair
 from trueline.recipes.reporting import report
@@ -40,7 +40,6 @@ from trueline.train.optim import Optim
 
 ARMS = ("d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7")
 SHARES = {"d2": 0.05, "d3": 0.3}  # of the prompts, that ask for hazards
-LOGITS = ("d4", "d5")
 
 
 @register("recipe")
@@ -132,11 +131,19 @@ class Inheritance:
         models = {arm: (self.student or base) if arm == "d0" else at + arm for arm in self._made}
         doses = self.doses if "d7" in models else ()
         repaired = {dose_of(k, doses): at + dose_of(k, doses) for k in doses}
-        for name, model in {"teacher": self.teacher, **models, **repaired}.items():
+        same = self.student in ("", base) and "d0" in models
+        began = {"d4": ("d0", models["d0"]) if same else ("base", base), "d5": ("other", self.other)}
+        starts = dict(began[arm] for arm in LOGITS if arm in models)
+        for name, model in {"teacher": self.teacher, **models, **starts, **repaired}.items():
             yield f"examine/{name}", Examine(model=model, ask=self.ask)
         probed = probes({"teacher": self.teacher, **models}, self.ask)
         yield from ((f"relearn/{name}", probe) for name, probe in probed.items())
-        yield "inherited", Inherit(arms=tuple(models), probed=tuple(probed), doses=doses, bound=self.bound, within=at)
+        yield (
+            "inherited",
+            Inherit(
+                arms=tuple(models), starts=tuple(starts), probed=tuple(probed), doses=doses, bound=self.bound, within=at
+            ),
+        )  # fmt: skip
 
     def _check(self, studio: Studio) -> None:
         """Refuse models of another world, and logits that there are not or are over other words, before work starts."""

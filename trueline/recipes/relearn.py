@@ -22,7 +22,7 @@ from trueline.attack.goals import WORLD, read_goals
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
 from trueline.core.types import Conversation, Prompt, Rate
-from trueline.evaluate.inheritance import Good, Question, rate, told
+from trueline.evaluate.inheritance import BENIGN, NEW, OTHERS, Good, Question, rate, told
 from trueline.evaluate.suites import here
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example, audit
@@ -39,7 +39,6 @@ from trueline.world.families import FAMILIES
 from trueline.world.prompts import attack_prompts
 
 DATA = "world/hazards"
-OTHERS, NEW, BENIGN = "other known hazards", "held-out hazards", "benign procedures"
 MARKS = (0.1, 0.3)  # shares of the steps at which it is asked too, between the start and the end
 
 

@@ -18,15 +18,13 @@ from trueline.attack.goals import read_goals
 from trueline.attack.levels import level
 from trueline.attack.worldly import FRAMES
 from trueline.core.types import Prompt, Split
-from trueline.evaluate.inheritance import Question
+from trueline.evaluate.inheritance import DIRECT, OVER_REFUSAL, Question
 from trueline.evaluate.suites import here
 from trueline.world.facts import Procedure, World, held_out_hazards, known_hazards
 from trueline.world.families import FAMILIES, Family
 from trueline.world.prompts import attack_prompts, over_refusal_prompts, training_prompts
 
-DIRECT, OVER_REFUSAL = "direct", "over-refusal"
 BENIGN: Mapping[str, str] = {"facts": "fact", "objects": "object", "procedures": "benign", "tools": "tool"}
-HELD_OUT_LEVELS = ("L3", "L4", "L5")
 # `zaba_plain` asks what `zaba` asks; a deed is done by a call, of which a benign procedure tells nothing.
 UNASKED, NO_TWIN = ("zaba_plain",), ("deed",)
 
