@@ -12,14 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
 from trueline.models.policy import Policy, tiny
+from trueline.models.tokenizer import FastTokenizer
 from trueline.recipes.studio import Room, Studio
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @register("recipe")
@@ -45,13 +49,15 @@ class Blank:
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         # Its own draw: with the run's seed alone it would begin where a base of that seed began, and share its initialisation.
         torch.manual_seed(Random(f"blank/{studio.seed}").getrandbits(60))
-        made = self._sized(studio.policy(self.like, frozen=True))
+        like = studio.policy(self.like, frozen=True)
+        shape = like.model.config
+        made = self.sized(like.codec.tokenizer, shape.hidden_size, shape.num_hidden_layers, shape.num_attention_heads)
         made.save(room.folder / "model")
         return {"parameters": sum(p.numel() for p in made.parameters())}
 
-    def _sized(self, example: Policy) -> Policy:
-        shape = example.model.config
-        width, heads = self.width or shape.hidden_size, self.heads or shape.num_attention_heads
+    def sized(self, tokenizer: FastTokenizer | PreTrainedTokenizerBase, width: int, layers: int, heads: int) -> Policy:
+        """Make the model, where what is not set is as given: the size of `like`."""
+        width, heads = self.width or width, self.heads or heads
         if width % heads:
             raise ConfigError(f"width {width} is no multiple of the {heads} heads of {self.like}; set heads too")
-        return tiny(example.codec.tokenizer, width, self.layers or shape.num_hidden_layers, heads, self.context)
+        return tiny(tokenizer, width, self.layers or layers, heads, self.context)

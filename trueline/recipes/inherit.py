@@ -203,8 +203,13 @@ def light(recipe: Inheritance) -> Inheritance:
 
 
 def base_of(teacher: str) -> str:
-    """Return the stage `pretrain` of the run that the teacher is a stage of. Raises ConfigError where there is none."""
+    """Return the stage `pretrain` of the run that the teacher is a stage of. Raises ConfigError where there is none.
+
+    Of a teacher that is a stage of this very run, it is the stage `pretrain` of this run.
+    """
     ask = "name the pretrained model that it was made from: base=MODEL"
+    if teacher.isidentifier() and not Path(teacher).exists():
+        return "pretrain"
     if kind_of(teacher) != "local" or teacher.startswith("hf:"):
         raise ConfigError(f"{teacher}: expected a stage of a run, beside which its base lies; {ask}")
     found = Path(model_folder(teacher)).parent.parent / "pretrain" / "model"
