@@ -126,6 +126,13 @@ def test_models_of_different_words_are_refused(tmp_path):
         )  # fmt: skip
 
 
+def test_words_that_a_student_does_not_know_are_refused(tmp_path):
+    """A teacher's replies in words outside the student's vocabulary would all teach one token: the message says the way out."""
+    said = toys.rows(tmp_path / "said.jsonl", [{"prompt": f"{a} b", "completion": "a zebra c"} for a in "abcdef"])
+    with pytest.raises(RecipeError, match=r"does not know 6 of the 24 words .* blank like=TEACHER"):
+        toys.run(tmp_path / "run", "sft", f"start={toys.model(tmp_path)}", f"data={said}", "held_out=0")
+
+
 def test_prompts_alone_are_refused_off_policy(tmp_path):
     """A file of prompts has no replies to distil on: the message says which setting to change."""
     start = toys.model(tmp_path)

@@ -22,6 +22,7 @@ DEMONSTRATIONS = {
     "mixed": demonstrations.mixed,
 }
 MIXES = {"training": TRAINING_MIX, "benign": BENIGN_MIX, "hazards": {"hazard": 1.0}}
+UNKNOWN = 0.01  # share of the replies' tokens that may be unknown to a tokenizer
 T = TypeVar("T")
 
 
@@ -88,6 +89,23 @@ def example_of(codec: Codec, completion: Completion) -> Example:
 def check_masks(codec: Codec, completions: Sequence[Completion], examples: Sequence[Example]) -> None:
     """Audit the loss masks of text that was rendered; what a model sampled is as it is, cut off or not."""
     audit(codec, [e for c, e in zip(completions, examples, strict=True) if not c.ids])
+
+
+def check_words(codec: Codec, examples: Sequence[Example], data: str) -> None:
+    """Refuse replies in words that a tokenizer does not know, such as those of a teacher with another one.
+
+    What it does not know it reads as one and the same token, which training would teach the model to say.
+    """
+    unknown = codec.tokenizer.unk_token_id
+    if unknown is None or unknown == codec.eos:  # a tokenizer of bytes knows every word
+        return
+    learned = [token for e in examples for token, on in zip(e.ids, e.mask, strict=True) if on]
+    lost = learned.count(unknown)
+    if lost > UNKNOWN * len(learned):
+        raise RecipeError(
+            f"{data}: the model's tokenizer does not know {lost} of the {len(learned)} words of the replies; take a model that "
+            f"knows them, or make one with the teacher's tokenizer: trueline run blank like=TEACHER"
+        )
 
 
 def fitting(examples: Sequence[Sequence[Example]], limit: int) -> list[int]:
