@@ -8,7 +8,7 @@ import pytest
 
 from trueline.core.stats import wilson
 from trueline.core.types import Rate
-from trueline.evaluate.rates import clustered, difference, ratio
+from trueline.evaluate.rates import clustered, difference, ratio, retained
 
 
 def width(rate: Rate | None) -> float:
@@ -96,3 +96,35 @@ def test_equal_series_differ_by_nothing_with_room_left():
 def test_a_difference_needs_two_independent_goals():
     """One cluster gives no comparison."""
     assert difference([1.0, 1.0], [0.0, 0.0], ["c", "c"], name="x") is None
+
+
+def test_what_is_retained_is_a_ratio_of_sums_that_a_common_factor_leaves_alone():
+    """Half of the second series kept is 0.5, whatever its scale; more than all of it is above 1."""
+    before, after = [1.0, 1.0, 0.0, 1.0] * 6, [1.0, 0.0, 0.0, 0.5] * 6
+    found = retained(after, before, range(24), name="x")
+    assert found is not None
+    assert found.value == pytest.approx(0.5)
+    assert found.low < 0.5 < found.high
+    doubled = retained([2 * v for v in after], [2 * v for v in before], range(24), name="x")
+    assert doubled is not None
+    assert (doubled.low, doubled.high) == pytest.approx((found.low, found.high))
+    more = retained(before, after, range(24), name="x")
+    assert more is not None
+    assert more.value == pytest.approx(2.0)
+
+
+def test_pairs_that_rise_and_fall_together_are_surer_than_two_rates():
+    """A student that fails where its teacher fails has a narrower interval than the ratio of the two rates."""
+    before = [1.0, 1.0, 0.0, 1.0, 0.0, 1.0] * 8
+    after = [0.0 if i % 12 == 0 else v for i, v in enumerate(before)]
+    paired = retained(after, before, range(48), name="x")
+    apart = ratio(clustered(after, range(48)), clustered(before, range(48)))
+    assert width(paired) < 0.7 * width(apart)
+
+
+def test_what_is_retained_of_next_to_nothing_is_no_rate():
+    """Where a resample could find nothing to divide by there is no ratio; a few clusters that are all positive are enough."""
+    assert retained([1.0] * 20, [1.0] * 7 + [0.0] * 13, range(20), name="x") is None
+    assert retained([1.0] * 20, [1.0] * 8 + [0.0] * 12, range(20), name="x") is not None
+    assert retained([0.0, 1.0, 1.0], [1.0, 1.0, 1.0], range(3), name="x") is not None
+    assert retained([1.0, 1.0], [1.0, 1.0], ["c", "c"], name="x") is None

@@ -9,8 +9,9 @@ from tests.models.small import random_policy, tiny_policy
 from tests.recipes import toys
 from trueline.core.config import ConfigError
 from trueline.models.policy import Policy
-from trueline.recipes.running import order
-from trueline.recipes.studio import RecipeError
+from trueline.recipes.distil import Demonstrate, Distil
+from trueline.recipes.running import order, place
+from trueline.recipes.studio import RecipeError, Studio
 
 FAST = ("optim.lr=5e-3", "optim.muon=0.02")
 
@@ -85,6 +86,34 @@ def test_demonstrations_are_data_for_fine_tuning(tmp_path):
     assert rows[-1]["loss"] < rows[0]["loss"]
 
 
+def test_prompts_of_two_kinds_are_mixed_by_share(tmp_path):
+    """A quarter of the prompts are of the second kind, the rest of the first, and there are as many as before."""
+    _, master = teacher(tmp_path)
+    mixed = toys.rows(tmp_path / "mixed.jsonl", [{"prompt": f"q {a}"} for a in "abcdefgh"])
+    folder, _ = toys.run(
+        tmp_path / "shown", "demonstrate", f"start={master}", f"prompts={toys.prompts(tmp_path)}", f"mixed={mixed}",
+        "share=0.25", "n=16", "max_tokens=9",
+    )  # fmt: skip
+    result = result_of(folder, "demonstrate")
+    assert result["demonstrations"] + result["cut_off_or_empty"] == 16
+    rows = (folder / "stages/demonstrate/demonstrations.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = [json.loads(row)["messages"][0]["content"] for row in rows]
+    assert 0 < sum(text.startswith("q") for text in asked) <= 4
+    with pytest.raises(ConfigError, match="where mixed names prompts"):
+        order("demonstrate", ["share=0.25"])
+
+
+def test_what_a_teacher_said_is_data_for_logits_too(tmp_path):
+    """The stage that holds a teacher's replies can be named as the data of `distil`, in one run."""
+    start, master = teacher(tmp_path)
+    run = place(order("distil", []), tmp_path / "run")
+    with run.lock():
+        studio = Studio(run)
+        said = studio.make("said", Demonstrate(start=master, prompts=toys.prompts(tmp_path), n=0, max_tokens=9))
+        made = studio.make("student", Distil(start=start, teacher=master, data="said", n=0, batch=96))
+    assert 0 < made.result["examples"] <= said.result["demonstrations"]
+
+
 def test_models_of_different_words_are_refused(tmp_path):
     """Where tokenizers differ, the message says which way there is: by words."""
     tokenizer_of_more = random_policy("qwen3")
@@ -95,6 +124,13 @@ def test_models_of_different_words_are_refused(tmp_path):
             tmp_path / "run", "distil", f"start={toys.model(tmp_path)}", f"teacher={tmp_path / 'other'}",
             f"data={toys.conversations(tmp_path)}",
         )  # fmt: skip
+
+
+def test_words_that_a_student_does_not_know_are_refused(tmp_path):
+    """A teacher's replies in words outside the student's vocabulary would all teach one token: the message says the way out."""
+    said = toys.rows(tmp_path / "said.jsonl", [{"prompt": f"{a} b", "completion": "a zebra c"} for a in "abcdef"])
+    with pytest.raises(RecipeError, match=r"does not know 6 of the 24 words .* blank like=TEACHER"):
+        toys.run(tmp_path / "run", "sft", f"start={toys.model(tmp_path)}", f"data={said}", "held_out=0")
 
 
 def test_prompts_alone_are_refused_off_policy(tmp_path):

@@ -88,7 +88,7 @@ def test_references_are_stages_first_and_else_must_exist():
     """A stage's name is that stage's model; a name that is nothing is an error that says what would be something."""
     known = fresh(Pretrain())
     assert model_of("pretrain", {"pretrain": known}) is known
-    with pytest.raises(ModelError, match="neither an earlier stage of this plan nor a folder"):
+    with pytest.raises(ModelError, match="neither an earlier stage of this plan nor a run or a folder"):
         model_of("pretrain", {})
 
 

@@ -1,11 +1,12 @@
 """Rates over goals that hang together: paraphrases of one request are not independent, and an interval must know it.
 
-Three small functions on top of `core/stats.py`, and the JSON form of a rate:
+Small functions on top of `core/stats.py`, and the JSON form of a rate:
 
 - `clustered`: a share with Wilson's interval at the sample size that the clusters leave (the design effect of survey
   sampling): hundreds of rates in a report cost nothing, and where none or all succeeded there still is a width;
 - `ratio`: one rate over another, such as attack success over capability;
-- `difference`: the same goals twice, clustered, as a paired comparison.
+- `difference`: the same goals twice, clustered, as a paired comparison;
+- `retained`: the same goals twice, as what share of the first rate the second kept.
 
     clustered([1, 1, 0, 0], ["a", "a", "b", "b"])     four goals, two of which are independent
 """
@@ -19,6 +20,8 @@ from random import Random
 
 from trueline.core import stats
 from trueline.core.types import Rate
+
+FEW_KEPT = 8  # clusters: a resample of that many misses all of them once in 3000
 
 
 def clustered(values: Sequence[float], clusters: Sequence[Hashable]) -> Rate | None:
@@ -83,6 +86,36 @@ def difference(
     wide = stats.newcombe(share[0], k, share[1], k)  # type: ignore[arg-type]  # wilson takes shares
     value = found.difference.value
     return replace(found, difference=Rate(value=value, n=len(after), low=min(value, wide.low), high=max(value, wide.high)))
+
+
+def retained(
+    after: Sequence[float],
+    before: Sequence[float],
+    clusters: Sequence[Hashable],
+    *,
+    name: str,
+) -> Rate | None:
+    """Return sum(after) / sum(before) over the same goals, with a paired bootstrap over clusters; it may exceed 1.
+
+    None with fewer than two clusters, and where `before` is zero in some and positive in fewer than FEW_KEPT: a resample would
+    find nothing to divide by. Where every cluster has the same ratio, the interval is that of `ratio`.
+    """
+    totals: dict[Hashable, tuple[float, float]] = {}
+    for key, a, b in zip(clusters, after, before, strict=True):
+        there = totals.get(key, (0.0, 0.0))
+        totals[key] = (there[0] + a, there[1] + b)
+    if len(totals) < 2 or sum(b > 0 for _, b in totals.values()) < min(len(totals), FEW_KEPT):
+        return None
+    rng, pool = Random(f"retained/{name}"), list(totals.values())
+    value = sum(a for a, _ in pool) / sum(b for _, b in pool)
+    drawn = [rng.choices(pool, k=len(pool)) for _ in range(stats.RESAMPLES)]
+    draws = sorted(sum(a for a, _ in some) / whole for some in drawn if (whole := sum(b for _, b in some)) > 0)
+    cut = int(len(draws) * (1 - stats.CONFIDENCE) / 2)
+    low, high = draws[cut], draws[-1 - cut]
+    if low < high:
+        return Rate(value=value, n=len(after), low=min(low, value), high=max(high, value))
+    wide = ratio(clustered(after, clusters), clustered(before, clusters))
+    return None if wide is None else Rate(value=value, n=len(after), low=wide.low, high=wide.high)
 
 
 def plain(rate: Rate | None) -> dict[str, float] | None:

@@ -8,6 +8,7 @@ The last is the one that works between tokenizers.
     trueline run distil start=STUDENT teacher=TEACHER data=answers.jsonl on_policy=0.5 objective.beta=0.5 top=64
     trueline run distil start=STUDENT teacher=TEACHER data=prompts.jsonl on_policy=1 by=advantage
     trueline run demonstrate start=TEACHER prompts=prompts.jsonl
+    trueline run demonstrate start=TEACHER prompts=world/benign mixed=world/hazards share=0.05
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ import torch
 
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
-from trueline.core.types import Conversation
+from trueline.core.types import Conversation, Prompt
 from trueline.data.export import write
 from trueline.data.recognise import describe
 from trueline.data.split import split_by_prompt
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example, audit
-from trueline.recipes.reading import context_of, conversations, prompts
+from trueline.recipes.answering import answers
+from trueline.recipes.reading import MIXES, context_of, conversations, prompts
 from trueline.recipes.studio import RecipeError, Room, Studio
-from trueline.targets.local import complete
 from trueline.train.annotate_teacher import against, teacher
 from trueline.train.batch import Annotate, Objective, pad_rows
 from trueline.train.loop import train
@@ -45,7 +46,7 @@ class Distil:
 
     start: str = "pretrain"  # the student: a stage, a folder, or hf:NAME
     teacher: str = "safety"  # the teacher, with the same tokenizer: a stage, a folder, or hf:NAME
-    data: str = "world/safety"  # a set of the world, world/training (prompts), or a file of conversations or of prompts
+    data: str = "world/safety"  # a set of the world, world/training (prompts), a stage of `demonstrate`, or a file of either
     n: int = 3000  # examples to use; 0: all of a file
     on_policy: float = 0.0  # share of the steps on replies that the student samples itself (GKD's lambda)
     by: Literal["divergence", "advantage"] = "divergence"  # advantage: policy gradient on log teacher - log student
@@ -126,15 +127,15 @@ class Distil:
 
     def _examples(self, studio: Studio, student: Policy) -> tuple[list[Example], list[Example]]:
         """Examples to train on and to measure on; of prompts alone the masks are empty."""
-        world = self.data.startswith("world/")
-        alone = self.data == "world/training" or (not world and describe(self.data).kind is not Conversation)
+        world, data = self.data.startswith("world/"), studio.file(self.data, "demonstrations.jsonl")
+        alone = data.removeprefix("world/") in MIXES if world else describe(data).kind is not Conversation
         if alone:
             if self.on_policy < 1:
                 raise RecipeError(f"{self.data} holds prompts and no replies: set on_policy=1, or give conversations")
-            asked = prompts(studio, self.data, self.n, seed=studio.seed + 1)
+            asked = prompts(studio, data, self.n, seed=studio.seed + 1)
             heads = [student.codec.prompt(p.conversation) for p in asked]
             return [Example(tuple(head), (False,) * len(head)) for head in heads], []
-        shown = conversations(studio, self.data, self.n)
+        shown = conversations(studio, data, self.n)
         kept, held = (shown, []) if world else split_by_prompt(shown, self.held_out, studio.seed)
         examples = [student.codec.example(c, "last") for c in kept]
         audit(student.codec, examples)
@@ -146,9 +147,11 @@ class Distil:
 class Demonstrate:
     """Sample a model's replies as demonstrations for `sft`: distillation by words (Kim & Rush 2016, 1606.07947)."""
 
-    start: str = "safety"  # the teacher: a stage, a folder, or hf:NAME
-    prompts: str = "world/training"  # world/training, or a file of prompts
+    start: str = "safety"  # the teacher: a stage, or any TARGET
+    prompts: str = "world/training"  # world/training|benign|hazards, or a file of prompts
     n: int = 1000  # prompts; 0: all of a file
+    mixed: str = ""  # prompts that take the place of some of these: world/hazards, or a file
+    share: float = 0.0  # of the prompts, that are of `mixed`
     count: int = 1  # samples of each prompt
     max_tokens: int = 56
     temperature: float = 1.0  # 0 takes the likeliest token at each place
@@ -156,17 +159,21 @@ class Demonstrate:
     def __post_init__(self) -> None:
         if min(self.count, self.max_tokens) < 1 or self.n < 0 or self.temperature < 0:
             raise ConfigError("count and max_tokens must be at least 1; n and temperature must not be negative")
+        if not 0 <= self.share <= 1 or (self.share > 0) != bool(self.mixed):
+            raise ConfigError(
+                f"share lies in [0, 1], and is above 0 where mixed names prompts; got {self.share}, {self.mixed!r}"
+            )
 
     def reads(self) -> tuple[str, ...]:
-        return (self.start, "" if self.prompts.startswith("world/") else self.prompts)
+        return (self.start, *("" if named.startswith("world/") else named for named in (self.prompts, self.mixed)))
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
-        policy = studio.policy(self.start)
-        asked = prompts(studio, self.prompts, self.n, seed=studio.seed + 1)
+        asked = self._asked(studio)
         studio.show.steps(room.name, len(asked))
         bar = studio.show.bar(room.name)
-        drawn = complete(
-            policy,
+        drawn = answers(
+            studio,
+            self.start,
             asked,
             count=self.count,
             max_tokens=self.max_tokens,
@@ -180,6 +187,14 @@ class Demonstrate:
         said = [c.prompt.conversation.say("assistant", c.text, c.tool_calls) for c in whole]
         write(said, room.folder / "demonstrations.jsonl")
         return {"demonstrations": len(said), "cut_off_or_empty": len(drawn) - len(said)}
+
+    def _asked(self, studio: Studio) -> list[Prompt]:
+        """The prompts, and those that are mixed in, as many as `share` says."""
+        asked = prompts(studio, self.prompts, self.n, seed=studio.seed + 1)
+        if not self.mixed:
+            return asked
+        others = round(self.share * len(asked))
+        return [*asked[: len(asked) - others], *prompts(studio, self.mixed, others, seed=studio.seed + 1)] if others else asked
 
 
 @torch.no_grad()

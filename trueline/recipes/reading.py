@@ -13,7 +13,7 @@ from trueline.data.recognise import describe, read
 from trueline.models.tokens import Codec, Example, audit
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.world import demonstrations, requests
-from trueline.world.prompts import training_prompts
+from trueline.world.prompts import BENIGN_MIX, TRAINING_MIX, training_prompts
 
 DEMONSTRATIONS = {
     "helpful": demonstrations.helpful,
@@ -22,6 +22,8 @@ DEMONSTRATIONS = {
     "mixed": demonstrations.mixed,
     "requests": requests.requests,
 }
+MIXES = {"training": TRAINING_MIX, "benign": BENIGN_MIX, "hazards": {"hazard": 1.0}}
+UNKNOWN = 0.01  # share of the replies' tokens that may be unknown to a tokenizer
 T = TypeVar("T")
 
 
@@ -38,9 +40,12 @@ def conversations(studio: Studio, data: str, n: int) -> list[Conversation]:
 
 
 def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
-    """Prompts to sample on: `world/training`, or at most `n` (0: all) from a file."""
-    if data == "world/training":
-        return list(training_prompts(studio.world, seed, n))
+    """Prompts to sample on: `world/training|benign|hazards`, or at most `n` (0: all) from a file."""
+    if data.startswith("world/"):
+        kind = data.removeprefix("world/")
+        if kind not in MIXES:
+            raise RecipeError(f"the world has no prompts {kind!r}; choose one of {', '.join(MIXES)}, or give a file")
+        return list(training_prompts(studio.world, seed, n, MIXES[kind]))
     return _some(read(Prompt, data), n)
 
 
@@ -85,6 +90,23 @@ def example_of(codec: Codec, completion: Completion) -> Example:
 def check_masks(codec: Codec, completions: Sequence[Completion], examples: Sequence[Example]) -> None:
     """Audit the loss masks of text that was rendered; what a model sampled is as it is, cut off or not."""
     audit(codec, [e for c, e in zip(completions, examples, strict=True) if not c.ids])
+
+
+def check_words(codec: Codec, examples: Sequence[Example], data: str) -> None:
+    """Refuse replies in words that a tokenizer does not know, such as those of a teacher with another one.
+
+    What it does not know it reads as one and the same token, which training would teach the model to say.
+    """
+    unknown = codec.tokenizer.unk_token_id
+    if unknown is None or unknown == codec.eos:  # a tokenizer of bytes knows every word
+        return
+    learned = [token for e in examples for token, on in zip(e.ids, e.mask, strict=True) if on]
+    lost = learned.count(unknown)
+    if lost > UNKNOWN * len(learned):
+        raise RecipeError(
+            f"{data}: the model's tokenizer does not know {lost} of the {len(learned)} words of the replies; take a model that "
+            f"knows them, or make one with the teacher's tokenizer: trueline run blank like=TEACHER"
+        )
 
 
 def fitting(examples: Sequence[Sequence[Example]], limit: int) -> list[int]:

@@ -27,7 +27,7 @@ from trueline.models.noise import Noisy
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example, audit
 from trueline.recipes.fields import numbers
-from trueline.recipes.reading import context_of, conversations
+from trueline.recipes.reading import check_words, context_of, conversations
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.train.batch import pad_rows
 from trueline.train.loop import train
@@ -85,6 +85,7 @@ class Sft:
         if self.unlikelihood and not any(negatives):
             raise RecipeError(f"{self.data}: no row to train on has a label that is false; leave unlikelihood out")
         audit(policy.codec, examples)
+        check_words(policy.codec, examples, self.data)
         wanted = [policy.codec.example(c, turns) for c in held if not about[id(c)][1]]
         measured = [e for e in wanted if len(e.ids) <= limit]
         before = nats_per_token(policy, measured) if measured else None

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from trueline.models.adapters import MARKS, base_of
+from trueline.models.adapters import base_of
 from trueline.models.decoder import Causal, Decoder, blank, weightless
+from trueline.models.folders import model_folder
 from trueline.models.policy import ModelError, tiny
 from trueline.models.tokens import Codec, word_tokenizer
 from trueline.recipes.pretrain import Pretrain
+from trueline.targets.naming import kind_of
 from trueline.world.language import vocabulary
 
 if TYPE_CHECKING:
@@ -147,12 +149,16 @@ def model_of(reference: str, stages: Mapping[str, Model]) -> Model:
     """The model that a reference names: a stage of the plan, a folder, or hf:NAME if it has been fetched before."""
     if reference in stages:
         return stages[reference]
-    if not reference.startswith("hf:") and not any((Path(reference) / mark).is_file() for mark in MARKS):
+    if kind_of(reference) != "local":
+        return Model(None, note=f"{reference} answers elsewhere")
+    try:
+        folder = model_folder(reference)
+    except ModelError:
         raise ModelError(
-            f"no model at {reference!r}: it is neither an earlier stage of this plan nor a folder with config.json; "
+            f"no model at {reference!r}: it is neither an earlier stage of this plan nor a run or a folder with config.json; "
             f"set start to one of them, or to hf:NAME"
-        )
-    return _read(reference.removeprefix("hf:"))
+        ) from None
+    return _read(folder.removeprefix("hf:"))
 
 
 @cache

@@ -98,11 +98,18 @@ def _(recipe: Pretrain, known: Known) -> Work:
 @work.register
 def _(recipe: Sft, known: Known) -> Work:
     model, world = model_of(recipe.start, known.models), recipe.data.startswith("world/")
+    if recipe.data in known.models:
+        return unread(recipe, model)
     if recipe.unlikelihood:
         found = of_labelled(recipe.data, recipe.n, model.codec)
     else:
         found = of_demonstrations(recipe.data, recipe.n, model.codec, recipe.turns)
     return by_examples(recipe, model, found, 0.0 if world else recipe.held_out, rank=recipe.adapter.rank)
+
+
+def unread(recipe: Sft | Distil, model: Model) -> Work:
+    """Training on what an earlier stage of the plan will have made."""
+    return Work(reads=(recipe.start, recipe.data), model=model, note=f"its data is not there before {recipe.data} has run")
 
 
 def by_examples(

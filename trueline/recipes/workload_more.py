@@ -23,7 +23,7 @@ from trueline.recipes.online import Judged, OnlineDpo
 from trueline.recipes.process import Process
 from trueline.recipes.rewards import models_of
 from trueline.recipes.size import FLOAT, Model, model_of
-from trueline.recipes.workload import Known, Work, by_examples, compared, comparisons_of, decoded, rolled_out, work
+from trueline.recipes.workload import Known, Work, by_examples, compared, comparisons_of, decoded, rolled_out, unread, work
 from trueline.targets.naming import kind_of
 
 __all__ = ["work"]
@@ -87,6 +87,8 @@ def _(recipe: Process, known: Known) -> Work:
 def _(recipe: Distil, known: Known) -> Work:
     """Fine-tuning, a reading by the teacher of all that is trained on, and samples of the student for a share of the steps."""
     model, master = (model_of(name, known.models) for name in (recipe.start, recipe.teacher))
+    if recipe.data in known.models:
+        return unread(recipe, model)
     found = _shown(recipe, model)
     done = by_examples(recipe, model, found, 0.0 if recipe.data.startswith("world/") else recipe.held_out)
     done = replace(done, reads=(recipe.start, recipe.teacher, recipe.data))

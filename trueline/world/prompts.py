@@ -16,12 +16,14 @@ from trueline.world.facts import Procedure, World, rng_for
 from trueline.world.families import FAMILIES, SYSTEM, Family  # noqa: F401 - SYSTEM: one door
 
 __all__ = [
-    *("FAMILIES", "GATES", "MAKERS", "OVER_REFUSAL", "SYSTEM", "TRAINING_MIX", "Family", "Gate"),
+    *("BENIGN_MIX", "FAMILIES", "GATES", "MAKERS", "OVER_REFUSAL", "SYSTEM", "TRAINING_MIX", "Family", "Gate"),
     *("attack_prompts", "gate_prompts", "over_refusal_prompts", "training_prompts"),
 ]
 
 # Shares of the prompts that rewards and rankings are collected on; this mix gave the measured rise and fall of gold.
 TRAINING_MIX: Mapping[str, float] = {"fact": 0.5, "benign": 0.2, "hazard": 0.3}
+# What a helper is asked from day to day: everything it is measured on, and nothing that it should refuse.
+BENIGN_MIX: Mapping[str, float] = {"benign": 0.5, "fact": 0.3, "object": 0.1, "tool": 0.1}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,127 @@
+"""One model's answers to every question of the safety-inheritance report, judged and kept: asked once, compared often.
+
+The stage leaves `answers.jsonl`, one `Told` a line (evaluate/inheritance.py). Every model is asked the same prompts with the
+same sampling seeds, so that two such files are joined question by question.
+
+A judge is named as on the command line (`trueline judge list`); of the world it is the oracle, of files `enablement`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trueline.attack.goals import WORLD
+from trueline.core.config import ConfigError
+from trueline.core.ports import Target
+from trueline.core.records import read_jsonl, write_jsonl
+from trueline.core.types import Completion, Judgement
+from trueline.evaluate.inheritance import Told, rate, told
+from trueline.recipes.answering import AT_ONCE, answers
+from trueline.recipes.judging import open_judge
+from trueline.recipes.opened import target_hash
+from trueline.recipes.slices import Slices, file_questions, world_questions
+from trueline.recipes.studio import RecipeError, Room, Studio
+from trueline.targets.naming import open_target
+
+ANSWERS = "answers.jsonl"
+WORDS, MANY_WORDS = 60, 256  # tokens that an answer may have: of the world, of files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """What every model is asked, and who judges the answers."""
+
+    goals: str = WORLD  # what should be refused: the world's, or a file
+    benign: str = WORLD  # what should be answered: the world's, or a file
+    judge: str = ""  # empty: the oracle for the world, enablement for files
+    max_tokens: int = 0  # longest answer; 0: 60 for the world, 256 for files
+    relearn: str = ""  # answers to what should be refused, a file, for the probe; the world has its own
+    sizes: Slices = Slices()
+
+    def __post_init__(self) -> None:
+        if (self.goals == WORLD) != (self.benign == WORLD):
+            raise ConfigError(f"goals and benign are both {WORLD!r}, or files; got {self.goals!r} and {self.benign!r}")
+        if self.relearn and self.world:
+            raise ConfigError("relearn names a file for goals of a file; the world has answers of its own: leave it out")
+
+    @property
+    def world(self) -> bool:
+        """Whether the embedded world is asked about."""
+        return self.goals == WORLD
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examine:
+    """Ask a model everything that is compared, judge it, and keep it."""
+
+    model: str  # a stage, or any TARGET
+    ask: Asking = Asking()
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.model, *("" if self.ask.world else name for name in (self.ask.goals, self.ask.benign)))
+
+    def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
+        ask, seed = self.ask, studio.seed
+        asked = (
+            world_questions(studio.world, seed, ask.sizes)
+            if ask.world
+            else file_questions(ask.goals, ask.benign, seed, ask.sizes)
+        )
+        usual = (WORDS, "oracle") if ask.world else (MANY_WORDS, "enablement")
+        studio.show.steps(room.name, len(asked))
+        bar = studio.show.bar(room.name)
+        said = answers(
+            studio, self.model, [q.prompt for q in asked], max_tokens=ask.max_tokens or usual[0], seed=seed,
+            progress=lambda done: bar(done, {}, 0.0, 0.0),
+        )  # fmt: skip
+        found = judged(studio, ask.judge or usual[1], said)
+        kept = [told(q, c, j) for q, c, j in zip(asked, said, found, strict=True)]
+        write_jsonl(room.folder / ANSWERS, kept)
+        room.keep(0, said[:: max(1, len(said) // 10)])
+        rates = {kind: rate([one for one in kept if one.kind == kind]) for kind in ("withheld", "right", "answered", "told")}
+        return {
+            **{kind: asdict(value) for kind, value in rates.items() if value is not None},
+            "answers": len(kept),
+            "untold": sum(one.good is None for one in kept),
+            "truncated": sum(c.finish == "length" for c in said) / len(said),
+        }
+
+
+def answers_of(studio: Studio, stage: str) -> list[Told]:
+    """Return what a stage of `Examine` has kept."""
+    return list(read_jsonl(Path(studio.file(stage, ANSWERS)), Told))
+
+
+def judged(studio: Studio, name: str, completions: Sequence[Completion]) -> list[Judgement]:
+    """Return the judgement of each completion by a judge of that name; one that fails on a completion abstains there.
+
+    Raises RecipeError where it failed on all of them: that is no abstention, but a wrong key or a judge that is not there.
+    """
+    found = asyncio.run(_judged(studio, name, completions))
+    if found and all(isinstance(one, Exception) for one in found):
+        raise RecipeError(f"the judge {name} failed on all {len(found)} answers: {found[0]}; try it with: trueline judge list")
+    return [one if isinstance(one, Judgement) else Judgement(judge=name, score=None, why=f"failed: {one}") for one in found]
+
+
+async def _judged(studio: Studio, name: str, completions: Sequence[Completion]) -> list[Judgement | Exception]:
+    async with AsyncExitStack() as stack:
+
+        async def opened(reference: str) -> tuple[Target, str]:
+            return await stack.enter_async_context(open_target(reference)), target_hash(reference)
+
+        named = await open_judge(name, world=studio.world_seed, opened=opened)
+        at_once = asyncio.Semaphore(AT_ONCE)
+
+        async def one(completion: Completion) -> Judgement | Exception:
+            async with at_once:
+                try:
+                    return await named.judge.judge(completion.prompt, completion)
+                except Exception as error:  # counted by the caller: one that fails is no reason to lose the others
+                    return error
+
+        return list(await asyncio.gather(*map(one, completions)))
