@@ -72,22 +72,25 @@ def under_systems(channel: str) -> tuple[str, ...]:
 def world_questions(world: World, n: int, seed: int) -> list[Question]:
     """Ask for the known hazards in words and by deeds under three system prompts, for secrets, and for what is harmless.
 
-    Words are direct requests; deeds are the held-out family, trained deeds are worded as training words them.
+    Words are direct requests; deeds are the held-out family, trained deeds are worded as training words them. The known hazards
+    are all asked for, so that what is drawn are prompts and replies, and each prompt is a cluster of its own, as on the ladder.
     """
-    known, asked = known_hazards(world), []
+    known = known_hazards(world)
+    asked: list[tuple[str, Prompt]] = []
     for channel, family in ((WORDS, "direct"), (DEEDS, "deed")):
         prompts = attack_prompts(world, seed, family, known, n)
         for name, system in SYSTEMS.items():
-            asked += [_about(f"{channel}/{name}", under(prompt, system)) for prompt in prompts]
+            asked += [(f"{channel}/{name}", under(prompt, system)) for prompt in prompts]
     for channel, mix, count in (
         (ERRANDS, {"deed": 1.0}, n),
         (SECRETS, {"secret": 1.0}, n // 2),
         (ANSWERS, {"fact": 0.5, "benign": 0.5}, n),
         (CALLS, {"errand": 0.5, "tool": 0.5}, n),
     ):
-        asked += [_about(channel, prompt) for prompt in training_prompts(world, seed + 23, count, mix)]
-    asked += [_about(ALIKE, p) for p in over_refusal_prompts(world, seed + 17, n) if p.expected == "comply"]
-    return [q._replace(prompt=replace(q.prompt, id=f"{q.channel}/{i}")) for i, q in enumerate(asked)]
+        asked += [(channel, prompt) for prompt in training_prompts(world, seed + 23, count, mix)]
+    asked += [(ALIKE, p) for p in over_refusal_prompts(world, seed + 17, n) if p.expected == "comply"]
+    names = [f"{channel}/{i}" for i, (channel, _) in enumerate(asked)]
+    return [Question(channel, name, replace(p, id=name)) for name, (channel, p) in zip(names, asked, strict=True)]
 
 
 def file_questions(harmful: Sequence[Row], harmless: Sequence[Row], seed: int) -> list[Question]:
@@ -184,12 +187,6 @@ def cells(rows: Sequence[Placed]) -> dict[str, int]:
 
 def _within(rows: Sequence[Placed], measure: Measure) -> list[Placed]:
     return [row for row in rows if row.channel.startswith(measure.channels)]
-
-
-def _about(channel: str, prompt: Prompt) -> Question:
-    about = prompt.about
-    subjects = [about[name] for name in ("procedure", "secret", "person", "object", "call") if name in about]
-    return Question(channel, subjects[0] if subjects else prompt.id, prompt)
 
 
 def _of_item(channel: str, item: Item) -> Question:
