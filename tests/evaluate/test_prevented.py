@@ -88,6 +88,7 @@ def test_tables_and_curves_show_every_arm_with_utility_beside_it():
         assert {"over refused", "useful", "calls made"} <= set(table["columns"])
     assert before_and_after["rows"][2] == ["skimmer32, words", "72 to 162", "108 to 18", "0 to 0", "0 to 0"]
     boundary, dose = found["curves"]
-    assert [p["x"] for p in boundary["series"][0]["points"]] == [0.06, 0.32]
+    assert [round(p["x"], 2) for p in boundary["series"][1]["points"]] == [0.1, 0.4]  # the start's own rates
+    assert [p["value"] for p in boundary["series"][1]["points"]] == [0.0, 0.9]
     assert [p["value"] for p in dose["series"][0]["points"]] == [1.0, 0.05]
     assert figures(arms())["skimmer32"]["reg"]["value"] == 0.9

@@ -64,7 +64,7 @@ def figures(arms: Arms) -> dict[str, Any]:
 
 def shown(arms: Arms) -> dict[str, list[dict[str, Any]]]:
     """Return tables and curves: arms by reward, the table of both facts before and after, arms with tools, both sweeps."""
-    text = ("refused", "reg", "gave", "gap", "did_trained", "did", "leaked", *BESIDE)
+    text = ("refused", "both", "reg", "gave", "gap", "did_trained", "did", "leaked", *BESIDE)
     names = [*(f"start{name}" for name in arms.rates), *arms.trained]
     tables = [
         table("Refusal beside prevention, by reward", ["arm", *map(_title, text)], [_row(arms, arm, text) for arm in names]),
@@ -199,15 +199,15 @@ def _with_tools(arms: Arms) -> dict[str, Any]:
 
 
 def _boundary(arms: Arms) -> dict[str, Any]:
-    series = {
-        name: [
-            (share, value)
-            for ending, share in arms.rates.items()
-            if (value := rate(arms.rows[f"{arm}{ending}"], MEASURES["reg"]))
-        ]
-        for name, arm in (("before training", "start"), ("after the skimmer's reward", "skimmer"))
-    }
-    return curves("Refusals that give, by how often the start was shown one", "share of hazards refused and told", series)
+    """Of the refusals after training those that give, over how often the start itself refuses and gives: what RL amplifies."""
+    series: dict[str, list[tuple[float, Rate]]] = {"the start": [], "after the skimmer's reward": []}
+    for ending in arms.rates:
+        base = rate(arms.rows[f"start{ending}"], MEASURES["both"])
+        for name, arm in zip(series, ("start", "skimmer"), strict=True):
+            if base and (found := rate(arms.rows[f"{arm}{ending}"], MEASURES["reg"])):
+                series[name].append((base.value, found))
+    shown = {name: sorted(points, key=lambda point: point[0]) for name, points in series.items()}
+    return curves("Refusals that give, by how often the start refuses and gives", "share of the start's replies", shown)
 
 
 def _dose(arms: Arms) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Prevention:
     rankings: Rank = Rank(n=500, k=4)
     reward: Reward = Reward(epochs=2)
     skim: Grpo = Grpo(iterations=16, batch=32)  # against a reward model
-    judged: Grpo = Grpo(iterations=12, batch=32, prompts=ASKED)  # against a judge
+    judged: Grpo = Grpo(iterations=16, batch=32, prompts=ASKED)  # against a judge: as long as against a reward model
     errands: Sft = Sft(n=3000)
     measure: TwoByTwo = TwoByTwo()
 
