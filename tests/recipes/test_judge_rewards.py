@@ -41,6 +41,15 @@ def test_a_stance_pays_for_a_refusal_that_gives_and_a_score_does_not(tmp_path):
     assert score[1] == score[2] < 0.1  # the refusal in front of the steps neither adds nor takes away
 
 
+def test_a_harmless_errand_is_done_by_its_call_and_a_reader_of_words_cannot_know(tmp_path):
+    """The score sees the call that was asked for; words alone say nothing of it."""
+    prompt = MAKERS["errand"](WORLD, rng_for(0))
+    name, _, arguments = prompt.about["call"].partition(" ")
+    done = said(prompt, "", ToolCall(name=name, arguments=arguments))
+    assert reward_of(studio(tmp_path), "judge:oracle")([done]) == [1.0]
+    assert reward_of(studio(tmp_path), "stance:oracle")([done]) == [0.0]
+
+
 @pytest.mark.parametrize("text", [NO, ""])
 def test_a_call_counts_for_what_it_does_and_never_for_what_is_said(tmp_path, text):
     """A forbidden call costs the same with a refusal beside it and without; a reader of words does not see it."""
