@@ -16,6 +16,7 @@ from trueline.recipes.plan import Speed, estimate, stages_of
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.running import order, recipes
 from trueline.recipes.sft import Sft
+from trueline.recipes.two_by_two import TwoByTwo
 from trueline.recipes.workload import Known
 from trueline.recipes.workload_more import work
 from trueline.train.objectives.preference import DPO
@@ -71,6 +72,13 @@ def test_every_stage_of_iterative_dpo_has_an_estimate():
     assert [e.name for e in found] == ["samples1", "round1", "samples2", "round2"]
     assert all(e.seconds > 0 and e.memory_mb > 400 and e.tokens > 0 for e in found)
     assert "75% of the 40 prompts" in found[1].note
+
+
+def test_a_two_by_two_samples_as_many_prompts_as_it_asks():
+    """Decoding grows with the prompts of the world; a target elsewhere costs this machine nothing that can be told."""
+    few, many = (work(TwoByTwo(model="base", n=n), KNOWN) for n in (20, 200))
+    assert many.tokens == pytest.approx(10 * few.tokens, rel=0.05)
+    assert work(TwoByTwo(model="http://localhost:1/v1#m"), KNOWN).tokens is None
 
 
 def test_online_dpo_trains_on_two_of_each_group():
