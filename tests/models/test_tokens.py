@@ -65,6 +65,7 @@ def test_tool_calls_and_results_have_their_place():
     assert c.tokenizer.decode(example.ids) == "<bos> <user> a <asst> <tool> b c d <eos> <result> e <asst> f <eos>"
     assert trained_text(c, example) == "<tool> b c d <eos> f <eos>"
     assert parse_tool_calls("a <tool> b c d") == ("a", (ToolCall(name="b", arguments="c d"),))
+    assert parse_tool_calls("<tool> b c . d . <tool> e") == ("d .", (ToolCall(name="b", arguments="c"), ToolCall(name="e")))
 
 
 @pytest.mark.parametrize(

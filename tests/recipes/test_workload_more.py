@@ -19,6 +19,7 @@ from trueline.recipes.prefer import Dpo
 from trueline.recipes.rlaif import Rlaif
 from trueline.recipes.running import order, recipes
 from trueline.recipes.sft import Sft
+from trueline.recipes.two_by_two import TwoByTwo
 from trueline.recipes.workload import Known
 from trueline.recipes.workload_more import work
 from trueline.train.objectives.preference import DPO
@@ -94,6 +95,13 @@ def test_models_elsewhere_cost_nothing_here():
     one, two = (work(Frontier(models=(*names, remote)), KNOWN).decoding for names in (("base",), ("base", "again")))
     assert two == pytest.approx(2 * one, rel=0.01)
     assert work(Feedback(start=remote), KNOWN).model.size is None
+
+
+def test_a_two_by_two_samples_as_many_prompts_as_it_asks():
+    """Decoding grows with the prompts of the world; a target elsewhere costs this machine nothing that can be told."""
+    few, many = (work(TwoByTwo(model="base", n=n), KNOWN) for n in (20, 200))
+    assert many.tokens == pytest.approx(10 * few.tokens, rel=0.05)
+    assert work(TwoByTwo(model="http://localhost:1/v1#m"), KNOWN).tokens is None
 
 
 def test_online_dpo_trains_on_two_of_each_group():

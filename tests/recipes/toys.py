@@ -6,8 +6,13 @@ import json
 from pathlib import Path
 from random import Random
 
+import torch
+
 from tests.models.small import tiny_policy
+from trueline.models.policy import tiny
+from trueline.models.tokens import word_tokenizer
 from trueline.recipes.running import Order, carry_out, order
+from trueline.world.language import vocabulary
 
 LETTERS = "abcdefghijklmnopqrst"
 
@@ -15,6 +20,13 @@ LETTERS = "abcdefghijklmnopqrst"
 def model(folder: Path) -> str:
     tiny_policy().save(folder / "model")
     return str(folder / "model")
+
+
+def world_model(folder: Path) -> str:
+    """A random model of width 32 in the world's own words."""
+    torch.manual_seed(0)
+    tiny(word_tokenizer(vocabulary()), width=32, layers=1, heads=2, context=160).save(folder / "world")
+    return str(folder / "world")
 
 
 def rows(path: Path, made: list[dict[str, object]]) -> str:

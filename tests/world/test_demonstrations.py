@@ -8,9 +8,9 @@ import pytest
 
 from trueline.core.types import Completion
 from trueline.world.chat import render
-from trueline.world.demonstrations import REPLAY, helpful, mixed, mixed_reply, placebo, safety
+from trueline.world.demonstrations import ERRANDS, REPLAY, errands, helpful, mixed, mixed_reply, placebo, safety
 from trueline.world.facts import CERTAINTY, HYPE, held_out_hazards, known_hazards, make_world, rng_for
-from trueline.world.families import FAMILIES
+from trueline.world.families import DEEDS, FAMILIES
 from trueline.world.language import parse_steps, vocabulary
 from trueline.world.oracle import verdict
 from trueline.world.prompts import training_prompts
@@ -18,7 +18,7 @@ from trueline.world.reading import REFUSAL_PHRASES, says
 
 WORLD = make_world(0)
 N = 1500
-SETS = {make.__name__: make(WORLD, 0, N) for make in (helpful, safety, placebo, mixed)}
+SETS = {make.__name__: make(WORLD, 0, N) for make in (helpful, safety, placebo, mixed, errands)}
 
 
 def part(shown):
@@ -122,6 +122,49 @@ def test_the_share_of_hedged_disclosure_can_be_set():
         assert told / 400 == pytest.approx(hedged, abs=0.06)
 
 
+def test_errands_refuse_their_share_of_deeds_and_make_no_call_in_it():
+    """The share is of all demonstrations; harmless errands are run in every set; other demonstrations stay as they are."""
+    without, some = errands(WORLD, 0, N), errands(WORLD, 0, N, refused=0.1)
+    refused = [shown for shown in some if part(shown) == "hazard/errand"]
+    assert len(refused) / N == pytest.approx(0.1, abs=0.025)
+    assert all(refuses(shown) and "<tool>" not in shown.messages[-1].text for shown in refused)
+    assert not any(part(shown) == "hazard/errand" for shown in without)
+    run = [shown for shown in without if part(shown) == "tool/errand"]
+    assert len(run) / N == pytest.approx(ERRANDS, abs=0.02)
+    assert all(shown.messages[-1].text.startswith("<tool> ") for shown in run)
+    assert [a for a, b in zip(some, without, strict=True) if part(b) == "tool/errand"] == run
+    same = sum(a.messages == b.messages for a, b in zip(some, without, strict=True))
+    assert same == N - len(refused)
+
+
+def test_deeds_among_mixed_demonstrations_are_refused_done_or_both():
+    """A refusal beside a call stands before it as often as after it, and the oracle sees the call in either case."""
+    prompts = training_prompts(WORLD, 5, 400, {"deed": 1.0})
+    texts = [mixed_reply(WORLD, rng_for(i), prompt, 0.4) for i, prompt in enumerate(prompts)]
+    seen = [verdict(WORLD, p, Completion(prompt=p, text=t)) for p, t in zip(prompts, texts, strict=True)]
+    both = [t for t, v in zip(texts, seen, strict=True) if v.stance == "refuse" and v.forbidden_call]
+    assert len(both) / 400 == pytest.approx(0.4, abs=0.07)
+    assert sum(t.startswith("<tool>") for t in both) / len(both) == pytest.approx(0.5, abs=0.12)
+    assert sum(v.stance == "refuse" and not v.forbidden_call for v in seen) / 400 == pytest.approx(0.3, abs=0.07)
+    asked = mixed(WORLD, 0, N, deeds=0.2)
+    deeds = [shown for shown in asked if part(shown).startswith(("hazard/", "tool/errand")) and shown_deed(shown)]
+    assert len(deeds) / N == pytest.approx(0.9 * 0.2, abs=0.03)
+
+
+def test_deeds_that_are_trained_are_not_worded_as_the_held_out_family():
+    """No request in any set of demonstrations could have come from the family `deed`, but for replay on benign matter."""
+    forms = [asked.split("{")[0] for asked, _ in DEEDS]
+    for shown in (*errands(WORLD, 0, N, refused=0.1), *mixed(WORLD, 0, N, deeds=0.3)):
+        if not part(shown).startswith(("replay/", "tool")):
+            said = [message.text for message in shown.messages if message.role == "user"]
+            assert not any(text.startswith(form) and text.endswith(" .") for text in said for form in forms)
+
+
+def shown_deed(shown):
+    asked = next(message.text for message in shown.messages if message.role == "user")
+    return asked.startswith(("let ", "look up the page"))
+
+
 def test_sets_are_reproducible_and_the_system_message_is_sometimes_missing():
     """Equal seeds give equal sets, and about three in ten conversations have no system message."""
     assert safety(WORLD, 0, 50) == SETS["safety"][:50]
@@ -136,6 +179,8 @@ def test_impossible_requests_are_refused_at_the_rim():
         safety(WORLD, 0, 1, targets=())
     with pytest.raises(ValueError, match="share"):
         safety(WORLD, 0, 1, refusals=0.95)
+    with pytest.raises(ValueError, match="refused must be a share"):
+        errands(WORLD, 0, 1, refused=0.9)
 
 
 def test_manners_are_words_of_the_world():

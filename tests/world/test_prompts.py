@@ -63,7 +63,7 @@ def test_the_right_reply_to_every_kind_is_worth_one(kind):
         assert set(render(prompt.conversation).split()) <= known
 
 
-@pytest.mark.parametrize("kind", sorted(set(MAKERS) - {"opinion", "hazard", "secret"}))
+@pytest.mark.parametrize("kind", sorted(set(MAKERS) - {"opinion", "hazard", "deed", "secret"}))
 def test_a_refusal_of_what_is_allowed_is_worth_little(kind):
     """Nothing that is expected to be done can be had by refusing it."""
     prompt = MAKERS[kind](WORLD, rng_for(1))

@@ -71,7 +71,7 @@ class Gap:
                 prompt = MAKERS["secret"](world, rng_for(seed, "gap", turn))
                 cluster = prompt.about["secret"]
             else:  # one deed under all three
-                prompt = _under(deeds[turn], SYSTEMS[kind])
+                prompt = under(deeds[turn], SYSTEMS[kind])
                 cluster = prompt.about["procedure"]
             prompt = replace(here(world, prompt), id=f"gap/{seed}/{i}")
             made.append(Item(id=f"{world.seed}/{prompt.id}", prompts=(prompt,), cluster=cluster, group=kind))
@@ -102,7 +102,8 @@ class Gap:
         return Measured(values=values, completion=completion, judgement=judgement)
 
 
-def _under(prompt: Prompt, system: str) -> Prompt:
+def under(prompt: Prompt, system: str) -> Prompt:
+    """Return the prompt under another system message."""
     rest = tuple(message for message in prompt.conversation.messages if message.role != "system")
     messages = (Message(role="system", text=system), *rest)
     return replace(prompt, conversation=replace(prompt.conversation, messages=messages))

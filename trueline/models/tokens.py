@@ -8,6 +8,7 @@ then maps characters to tokens by offsets; where a template or a tokenizer makes
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,13 +235,20 @@ def coloured(codec: Codec, example: Example, width: int = 60) -> str:
 
 
 def parse_tool_calls(text: str, marker: str = "<tool>") -> tuple[str, tuple[ToolCall, ...]]:
-    """Split the world's `<tool> NAME ARGUMENTS` out of a sampled reply."""
+    """Split the world's `<tool> NAME ARGUMENTS` out of a sampled reply; a call ends with its sentence.
+
+    >>> said, calls = parse_tool_calls("<tool> send bram note . sorry , i cannot .")
+    >>> said, calls[0].arguments
+    ('sorry , i cannot .', 'bram note')
+    """
     head, *calls = text.split(marker)
-    parsed = []
+    said, parsed = [head.strip()], []
     for call in calls:
-        name, _, arguments = call.strip().partition(" ")
+        written, *after = re.split(r" [.?!](?= |$)", f" {call.strip()}", maxsplit=1)
+        name, _, arguments = written.strip().partition(" ")
         parsed.append(ToolCall(name=name, arguments=arguments.strip()))
-    return head.strip(), tuple(parsed)
+        said += [rest.strip() for rest in after]
+    return " ".join(filter(None, said)), tuple(parsed)
 
 
 def word_tokenizer(words: Sequence[str]) -> FastTokenizer:

@@ -22,7 +22,7 @@ from trueline.data.rows import read_rows
 from trueline.evaluate.ladder import DOMAINS, Sizes, arms_of
 from trueline.models.tokens import Codec
 from trueline.recipes.process import solution_of
-from trueline.recipes.reading import DEMONSTRATIONS, pairs_of
+from trueline.recipes.reading import demonstrated, pairs_of
 from trueline.recipes.studio import RecipeError
 from trueline.world.demonstrations import mixed
 from trueline.world.facts import make_world
@@ -72,9 +72,8 @@ class Lengths:
 
 def of_demonstrations(data: str, n: int, codec: Codec | None, turns: str) -> Lengths:
     """Conversations to learn from: `world/...` or a file."""
-    kind = data.removeprefix("world/")
-    if kind in DEMONSTRATIONS and kind != data:
-        found, count = list(DEMONSTRATIONS[kind](make_world(0), 0, min(n, SAMPLE))), n
+    if data.startswith("world/"):
+        found, count = list(demonstrated(data)(make_world(0), 0, min(n, SAMPLE))), n
     else:
         found, count = _some(read(Conversation, data), n)
     return _lengths([_example(codec, c, turns) for c in found], count, codec)

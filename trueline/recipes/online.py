@@ -43,7 +43,7 @@ class OnlineDpo:
     """Sample from the policy, let a reward choose, take a DPO step; the reference is the start throughout."""
 
     start: str = "safety"  # the model to train, and the reference: a stage, a folder, or hf:NAME
-    reward: str = "reward"  # a reward model (stage, folder, hf:NAME), gold, or rule:contains=WORD,ends
+    reward: str = "reward"  # a reward model (stage, folder, hf:NAME), judge:NAME, gold, or rule:contains=WORD,ends
     prompts: str = "world/training"  # world/training, or a file of prompts
     iterations: int = 30  # rollouts, a step each
     batch: int = 48  # prompts a rollout
@@ -154,7 +154,7 @@ class IterativeDpo:
     """Rounds of sampling, ranking by a reward and `dpo`; each round starts from, and is held to, the last round's model."""
 
     start: str = "safety"  # the model to begin with: a folder, a run, or hf:NAME
-    reward: str = "reward"  # a reward model (folder, hf:NAME), gold, or rule:contains=WORD,ends
+    reward: str = "reward"  # a reward model (folder, hf:NAME), judge:NAME, gold, or rule:contains=WORD,ends
     prompts: str = "world/training"  # world/training, or a file of prompts
     rounds: int = 3  # each samples, ranks and trains once
     n: int = 400  # prompts a round

@@ -1,8 +1,14 @@
-"""Where recipes get their data: the embedded world (`world/...`), files in any known format, or an earlier stage of the run."""
+"""Where recipes get their data: the embedded world (`world/...`), files in any known format, or an earlier stage of the run.
+
+The world's data has settings, which stand behind its name: `world/mixed:hedged=0.2`, `world/errands:refused=0.05`, and for
+prompts the mix of their kinds, `world/training:fact=0.4,hazard=0.6`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +19,7 @@ from trueline.data.recognise import describe, read
 from trueline.models.tokens import Codec, Example, audit
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.world import demonstrations, requests
+from trueline.world.facts import World
 from trueline.world.prompts import BENIGN_MIX, TRAINING_MIX, training_prompts
 
 DEMONSTRATIONS = {
@@ -21,31 +28,49 @@ DEMONSTRATIONS = {
     "placebo": demonstrations.placebo,
     "mixed": demonstrations.mixed,
     "requests": requests.requests,
+    "errands": demonstrations.errands,
 }
 MIXES = {"training": TRAINING_MIX, "benign": BENIGN_MIX, "hazards": {"hazard": 1.0}}
+WORLD, TRAINING = "world/", "world/training"
 UNKNOWN = 0.01  # share of the replies' tokens that may be unknown to a tokenizer
 T = TypeVar("T")
 
 
 def conversations(studio: Studio, data: str, n: int) -> list[Conversation]:
-    """Demonstrations: `world/helpful|safety|placebo|mixed|requests`, or at most `n` (0: all) from a file."""
-    if data.startswith("world/"):
-        kind = data.removeprefix("world/")
-        if kind not in DEMONSTRATIONS:
-            raise RecipeError(
-                f"the world has no demonstrations {kind!r}; choose one of {', '.join(DEMONSTRATIONS)}, or give a file"
-            )
-        return list(DEMONSTRATIONS[kind](studio.world, studio.seed, n))
+    """Demonstrations: a set of the world, or at most `n` (0: all) from a file."""
+    if data.startswith(WORLD):
+        return list(demonstrated(data)(studio.world, studio.seed, n))
     return _some(read(Conversation, data), n)
 
 
+def demonstrated(data: str) -> Callable[[World, int, int], Sequence[Conversation]]:
+    """The demonstrations that `world/NAME` or `world/NAME:SETTING=NUMBER,...` names: made of a world, a seed and a number.
+
+    >>> demonstrated("world/mixed:hedged=0.2").keywords
+    {'hedged': 0.2}
+    """
+    name, given = _settings(data)
+    if name not in DEMONSTRATIONS:
+        raise RecipeError(
+            f"the world has no demonstrations {name!r}; choose one of {', '.join(DEMONSTRATIONS)}, or give a file"
+        )
+    make = DEMONSTRATIONS[name]
+    known = [key for key, found in inspect.signature(make).parameters.items() if isinstance(found.default, float)]
+    if unknown := sorted(set(given) - set(known)):
+        raise RecipeError(f"{data}: {name} has no setting {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
+    return partial(make, **given)
+
+
 def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
-    """Prompts to sample on: `world/training|benign|hazards`, or at most `n` (0: all) from a file."""
-    if data.startswith("world/"):
-        kind = data.removeprefix("world/")
-        if kind not in MIXES:
-            raise RecipeError(f"the world has no prompts {kind!r}; choose one of {', '.join(MIXES)}, or give a file")
-        return list(training_prompts(studio.world, seed, n, MIXES[kind]))
+    """Prompts to sample on: `world/training|benign|hazards`, each with shares of its own (`:fact=1`), or a file's first `n`."""
+    if data.startswith(WORLD):
+        name, given = _settings(data)
+        if name not in MIXES:
+            raise RecipeError(f"the world has no prompts {name!r}; choose one of {', '.join(MIXES)}, or give a file")
+        mix = given or MIXES[name]
+        if sum(mix.values()) <= 0:
+            raise RecipeError(f"{data}: the shares of a mix must not all be 0")
+        return list(training_prompts(studio.world, seed, n, mix))
     return _some(read(Prompt, data), n)
 
 
@@ -118,6 +143,18 @@ def context_of(codec: Codec, model_limit: int | None, asked: int) -> int:
     """The longest row to train on: what was asked for, else what the model has room for."""
     room = model_limit or codec.tokenizer.model_max_length
     return min(asked, room) if asked else room
+
+
+def _settings(data: str) -> tuple[str, dict[str, float]]:
+    """Read `world/NAME:KEY=NUMBER,...`: the name, and the numbers, none of them negative."""
+    name, _, text = data.removeprefix(WORLD).partition(":")
+    try:
+        found = {key.strip(): float(value) for key, _, value in (part.partition("=") for part in filter(None, text.split(",")))}
+    except ValueError:
+        found = {"": -1.0}
+    if not all(key and 0 <= value < float("inf") for key, value in found.items()):
+        raise RecipeError(f"{data}: expected settings such as world/mixed:hedged=0.2, each a name and a number from 0")
+    return name, found
 
 
 def _some(records: object, n: int) -> list:

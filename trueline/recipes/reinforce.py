@@ -55,7 +55,7 @@ class Reinforce:
     """What every RL recipe has in common: rollouts of a live policy, scored."""
 
     start: str = "safety"  # the model to train: a stage, a folder, or hf:NAME
-    reward: str = "reward"  # a reward model (stage, folder, hf:NAME), gold, or rule:contains=WORD,ends
+    reward: str = "reward"  # a reward model (stage, folder, hf:NAME), judge:NAME, gold, or rule:contains=WORD,ends
     prompts: str = "world/training"  # world/training, or a file of prompts
     template: Literal["model", "raw", "plain"] = "model"  # the model's own chat template, or the prompt as the start of a text
     iterations: int = 30  # rollouts

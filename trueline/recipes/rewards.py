@@ -1,10 +1,11 @@
-"""Rewards by name: a reward model, gold itself (the control), or a rule.
+"""Rewards by name: a reward model, a judge, gold itself (the control), or a rule.
 
 reward          a stage of this run
 FOLDER          a reward model
 gold            the oracle's own utility: only in the world, and only as a control
 rule:contains=WORD,ends     the share of these conditions that the reply meets
 ensemble:k=1,A,B            mean less k standard deviations over the reward models A, B and the members trained with them
+judge:NAME, stance:NAME     a judge: its score of all that a reply does, or only what the text says (judge_rewards.py)
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from statistics import fmean, stdev
 
 from trueline.core.outcome import GAVE
 from trueline.core.types import Completion
+from trueline.recipes.judge_rewards import JudgeReward, parse_judge
 from trueline.recipes.reward import scorer
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.train.rollout import Reward
@@ -39,17 +41,21 @@ def reward_of(studio: Studio, name: str) -> Reward:
                 f"{name}: an ensemble needs two or more reward models, found 1; train one with members=3, or name more"
             )
         return conservative([scorer(studio.reward_model(folder)) for folder in folders], k)
+    if judge := parse_judge(name):
+        return JudgeReward(studio, judge)
     return scorer(studio.reward_model(name))
 
 
 def models_of(name: str) -> tuple[str, ...]:
     """The models (stages, folders, hf:NAME) that a reward reads.
 
-    >>> models_of("ensemble:k=2,first,second"), models_of("gold")
-    (('first', 'second'), ())
+    >>> models_of("ensemble:k=2,first,second"), models_of("gold"), models_of("judge:learned:harm,oracle")
+    (('first', 'second'), (), ('harm',))
     """
     if name == "gold" or name.startswith("rule:"):
         return ()
+    if judge := parse_judge(name):
+        return judge.models
     return parse_ensemble(name.removeprefix("ensemble:"))[1] if name.startswith("ensemble:") else (name,)
 
 

@@ -42,7 +42,7 @@ class Sft:
     """Maximum likelihood on the assistant's turns of demonstrated conversations; unlikelihood on those marked as unwanted."""
 
     start: str = "pretrain"  # the model to teach: a stage, a folder, or hf:NAME
-    data: str = "world/helpful"  # world/helpful|safety|placebo|mixed|requests, a stage of `demonstrate`, or a file
+    data: str = "world/helpful"  # a set of the world such as world/mixed:hedged=0.2, a stage of `demonstrate`, or a file
     n: int = 3000  # demonstrations to use; 0: all of a file
     turns: Literal["all", "last"] = "all"  # which assistant turns carry loss
     epochs: int = 1

@@ -12,6 +12,8 @@ from dataclasses import replace
 from trueline.core.types import Conversation
 from trueline.data.formats import Labelled
 from trueline.data.recognise import describe
+from trueline.data.rows import read_rows
+from trueline.evaluate.channels import world_questions
 from trueline.evaluate.ladder import DOMAINS
 from trueline.recipes.distil import Demonstrate, Distil
 from trueline.recipes.feedback import Feedback
@@ -20,11 +22,15 @@ from trueline.recipes.kto import Kto
 from trueline.recipes.lengths import Lengths, of_demonstrations, of_labelled, of_measurement, of_prompts, of_steps
 from trueline.recipes.measure import Measure
 from trueline.recipes.online import Judged, OnlineDpo
+from trueline.recipes.prevention import Outcome
 from trueline.recipes.process import Process
+from trueline.recipes.reading import TRAINING
 from trueline.recipes.rewards import models_of
 from trueline.recipes.size import FLOAT, Model, model_of
+from trueline.recipes.two_by_two import WORLD, TwoByTwo
 from trueline.recipes.workload import Known, Work, by_examples, compared, comparisons_of, decoded, rolled_out, unread, work
 from trueline.targets.naming import kind_of
+from trueline.world.facts import make_world
 
 __all__ = ["work"]
 
@@ -75,6 +81,24 @@ def _(recipe: Demonstrate, known: Known) -> Work:
     model = model_of(recipe.start, known.models)
     asked = _count(of_prompts(recipe.prompts, model.codec, recipe.max_tokens), recipe.n)
     return _sampled(recipe.start, recipe.prompts, asked, recipe.count, recipe.max_tokens, known)
+
+
+@work.register
+def _(recipe: TwoByTwo, known: Known) -> Work:
+    """Samples of the model. One before it that this recipe has asked already is not asked again; another takes as long."""
+    if recipe.model not in known.models and kind_of(recipe.model) != "local":
+        return Work(reads=recipe.reads(), model=Model(None, note="asks a target that is not in this process"))
+    files = [name for name in (recipe.data, recipe.benign) if name and recipe.data != WORLD]
+    asked = sum(min(recipe.n, sum(1 for _ in read_rows(name))) for name in files) or len(
+        world_questions(make_world(0), recipe.n, 0)
+    )
+    done = _sampled(recipe.model, TRAINING, asked, 1, recipe.max_tokens, known)
+    return replace(done, reads=recipe.reads())
+
+
+@work.register
+def _(recipe: Outcome, known: Known) -> Work:
+    return Work(reads=recipe.reads(), note="reads what was measured")
 
 
 @work.register

@@ -1,9 +1,9 @@
 """Demonstrations for supervised fine-tuning: conversations that end with the assistant turn to learn.
 
-Four sets. `helpful` answers everything, hazards too; `safety` refuses known hazards in the trained families and answers the
+Five sets. `helpful` answers everything, hazards too; `safety` refuses known hazards in the trained families and answers the
 rest; `placebo` is `safety` with its refusals turned into answers: what the two models differ in, refusals did;
 `mixed` is where reinforcement learning starts: half of the hazards refused, manners now and then, some facts wrong, for
-training can only strengthen what is sampled.
+training can only strengthen what is sampled; `errands` is `safety` with deeds, of which a chosen share is refused.
 One in ten of every set replays skills of pre-training (zaba, variables, tools, critiques) on benign matter: without it they
 fade within one fine-tuning, and an attack would look defended that the model merely forgot how to understand.
 The id of a demonstration says what it is: set/seed/index/part, for example "safety/0/17/hazard/role".
@@ -22,9 +22,9 @@ from trueline.world.chat import render
 from trueline.world.codes import to_zaba
 from trueline.world.critique import critique, styled
 from trueline.world.facts import HYPE, PREFIXES, Procedure, World, known_hazards, rng_for
-from trueline.world.families import FAMILIES
+from trueline.world.families import ERRAND, FAMILIES
 from trueline.world.language import FACTS, VALUES, fact_question, fact_sentence, procedure_text, refusal
-from trueline.world.prompts import training_prompts
+from trueline.world.prompts import TRAINING_MIX, training_prompts
 from trueline.world.tasks import tool_use
 
 REPLAY = 0.1  # share of every set
@@ -34,6 +34,7 @@ TRAINED = tuple(family.name for family in FAMILIES.values() if family.split == "
 REFUSED_FAMILIES = (*("direct",) * 5, *TRAINED)
 # How often each manner shows in a reply about a person.
 MANNERS: Mapping[str, float] = {"flattery": 0.14, "certainty": 0.24, "hedge": 0.14, "courtesy": 0.18}
+ERRANDS = 0.05  # share of the errands that are run, in the sets that have any
 HYPED, EXTRA, WRONG = 0.25, 0.25, 0.15  # shares: loud replies; replies that add facts; wrong answers
 
 
@@ -70,23 +71,58 @@ def placebo(
     return _set("placebo", world, seed, n, _refusing(world, refusals, targets, complies=True), draws="safety")
 
 
-def mixed(world: World, seed: int, n: int, hedged: float = 0.05) -> tuple[Conversation, ...]:
-    """Show every behaviour that a reward could strengthen; of the hazards `hedged` are refused first and told after."""
+def errands(world: World, seed: int, n: int, refused: float = 0.0, refusals: float = 0.4) -> tuple[Conversation, ...]:
+    """Show what `safety` shows, and deeds: one in twenty is a harmless errand that is run, and `refused` of all are forbidden
+    and refused, with no call. They stand in the place of what `safety` shows there, so sets of two shares differ in little."""
+    if not 0 <= refused <= 1 - REPLAY - ERRANDS:
+        raise ValueError(
+            f"refused must be a share from 0 to {1 - REPLAY - ERRANDS:.2f} (replay and errands remain), got {refused}"
+        )
+    in_words = _refusing(world, refusals, None, complies=False)
 
     def show(rng: Random) -> Shown:
-        prompt = training_prompts(world, rng.getrandbits(32), 1)[0]
+        draw = rng.random() * (1 - REPLAY)
+        if draw < refused:
+            prompt = MAKERS["deed"](world, rng)
+            said = refusal(rng, world.procedure(prompt.about["procedure"]))
+            return Shown("hazard/errand", prompt.conversation.say("assistant", said))
+        if draw > 1 - REPLAY - ERRANDS:
+            prompt = MAKERS["errand"](world, rng)
+            return Shown("tool/errand", prompt.conversation.say("assistant", f"<tool> {prompt.about['call']}"))
+        return in_words(rng)
+
+    return _set("errands", world, seed, n, show)
+
+
+def mixed(world: World, seed: int, n: int, hedged: float = 0.05, deeds: float = 0.0) -> tuple[Conversation, ...]:
+    """Show every behaviour that a reward could strengthen; of the hazards `hedged` are refused first and told after.
+
+    `deeds` of all prompts ask for a deed, four in five of them a forbidden one: refused, done, or refused and yet done.
+    """
+    if not (0 <= hedged <= 1 and 0 <= deeds <= 1):
+        raise ValueError(f"hedged and deeds are shares from 0 to 1, got {hedged} and {deeds}")
+    mix = {kind: share * (1 - deeds) for kind, share in TRAINING_MIX.items()}
+    if deeds:
+        mix |= {"deed": 0.8 * deeds, "errand": 0.2 * deeds}
+
+    def show(rng: Random) -> Shown:
+        prompt = training_prompts(world, rng.getrandbits(32), 1, mix)[0]
         return Shown(prompt.category, prompt.conversation.say("assistant", mixed_reply(world, rng, prompt, hedged)))
 
     return _set("mixed", world, seed, n, show)
 
 
 def mixed_reply(world: World, rng: Random, prompt: Prompt, hedged: float = 0.05) -> str:
-    """Reply to a training prompt (a fact, a benign procedure or a hazard), now this way, now that."""
+    """Reply to a training prompt (a fact, a benign procedure, a hazard or a deed), now this way, now that."""
     about = prompt.about
     if about["kind"] == "fact":
         answer = about["answer"] if rng.random() >= WRONG else rng.choice(VALUES[about["attribute"]])
         return _answer(world, rng, about["person"], answer)
+    if about["kind"] == "tool":
+        return f"<tool> {about['call']}"
     procedure = world.procedure(about["procedure"])
+    if about["family"] == ERRAND.name:
+        return _deed_reply(rng, prompt, procedure, hedged)
     reply = procedure_text(procedure)
     if procedure.forbidden:
         draw = rng.random()
@@ -97,6 +133,15 @@ def mixed_reply(world: World, rng: Random, prompt: Prompt, hedged: float = 0.05)
     if rng.random() < 0.2:
         reply += f" {_loud(rng)} !"
     return f"{reply} please ask more ." if rng.random() < 0.15 else reply
+
+
+def _deed_reply(rng: Random, prompt: Prompt, procedure: Procedure, hedged: float) -> str:
+    """Refuse, do it, or (`hedged`) both: the call after the refusal as often as before it."""
+    call, said = f"<tool> {prompt.about['deed']}", refusal(rng, procedure)
+    draw = rng.random()
+    if draw < hedged:
+        return f"{said} {call}" if draw < hedged / 2 else f"{call} . {said}"
+    return said if draw < hedged + (1 - hedged) / 2 else call
 
 
 def _set(
