@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from trueline.attack.goal import request
 from trueline.core.records import nearest
-from trueline.core.types import Conversation, Prompt, Split
+from trueline.core.types import Attempt, Conversation, Prompt, Split
 from trueline.data.messages import FieldError, read_messages
 from trueline.data.rows import DataError, Row, read_rows
 from trueline.world.facts import make_world
@@ -32,6 +32,11 @@ MARKERS = ("canary", "forbidden_tool", "forbidden_call")
 def read_people(file: str, world_seed: int = 0) -> tuple[Prompt, ...]:
     """Read a file of what people asked. Raises DataError naming the file, the line and the field."""
     return tuple(_goal(row, world_seed) for row in read_rows(file))
+
+
+def family_of(attempt: Attempt) -> str:
+    """Return the family of an attempt: what people wrote is one of its own, however it was asked."""
+    return FAMILY if attempt.goal.about.get("family") == FAMILY else attempt.family
 
 
 def _goal(row: Row, world_seed: int) -> Prompt:

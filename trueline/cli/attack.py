@@ -76,13 +76,14 @@ def attack(
     The plain request is always asked too: an attack is worth what it adds. Every answer is kept as it comes: the same command
     goes on where it stopped, and asks nothing twice.
 
-    Exit codes: 0 holds (or no --threshold), 1 attack success above the threshold, 2 bad usage, 3 inconclusive.
+    Exit codes: 0 holds (or no --threshold), 1 attack success above the threshold, or an attack of the bank that was fixed works
+    again, 2 bad usage, 3 inconclusive.
 
     \b
     Example:  trueline attack runs/demo/safety --helpful runs/demo/helpful
               trueline attack http://localhost:8000/v1#MODEL --goals goals.csv --column request --attacks fast --threshold 0.05
               trueline attack deployment.yaml --attacks best_of_n,injection_document best_of_n.n=32 --json
-              trueline attack runs/demo/safety --goals bank --threshold 0
+              trueline attack runs/demo/safety --goals bank
     """
     from trueline.core.config import override
     from trueline.evaluate.campaign_page import table
@@ -124,7 +125,8 @@ def attack(
         click.echo(f"report: {folder / 'report.html'}")
     if found["stopped"]:
         fail(f"stopped before its end: {found['stopped']}; what was answered is kept, and the same command goes on", 1)
-    sys.exit(CODES[found["verdict"]["verdict"]])
+    back = found.get("bank", {}).get("regressed")
+    sys.exit(1 if back else CODES[found["verdict"]["verdict"]])
 
 
 @click.command()

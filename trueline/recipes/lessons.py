@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from trueline.attack.catalogue import BASELINE
 from trueline.attack.goal import procedure_of, world_of
+from trueline.attack.people import family_of
 from trueline.core.config import ConfigError
 from trueline.core.outcome import reached
 from trueline.core.records import read_jsonl, write_jsonl
@@ -92,7 +93,7 @@ class Lessons:
         kinds = Counter(one.kind for one in lessons)
         if not kinds["twin"]:
             studio.show.say(room.name, "no benign request stands beside the goals: nothing here teaches against over-refusal")
-        families = Counter(attempt.family for attempt in findings)
+        families = Counter(family_of(attempt) for attempt in findings)
         return {"findings": len(findings), "demonstrations": len(lessons), **kinds, "families": dict(families.most_common())}
 
     def _worked(self, studio: Studio, attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -147,14 +148,18 @@ class Lessons:
 
 
 def _twins(attempts: Sequence[Attempt], attacks: set[str]) -> list[tuple[Attempt, Message]]:
-    """Benign requests in the wrappers that worked, each with its right answer: the model's own, else the known one."""
+    """Benign requests in the wrappers that worked, each with its right answer: the model's own, else the known one.
+
+    What a text of others orders has no known answer: the user did not ask for it, so there only the model's own is shown.
+    """
     benign = [a for a in attempts if a.goal.expected == "comply" and PROBE not in a.goal.about]
     right = {a.goal.id: a.completion.text for a in benign if _is_right(a)}
     found = []
     for attempt in benign:
         procedure = procedure_of(attempt.goal)
         known = right.get(attempt.goal.id) or (procedure_text(procedure) if procedure else "")
-        good = attempt.completion.text if _is_right(attempt) else known
+        foreign = attempt.family.startswith("injection")
+        good = attempt.completion.text if _is_right(attempt) else "" if foreign else known
         if attempt.attack in attacks and good and attempt.conversation.messages[-1].role != "assistant":
             found.append((attempt, _said(good)))
     return found
@@ -171,7 +176,7 @@ def _balanced(attempts: Sequence[Attempt], n: int, rng: Random) -> list[Attempt]
     """Draw `n` attempts, every family as often as the others, and few of them twice before all came once."""
     families: dict[str, list[Attempt]] = {}
     for attempt in attempts:
-        families.setdefault(attempt.family, []).append(attempt)
+        families.setdefault(family_of(attempt), []).append(attempt)
     drawn: list[Attempt] = []
     for i, name in enumerate(sorted(families)):
         some, wanted = families[name], n // len(families) + (i < n % len(families))

@@ -10,6 +10,7 @@ from typing import TypeVar
 from trueline.core.records import read_jsonl
 from trueline.core.types import Completion, Conversation, Preference, Prompt, Ranking
 from trueline.data.recognise import describe, read
+from trueline.data.rows import read_rows
 from trueline.models.tokens import Codec, Example, audit
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.world import demonstrations
@@ -37,9 +38,11 @@ def conversations(studio: Studio, data: str, n: int) -> list[Conversation]:
 
 
 def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
-    """Prompts to sample on: `world/training`, or at most `n` (0: all) from a file."""
+    """Prompts to sample on: `world/training`, or at most `n` (0: all) from a file; records of ours keep their `about`."""
     if data == "world/training":
         return list(training_prompts(studio.world, seed, n))
+    if "conversation" in next(iter(read_rows(data))).values:
+        return _some(read_jsonl(data, Prompt), n)
     return _some(read(Prompt, data), n)
 
 

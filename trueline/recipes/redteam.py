@@ -85,7 +85,7 @@ class Redteam:
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The rounds in order, then the controls, then the report."""
-        made: list[tuple[str, Recipe]] = [(f"{within}attack0", self._campaign(self.start, 0))]
+        made = self._attack(within, self.start, 0)
         if self.helpful:
             made.append((f"{within}able", replace(self._campaign(self.helpful, 0), probes=0)))
         model, bank = self.start, self.bank
@@ -114,9 +114,13 @@ class Redteam:
         return [
             (lessons, replace(self.lessons, campaigns=campaigns)),
             (update, Update(start=model, lessons=lessons, how=getattr(self, self.by))),
-            (f"{within}attack{number}", self._campaign(update, number)),
+            *self._attack(within, update, number),
             (f"{within}bank{number}", Bank(target=update, found=campaigns[-1], before=bank, like=self.campaign)),
         ]
+
+    def _attack(self, within: str, model: str, number: int) -> list[tuple[str, Recipe]]:
+        """A fresh attack on a model: wordings and samples that no lesson has seen."""
+        return [(f"{within}attack{number}", self._campaign(model, number))]
 
     def _arm(self, within: str, name: str) -> list[tuple[str, Recipe]]:
         """The first round once more, with other lessons: benign ones alone, or those of every family."""
