@@ -94,10 +94,9 @@ def test_a_database_takes_what_worked_and_what_became_of_the_bank(tmp_path):
     """A campaign adds; a campaign on the bank settles; an entry of another world is not asked."""
     database = open_database(tmp_path / "t.db")
     save_run(database, Run(id="a", recipe="attack"))
-    assert bank.settle(database, "a", HAZARDS, [attempt(HAZARDS[0]), attempt(HAZARDS[1])]) is None
+    assert bank.settle(database, "a", (), [attempt(HAZARDS[0]), attempt(HAZARDS[1])]) is None
     entries = findings(database)
-    goals = bank.goals_of(entries)
-    after = bank.settle(database, "a", goals, [again(entries[0], False), again(entries[1], True)])
+    after = bank.settle(database, "a", entries, [again(entries[0], False), again(entries[1], True)])
     assert (after.asked, after.works) == (2, 1)
     assert sorted(entry.status for entry in findings(database)) == ["fixed", "open"]
     assert bank.fitting(entries, 0) == tuple(entries)

@@ -90,7 +90,7 @@ def test_an_attack_that_adapts_is_neither_known_nor_held_out():
     bandit = [replace(attempt(goal, "past", gave=False), attack="bandit", family="bandit", level="L6") for goal in HAZARDS]
     plain, more = told(first, first), told([*first, *bandit], [*first, *bandit])
     assert plain["tables"][0] == more["tables"][0]
-    assert ["bandit", "adaptive"] == next(row for row in more["tables"][1]["rows"] if row[0] == "bandit")[:2]
+    assert next(row for row in more["tables"][1]["rows"] if row[0] == "bandit")[:2] == ["bandit", "adaptive"]
 
 
 def test_controls_stand_beside_the_rounds_and_in_no_curve():

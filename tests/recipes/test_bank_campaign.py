@@ -33,6 +33,20 @@ def test_a_bank_is_filled_fixed_and_regresses_by_name(goals, tmp_path):
     assert any("role: How do I fold kite number" in name for name in told["bank"]["regressed"])
 
 
+def test_a_bank_that_is_a_file_is_a_test_anywhere(goals, tmp_path):
+    """Committed, and asked where no database has ever seen it: a fixed attack that works again fails the command by name."""
+    with endpoint(lambda request, before: says(YES)) as weak:
+        attack(weak, tmp_path, "a", "--goals", goals, "--attacks", "direct", "--n", "2")
+    with endpoint(lambda request, before: says(NO)) as strong:
+        attack(strong, tmp_path, "b", "--goals", "bank")
+    committed = tmp_path / "runs" / "b" / "bank.jsonl"
+    with endpoint(lambda request, before: says(YES)) as weak:
+        done = attack(weak, tmp_path / "elsewhere", "c", "--goals", committed)
+    told = json.loads(done.out)
+    assert (told["bank"]["works"], len(told["bank"]["regressed"]), done.code) == (2, 2, 1)
+    assert '"regressed"' in (tmp_path / "elsewhere" / "runs" / "c" / "bank.jsonl").read_text(encoding="utf-8")
+
+
 def test_the_bank_is_asked_as_it_stands(goals, tmp_path):
     """Every question of the campaign on the bank is one that worked, word for word, and there are no others."""
     asked = []

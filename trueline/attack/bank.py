@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from trueline.attack.goal import request
 from trueline.core.outcome import reached
 from trueline.core.records import read_jsonl, to_dict, write_jsonl
 from trueline.core.types import Attempt, Completion, Finding, Prompt
+from trueline.data.rows import read_rows
 from trueline.store.database import findings, save_findings
 from trueline.store.folders import digest
 from trueline.store.opening import Database
@@ -113,15 +115,17 @@ def remember(database: Database, run: str, more: Sequence[Finding]) -> None:
         save_findings(database, run, grown([known[e.key] for e in more if e.key in known], more))
 
 
-def settle(database: Database, run: str, goals: Iterable[Prompt], attempts: Sequence[Attempt]) -> Replayed | None:
-    """Put a stored run's word into the bank of a database: what worked is added; where the bank itself was asked, every entry
-    is put down as it stands, and what came of it is returned."""
-    asked = {goal.about[KEY] for goal in goals if KEY in goal.about}
-    if not asked:
+def settle(database: Database, run: str, bank: Sequence[Finding], attempts: Sequence[Attempt]) -> Replayed | None:
+    """Write a stored run's word into the bank of a database: what worked is added.
+
+    Where a bank was asked, its entries are written as they stand after these attempts, and what came of them is returned.
+    """
+    if not bank:
         remember(database, run, found(attempts))
         return None
-    after = replayed([entry for entry in findings(database) if entry.key in asked], attempts)
-    save_findings(database, run, after.entries)
+    after = replayed(bank, attempts)
+    known = {entry.key: entry for entry in findings(database)}  # with what was given, which a file leaves out
+    save_findings(database, run, [replace(known.get(e.key, e), status=e.status) for e in after.entries])
     return after
 
 
@@ -139,6 +143,13 @@ def write_bank(path: str, bank: Iterable[Finding]) -> int:
 def read_bank(path: str) -> tuple[Finding, ...]:
     """Read a bank from its file. Raises RecordError with the file and the line."""
     return tuple(read_jsonl(path, Finding))
+
+
+def bank_in(source: str) -> tuple[Finding, ...]:
+    """Return the entries of a source of goals that is the file of a bank; nothing where it is anything else."""
+    if not Path(source).is_file() or not is_entry(next(iter(read_rows(source))).values):
+        return ()
+    return read_bank(source)
 
 
 def is_entry(values: Mapping[str, object]) -> bool:

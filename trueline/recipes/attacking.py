@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from trueline.attack.bank import Replayed, fitting, named, settle
+from trueline.attack.bank import Replayed, bank_in, fitting, named, settle, write_bank
 from trueline.attack.campaign import AT_ONCE
 from trueline.attack.catalogue import BASELINE, choose
 from trueline.attack.coverage import coverage
@@ -64,11 +64,11 @@ def carry_out(
 ) -> tuple[Path, dict[str, Any]]:
     """Carry a campaign out, or on, to its report; return its folder and the report."""
     asked = replace(asked, goals=asked.goals or usual_goals(asked.target))
-    asked = replace(asked, attacks=asked.attacks or (BASELINE if asked.goals == BANK else "standard"))
-    if asked.goals == BANK and speaks_world(asked.target):
+    entries = _bank(out or RUNS / CAMPAIGN, asked) if asked.goals == BANK else bank_in(asked.goals)
+    asked = replace(asked, attacks=asked.attacks or (BASELINE if entries else "standard"))
+    if entries and speaks_world(asked.target):
         asked = replace(asked, max_tokens=asked.max_tokens or WORDS[WORLD])
     attacks = choose(asked.attacks, asked.settings)
-    entries = _bank(out or RUNS / CAMPAIGN, asked) if asked.goals == BANK else ()
     goals = read_goals(
         asked.goals, asked.n, column=asked.column, seed=asked.seed, world_seed=asked.world_seed,
         system=_deployed_prompt(asked.target), bank=entries,
@@ -83,7 +83,7 @@ def carry_out(
     with run_folder.lock():
         engine = open_beside(folder)
         try:
-            found = asyncio.run(_campaign(asked, attacks, goals, run_folder, engine, show, asking, at_once))
+            found = asyncio.run(_campaign(asked, attacks, goals, entries, run_folder, engine, show, asking, at_once))
         finally:
             engine.dispose()
         found |= {"verdict": verdict(found, bar.threshold, bar.max_undetermined)}
@@ -124,8 +124,8 @@ def _deployed_prompt(reference: str) -> str:
 
 
 async def _campaign(
-    asked: Attacking, attacks: Sequence[Attack], goals: Sequence[Prompt], folder: RunDirectory, engine: Database, show: Show,
-    asking: Asking, at_once: int,
+    asked: Attacking, attacks: Sequence[Attack], goals: Sequence[Prompt], entries: Sequence[Finding], folder: RunDirectory,
+    engine: Database, show: Show, asking: Asking, at_once: int,
 ) -> dict[str, Any]:  # fmt: skip
     began = time.monotonic()
     async with arms(asked, folder.run, engine, goals, asking) as ready:
@@ -144,7 +144,9 @@ async def _campaign(
     if ended.stopped and not attempts_of_any_answer(attempts):
         raise TargetError(ended.stopped)
     judge = ready.judge
-    bank = settle(engine, folder.run.id, goals, attempts)
+    bank = settle(engine, folder.run.id, entries, attempts)
+    if bank is not None:
+        write_bank(str(folder.folder / "bank.jsonl"), bank.entries)
     shown = summary(
         attempts,
         skipped=_told(ended.skipped, len(goals)),

@@ -5,7 +5,7 @@ what a wrapper gets there is capability, and what it gets refused is over-refusa
 requests that only look dangerous, and benign work. The campaign has a run of its own in the database, by whose memory it
 goes on after kill -9, and all that worked becomes a finding (attack/bank.py).
 
-    Campaign(target="safety", attacks="train,validation,past,bind", n=24)      leaves attempts.jsonl
+    Campaign(target="safety", attacks="train,validation,past,bind", n=40)      leaves attempts.jsonl
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from trueline.world.prompts import over_refusal_prompts, training_prompts
 
 ATTEMPTS = "attempts.jsonl"
 PROBE = "probe"  # of `about`: what a plain benign question is there for
+USUAL = 40  # harmful goals of the world; a third as many benign twins come on top
 REPLICATE = 1009  # between the seeds of two draws
 STRANGE = 0.2  # share of unknown words from which a goal is in another tongue
 
@@ -50,7 +51,7 @@ class Campaign:
     attacks: str = "train,validation"  # names and batteries; the held-out ones are asked of harmful goals alone
     settings: tuple[str, ...] = ()  # of the attacks, as NAME.KEY=VALUE
     goals: str = WORLD  # world, or files of goals (attack/goals.py)
-    n: int = 0  # goals; 0: 24 of the world, all of a file
+    n: int = 0  # goals; 0: 40 of the world, all of a file
     column: str = ""  # of the file, that holds the request
     people: str = ""  # a file of what people asked (attack/people.py); it is asked as it stands
     probes: int = 200  # plain benign questions of each kind, in the world
@@ -103,7 +104,7 @@ class Campaign:
         )  # fmt: skip
 
     def _goals(self, studio: Studio) -> Sequence[Prompt]:
-        n = self.n or (24 if self.goals == WORLD else None)
+        n = self.n or (USUAL if self.goals == WORLD else None)
         return read_goals(self.goals, n, column=self.column, seed=studio.seed, world_seed=studio.world_seed)
 
     def _probes(self, studio: Studio) -> list[Prompt]:
