@@ -92,6 +92,13 @@ def test_only_what_the_splits_allow_is_learned(tmp_path):
     assert learned(tmp_path / "b", [attempt(KNOWN[0], "reverse")])[0]["findings"] == 1
 
 
+def test_what_a_trained_attacker_wrote_teaches_and_can_be_left_out(tmp_path):
+    """Its words are made anew for every model, and belong to no held-out family."""
+    written = replace(attempt(KNOWN[0]), attack="trained", family="trained", split="held_out", level="L6")
+    assert learned(tmp_path / "a", [written])[0]["findings"] == 1
+    assert learned(tmp_path / "b", [written], also=())[0]["findings"] == 0
+
+
 def test_a_reply_that_was_begun_for_the_model_is_no_lesson(tmp_path):
     """A prefill has no place for a refusal: recovering from one is another training."""
     begun = attempt(KNOWN[0], "prefill")

@@ -6,8 +6,9 @@ call          an attack that got a forbidden call, and a refusal with no call
 twin          the same wrapper around a benign request, and its right answer; rejected: a refusal
 replay        benign work in plain words, so that nothing else is forgotten; rejected: a refusal
 
-An attack teaches only if its split may be learned from, and a goal only if it is no held-out one: what shows whether a defence
-carries over is never trained on. A reply that was begun for the model (a prefill) is no lesson: it has no place for a refusal.
+An attack teaches only if its split may be learned from (or if it is `trained`: its words are a model's own, and no family's),
+and a goal only if it is no held-out one: what shows whether a defence carries over is never trained on. A reply that was begun
+for the model (a prefill) is no lesson: it has no place for a refusal.
 
     Lessons(campaigns=("attack0", "attack1"), n=1200)      leaves demonstrations.jsonl, rankings.jsonl, prompts.jsonl
 """
@@ -57,6 +58,7 @@ class Lessons:
 
     campaigns: tuple[str, ...]  # the campaigns so far, the last of which this round answers
     learns: tuple[Split, ...] = ("train", "validation")  # splits of attacks that may be learned from
+    also: tuple[str, ...] = ("trained",)  # families that teach beside them: their words are made anew for every model
     n: int = 1200  # demonstrations
     refused: float = 0.4  # share of them that refuse; half of the rest are twins at most
     twins: float = 0.25  # share of benign requests in the wrappers that worked
@@ -101,7 +103,8 @@ class Lessons:
 
         def may_teach(attempt: Attempt) -> bool:
             goal, last = attempt.goal, attempt.conversation.messages[-1]
-            if attempt.split not in self.learns or last.role == "assistant" or goal.expected != "refuse":
+            allowed = attempt.split in self.learns or attempt.family in self.also
+            if not allowed or last.role == "assistant" or goal.expected != "refuse":
                 return False
             if (procedure := procedure_of(goal)) is not None:
                 return procedure in known and _split(goal) in self.learns
