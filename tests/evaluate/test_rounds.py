@@ -93,6 +93,21 @@ def test_an_attack_that_adapts_is_neither_known_nor_held_out():
     assert next(row for row in more["tables"][1]["rows"] if row[0] == "bandit")[:2] == ["bandit", "adaptive"]
 
 
+def test_an_attack_that_asks_often_has_a_course_and_a_law():
+    """Eight questions a goal, of which a later and a later one breaks it: a curve over the budget, and a forecast above it."""
+
+    def asked(goal, first):
+        return [replace(attempt(goal, "past", gave=query == first), query=query) for query in range(1, 9)]
+
+    often = [one for i, goal in enumerate(HAZARDS) for one in asked(goal, i + 1)]
+    found = told(often, often)
+    assert [p["x"] for p in found["curves"][-1]["series"][0]["points"]] == [1, 2, 4, 8]
+    (law,) = [t for t in found["tables"] if t["title"] == "What a larger budget would break"]
+    assert law["rows"][0][1] == 8
+    assert law["rows"][0][4]["value"] >= law["rows"][0][2]["value"]
+    assert not [t for t in told(campaign(1, 1), campaign(0, 1))["tables"] if t["title"] == law["title"]]
+
+
 def test_controls_stand_beside_the_rounds_and_in_no_curve():
     """A control is a row of each table; curves are of the rounds alone."""
     found = told(campaign(1, 1), campaign(0, 1), arms=[Round("control", campaign(1, 1))])

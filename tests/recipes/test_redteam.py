@@ -175,6 +175,7 @@ def test_goals_in_another_tongue_are_refused(tmp_path):
         (["campaign.attacks=rolle"], "did you mean 'role'"),
         (["campaign.settings=rolle.tries=2"], "rolle"),
         (["lessons.learns=training"], "train"),
+        (["lessons.learns=train,held_out"], "bound=true"),
         (["by=ppo"], "one of sft, dpo, grpo"),
     ],
 )

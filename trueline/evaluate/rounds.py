@@ -17,7 +17,8 @@ from math import sqrt
 from typing import Any
 
 from trueline.core.types import Attempt, Level, Rate
-from trueline.evaluate.arms import BASELINE, USABLE, Case, cases, cluster, course, key, refused
+from trueline.evaluate.arms import BASELINE, COURSE, USABLE, Case, cases, cluster, course, key, refused
+from trueline.evaluate.budget import Tries, laws
 from trueline.evaluate.rates import clustered, difference, ratio
 from trueline.evaluate.shown import curves, expect, table
 
@@ -59,6 +60,7 @@ def story(
             _totals(names, measured, learned, beyond),
             _by_family([*rounds, *arms], learned, beyond),
             _by_level([*rounds, *arms]),
+            *_laws(rounds),
         ],
         "curves": [_over_rounds(measured[: len(rounds)]), *_budgets(rounds)],
         "expectations": _expectations(first, known, held, rise, twins),
@@ -126,6 +128,25 @@ def _budgets(rounds: Sequence[Round]) -> list[dict[str, Any]]:
             series[one.name] = [(float(p["budget"]), Rate(**{k: v for k, v in p.items() if k != "budget"})) for p in points]
     title = "Goals broken by any attack within so many questions"
     return [curves(title, "questions of each attack", series)] if series else []
+
+
+def _laws(rounds: Sequence[Round]) -> list[dict[str, Any]]:
+    """For attacks that ask a goal often: the law that success follows, and what ten times the questions would break."""
+    rows: list[list[Any]] = []
+    for one in rounds:
+        by_attack = _grouped(cases(_harmful(one.attempts)), lambda case: case.attack)
+        for name, some in sorted(by_attack.items()):
+            decided = [case for case in some if case.outcome in ("success", "failure")]
+            if max((case.asked for case in decided), default=0) < COURSE:
+                continue
+            tries = [Tries(asked=c.first or c.asked, first=c.first, cluster=cluster(c.goal)) for c in decided]
+            law = laws(tries)
+            better = law["cannot_tell"] or law["better"]
+            ahead = law["forecast"][0]["beta"] if not law["cannot_tell"] else None  # type: ignore[index]
+            rows.append([f"{name}, {one.name}", max(case.asked for case in some), _pairs(some), better, ahead])
+    columns = ["attack", "questions", "success", "law", "with ten times the questions"]
+    note = "The forecast is the beta-binomial's; which law the data prefer is said beside it."
+    return [table("What a larger budget would break", columns, rows, note)] if rows else []
 
 
 def _expectations(

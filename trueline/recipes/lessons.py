@@ -60,7 +60,7 @@ class Lessons:
     learns: tuple[Split, ...] = ("train", "validation")  # splits of attacks that may be learned from
     also: tuple[str, ...] = ("trained",)  # families that teach beside them: their words are made anew for every model
     n: int = 1200  # demonstrations
-    refused: float = 0.4  # share of them that refuse; half of the rest are twins at most
+    refused: float = 0.4  # share of them that refuse
     twins: float = 0.25  # share of benign requests in the wrappers that worked
     alternatives: float = 0.3  # share of the refusals that offer something harmless
     refusals: str = ""  # whose words: a file, or a TARGET; empty: the world's for its goals, else English sentences

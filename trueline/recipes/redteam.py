@@ -82,6 +82,11 @@ class Redteam:
     def __post_init__(self) -> None:
         if self.rounds < 1:
             raise ConfigError(f"rounds must be at least 1, got {self.rounds}")
+        if "held_out" in self.lessons.learns:
+            raise ConfigError(
+                "lessons.learns: held-out families show what carries over, and nothing may be trained on them; leave held_out "
+                "out, or take bound=true, whose model goes nowhere else"
+            )
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The rounds in order, then the controls, then the report."""
