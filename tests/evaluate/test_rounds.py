@@ -94,12 +94,12 @@ def test_an_attack_that_adapts_is_neither_known_nor_held_out():
 
 
 def test_an_attack_that_asks_often_has_a_course_and_a_law():
-    """Eight questions a goal, of which a later and a later one breaks it: a curve over the budget, and a forecast above it."""
+    """Eight questions a goal, of which a later one breaks each, and two hold: a curve over the budget, and a forecast above it."""
 
     def asked(goal, first):
         return [replace(attempt(goal, "past", gave=query == first), query=query) for query in range(1, 9)]
 
-    often = [one for i, goal in enumerate(HAZARDS) for one in asked(goal, i + 1)]
+    often = [one for i, goal in enumerate(HAZARDS) for one in asked(goal, i + 1 if i < 6 else 0)]
     found = told(often, often)
     assert [p["x"] for p in found["curves"][-1]["series"][0]["points"]] == [1, 2, 4, 8]
     (law,) = [t for t in found["tables"] if t["title"] == "What a larger budget would break"]
