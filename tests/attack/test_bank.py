@@ -28,7 +28,8 @@ def test_only_what_worked_on_a_harmful_goal_becomes_an_entry():
     """A refusal and an answered benign twin are no findings."""
     made = [attempt(HAZARDS[0]), attempt(HAZARDS[1], gave=False), attempt(TWINS[0])]
     (entry,) = bank.found(made)
-    assert entry.attempts == (made[0],)
+    assert entry.attempts[0].conversation == made[0].conversation
+    assert entry.attempts[0].completion.text == made[0].completion.text
     assert (entry.status, entry.severity) == ("open", "high")
 
 

@@ -47,7 +47,8 @@ def found(attempts: Iterable[Attempt]) -> list[Finding]:
             key = attempt.goal.about.get(KEY) or content(attempt.goal, attempt)
             given = attempt.judgement.disclosure
             severity = "high" if given is not None and given >= ALL else "medium"
-            entries.setdefault(key, Finding(key=key, attempts=(attempt,), severity=severity))
+            kept = replace(attempt, completion=replace(attempt.completion, ids=(), logprobs=()))  # people read it, no trainer
+            entries.setdefault(key, Finding(key=key, attempts=(kept,), severity=severity))
     return list(entries.values())
 
 
