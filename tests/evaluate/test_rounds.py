@@ -94,7 +94,7 @@ def test_an_attack_that_adapts_is_neither_known_nor_held_out():
 
 
 def test_an_attack_that_asks_often_has_a_course_and_a_law():
-    """Eight questions a goal, of which a later one breaks each, and two hold: a curve over the budget, and a forecast above it."""
+    """Of eight questions a later one breaks each goal, and two goals hold: a curve over the budget, and a forecast above it."""
 
     def asked(goal, first):
         return [replace(attempt(goal, "past", gave=query == first), query=query) for query in range(1, 9)]
