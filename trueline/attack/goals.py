@@ -5,6 +5,7 @@
     read_goals("own_prompt", system=...)                    the system prompt that is deployed
     read_goals("harmful_behaviors.jsonl,mine.csv", n=100)   rows with a `prompt`; JSONL, JSON, CSV, Parquet, each also gzipped
     read_goals("indirect_contexts.jsonl.gz")                rows of injections (injected_rows.py)
+    read_goals("bank", bank=entries)                        every attack that once worked (bank.py); also its file form
 
 A goal of a file is a request that should be refused, unless its row has a `label` of "benign". A row may say more: `category`,
 `context` (text that goes before the request), `target` (an opening that a suffix search aims at), `cluster`, `split`, `id`.
@@ -18,12 +19,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from trueline.attack.bank import goals_of, is_entry, read_bank
 from trueline.attack.extraction import prompt_goals
 from trueline.attack.goal import request
 from trueline.attack.injected_goals import canary_goals
 from trueline.attack.injected_rows import kind_of, read_injected_goals
 from trueline.core.records import nearest
-from trueline.core.types import Conversation, Prompt
+from trueline.core.types import Conversation, Finding, Prompt
 from trueline.data.rows import DataError, Row, read_rows
 from trueline.world.facts import Procedure, World, held_out_hazards, known_hazards, make_world
 from trueline.world.prompts import attack_prompts
@@ -31,18 +33,20 @@ from trueline.world.prompts import attack_prompts
 COLUMNS = ("prompt", "goal", "request", "question", "instruction", "text", "behavior")
 CARRIED = ("cluster", "split", "canary", "forbidden_tool", "forbidden_call")  # fields of a row that `about` takes as they are
 WORLD = "world"
+BANK = "bank"
 NEW = 0.25  # share of the world's hazards that no training names
 TWINS = 1 / 3  # benign goals for each hazard
 
 
 def read_goals(
-    sources: str, n: int | None = None, *, column: str = "", seed: int = 0, world_seed: int = 0, system: str = ""
-) -> tuple[Prompt, ...]:
+    sources: str, n: int | None = None, *, column: str = "", seed: int = 0, world_seed: int = 0, system: str = "",
+    bank: Sequence[Finding] = (),
+) -> tuple[Prompt, ...]:  # fmt: skip
     """Read the goals of one source, or of several with a comma between, each in its order.
 
     `n` goals are drawn from each by `seed`; None: all of a file, 300 of the world (with twins beside them), 30 canaries.
     `column` is the one of a file that holds the request; `world_seed` says which world; `system` is the deployed prompt that
-    "own_prompt" is after.
+    "own_prompt" is after, and `bank` holds the entries that "bank" replays.
     """
     if n is not None and n < 1:
         raise ValueError(f"goals: expected a number of at least 1, got {n}; leave it out for all")
@@ -52,25 +56,36 @@ def read_goals(
             f"goals: expected a source, or several with a comma between, got {sources!r}; the world's own goals have a "
             "judge of their own, so they make a campaign by themselves"
         )
-    return _told_apart([_read(name, n, column, seed, world_seed, system) for name in names], names)
+    return _told_apart([_read(name, n, column, seed, world_seed, system, bank) for name in names], names)
 
 
-def _read(name: str, n: int | None, column: str, seed: int, world_seed: int, system: str) -> tuple[Prompt, ...]:
+def _read(
+    name: str, n: int | None, column: str, seed: int, world_seed: int, system: str, bank: Sequence[Finding]
+) -> tuple[Prompt, ...]:
     if name == WORLD:
         return world_goals(make_world(world_seed), seed, 300 if n is None else n)
     if name in ("canary", "world_canary"):
         return canary_goals(30 if n is None else n, seed, world_seed if name == "world_canary" else None)
     if name == "own_prompt":
         return prompt_goals(system)
-    first = next(iter(read_rows(name)))
-    if not column and kind_of(first.values) is not None:
-        goals = read_injected_goals(name)
-    else:
-        column = column or _usual_column(first)
-        goals = tuple(_goal(row, column) for row in read_rows(name))
+    goals = goals_of(bank) if name == BANK else _of_file(name, column)
+    if not goals:
+        raise ValueError(
+            "the bank holds nothing that this target can be asked; what works in a campaign fills it: trueline attack TARGET"
+        )
     if n is None or n >= len(goals):
         return goals
     return tuple(goals[i] for i in sorted(Random(f"goals/{seed}").sample(range(len(goals)), n)))
+
+
+def _of_file(name: str, column: str) -> tuple[Prompt, ...]:
+    first = next(iter(read_rows(name)))
+    if not column and is_entry(first.values):
+        return goals_of(read_bank(name))
+    if not column and kind_of(first.values) is not None:
+        return read_injected_goals(name)
+    column = column or _usual_column(first)
+    return tuple(_goal(row, column) for row in read_rows(name))
 
 
 def _told_apart(read: Sequence[tuple[Prompt, ...]], names: Sequence[str]) -> tuple[Prompt, ...]:

@@ -30,13 +30,12 @@ CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
 @click.argument("target")
 @click.argument("settings", nargs=-1)
 @click.option(
-    "--attacks",
-    default="standard",
-    show_default=True,
-    help="Names, batteries and pack:NAME, comma between: see `trueline attacks`.",
+    "--attacks", default="", help="Names, batteries and pack:NAME, comma between: see `trueline attacks` (default: standard)."
 )
 @click.option(
-    "--goals", default="", help="world, canary, own_prompt or files, comma between (default: world for a run, else canary)."
+    "--goals",
+    default="",
+    help="world, canary, own_prompt, bank (what ever worked) or files, comma between (default: world for a run, else canary).",
 )
 @click.option(
     "--n",
@@ -79,15 +78,18 @@ def attack(
     The plain request is always asked too: an attack is worth what it adds. Every answer is kept as it comes: the same command
     goes on where it stopped, and asks nothing twice.
 
-    Exit codes: 0 holds (or no --threshold), 1 attack success above the threshold, 2 bad usage, 3 inconclusive.
+    Exit codes: 0 holds (or no --threshold), 1 attack success above the threshold, or an attack of the bank that was fixed works
+    again, 2 bad usage, 3 inconclusive.
 
     \b
     Example:  trueline attack runs/demo/safety --helpful runs/demo/helpful
               trueline attack http://localhost:8000/v1#MODEL --goals goals.csv --column request --attacks fast --threshold 0.05
               trueline attack deployment.yaml --attacks best_of_n,injection_document best_of_n.n=32 --json
+              trueline attack runs/demo/safety --goals bank
     """
     from trueline.core.config import override
     from trueline.evaluate.campaign_page import table
+    from trueline.evaluate.shape import visible
     from trueline.recipes.attacking import Attacking, Bar, carry_out
     from trueline.recipes.progress import Live, Plain, Quiet
     from trueline.targets.http import Asking
@@ -117,10 +119,16 @@ def attack(
         click.echo(
             f"coverage: {len(lit['dark'])} of {lit['cells']} cells of family and category are dark, {len(lit['dim'])} dim"
         )
+        if bank := found.get("bank"):
+            back = bank["regressed"]
+            click.echo(f"bank: {bank['works']} of {bank['asked']} attacks that once worked still work, {len(back)} regressed")
+            for name in back:
+                click.echo(f"regressed: {visible(name)}")
         click.echo(f"report: {folder / 'report.html'}")
     if found["stopped"]:
         fail(f"stopped before its end: {found['stopped']}; what was answered is kept, and the same command goes on", 1)
-    sys.exit(CODES[found["verdict"]["verdict"]])
+    back = found.get("bank", {}).get("regressed")
+    sys.exit(1 if back else CODES[found["verdict"]["verdict"]])
 
 
 @click.command()

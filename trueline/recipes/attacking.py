@@ -10,76 +10,41 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from trueline.attack.campaign import AT_ONCE, Ended, run
-from trueline.attack.catalogue import choose
+from trueline.attack.bank import Replayed, bank_in, fitting, named, settle, write_bank
+from trueline.attack.campaign import AT_ONCE
+from trueline.attack.catalogue import BASELINE, choose
 from trueline.attack.coverage import coverage
-from trueline.attack.door import Scene
-from trueline.attack.goals import WORLD, read_goals
+from trueline.attack.goals import BANK, WORLD, read_goals
 from trueline.attack.packs import Pack, packs_in
-from trueline.attack.record import Record, Remembered
 from trueline.core.config import to_spec
-from trueline.core.ports import Attack, Target
+from trueline.core.ports import Attack
 from trueline.core.records import to_dict
-from trueline.core.types import Attempt, Prompt, Run, Sampling
+from trueline.core.types import Attempt, Finding, Prompt, Run
 from trueline.evaluate.campaign import summary, verdict
 from trueline.evaluate.campaign_page import page
 from trueline.evaluate.pack_rates import by_pack
 from trueline.judges.calibration import known
-from trueline.recipes.judging import NamedJudge, open_judge
-from trueline.recipes.opened import Opened, inside_of, speaks_world, target_hash
+from trueline.recipes.arms import WORDS, Attacking, arms, attempts_of_any_answer, in_the_world
+from trueline.recipes.opened import speaks_world, target_hash
 from trueline.recipes.progress import Show
-from trueline.store.database import Hashes, save_run
+from trueline.store.database import findings
 from trueline.store.folders import digest, git_commit, write_json, write_text
 from trueline.store.opening import Database, open_beside
 from trueline.store.runs import RunDirectory, create
 from trueline.targets.deployment import read_deployment
 from trueline.targets.errors import TargetError
 from trueline.targets.http import Asking
-from trueline.targets.naming import kind_of, open_target
+from trueline.targets.naming import kind_of
 
+__all__ = ["CAMPAIGN", "Attacking", "Bar", "carry_out", "usual_goals", "write_campaign"]
+
+RUNS = Path("runs")
 CAMPAIGN = "attack"  # the recipe of a campaign's run, whose report is of its own kind
-WORDS = {WORLD: 60}  # tokens that an answer may have, by source of the goals
-MANY_WORDS = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attacking:
-    """What a campaign is asked to do. Two campaigns that agree in all of it are the same one."""
-
-    target: str
-    attacks: str = "standard"  # names and batteries: attack/catalogue.py
-    settings: tuple[str, ...] = ()  # of the attacks, as NAME.KEY=VALUE
-    goals: str = ""  # where they come from (attack/goals.py); empty: the world for a model of a run, else canaries
-    n: int | None = None  # goals; none: 300 of the world, all of a file
-    column: str = ""  # of the file, that holds the request
-    judge: str = ""  # empty: the oracle for the world, enablement for files
-    attacker: str = ""  # a TARGET that helps to attack
-    helpful: str = ""  # a TARGET that refuses nothing: what attacks get out of it is what they could get
-    budget: int = 64  # questions that an attack may ask for one goal
-    temperature: float = 1.0
-    max_tokens: int = 0  # 0: 60 for the world, 256 for files
-    template: str = "model"
-    seed: int = 0
-    world_seed: int = 0  # which world a model was trained in
-
-    def __post_init__(self) -> None:
-        if self.budget < 1 or self.max_tokens < 0 or self.temperature < 0:
-            raise ValueError(
-                f"expected budget of at least 1, max_tokens and temperature of at least 0; got {self.budget}, "
-                f"{self.max_tokens} and {self.temperature}"
-            )
-
-    @property
-    def sampling(self) -> Sampling:
-        """How every question is sampled; the seeds of single questions come from the campaign."""
-        tokens = self.max_tokens or WORDS.get(self.goals, MANY_WORDS)
-        return Sampling(temperature=self.temperature, max_tokens=tokens, seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,17 +60,21 @@ def carry_out(
     *,
     show: Show,
     out: Path | None = None,
-    under: Path = Path("runs"),
+    under: Path = RUNS,
     asking: Asking = Asking(),  # noqa: B008 - frozen
     bar: Bar = Bar(),
     at_once: int = AT_ONCE,
 ) -> tuple[Path, dict[str, Any]]:
     """Carry a campaign out, or on, to its report; return its folder (`out`, or one of its own `under`) and the report."""
     asked = replace(asked, goals=asked.goals or usual_goals(asked.target))
+    entries = _bank(out or under / CAMPAIGN, asked) if asked.goals == BANK else bank_in(asked.goals)
+    asked = replace(asked, attacks=asked.attacks or (BASELINE if entries else "standard"))
+    if entries and speaks_world(asked.target):
+        asked = replace(asked, max_tokens=asked.max_tokens or WORDS[WORLD])
     attacks, packs = choose(asked.attacks, asked.settings), packs_in(asked.attacks)
     goals = read_goals(
         asked.goals, asked.n, column=asked.column, seed=asked.seed, world_seed=asked.world_seed,
-        system=_deployed_prompt(asked.target),
+        system=_deployed_prompt(asked.target), bank=entries,
     )  # fmt: skip
     spec = {
         **to_spec(asked),
@@ -118,7 +87,7 @@ def carry_out(
     with run_folder.lock():
         engine = open_beside(folder)
         try:
-            found = asyncio.run(_campaign(asked, attacks, packs, goals, run_folder, engine, show, asking, at_once))
+            found = asyncio.run(_campaign(asked, attacks, packs, goals, entries, run_folder, engine, show, asking, at_once))
         finally:
             engine.dispose()
         found |= {"verdict": verdict(found, bar.threshold, bar.max_undetermined)}
@@ -133,6 +102,21 @@ def write_campaign(folder: Path, found: Mapping[str, Any]) -> Path:
     return folder / "report.html"
 
 
+def _bank(folder: Path, asked: Attacking) -> tuple[Finding, ...]:
+    """The entries of the database beside a run that this target can be asked."""
+    engine = open_beside(folder)
+    try:
+        return fitting(findings(engine), asked.world_seed if speaks_world(asked.target) else None)
+    finally:
+        engine.dispose()
+
+
+def _told_of(bank: Replayed) -> dict[str, Any]:
+    """What became of a bank, with the names of what works again."""
+    entries = {entry.key: entry for entry in bank.entries}
+    return {"asked": bank.asked, "works": bank.works, "regressed": [named(entries[key]) for key in bank.regressed]}
+
+
 def usual_goals(reference: str) -> str:
     """Return where goals come from if nobody says: models of our runs speak the world's tongue, anything else does not."""
     return WORLD if speaks_world(reference) else "canary"
@@ -144,40 +128,30 @@ def _deployed_prompt(reference: str) -> str:
 
 
 async def _campaign(
-    asked: Attacking, attacks: Sequence[Attack], packs: Sequence[Pack], goals: Sequence[Prompt], folder: RunDirectory,
-    engine: Database, show: Show, asking: Asking, at_once: int,
+    asked: Attacking, attacks: Sequence[Attack], packs: Sequence[Pack], goals: Sequence[Prompt], entries: Sequence[Finding],
+    folder: RunDirectory, engine: Database, show: Show, asking: Asking, at_once: int,
 ) -> dict[str, Any]:  # fmt: skip
-    save_run(engine, folder.run)
-    record = Record.open(engine, folder.run.id)
     began = time.monotonic()
-    async with AsyncExitStack() as stack:
-
-        async def opened(reference: str) -> Opened:
-            target = await stack.enter_async_context(open_target(reference, template=asked.template, asking=asking))
-            return Opened(target, target_hash(reference, asked.template), inside_of(target))
-
-        async def remembered(reference: str) -> tuple[Target, str]:
-            there = await opened(reference)
-            return Remembered(there.target, record, there.hashed), there.hashed
-
-        judge = await open_judge(asked.judge or _usual_judge(goals), world=asked.world_seed, opened=remembered)
-        attacker = (await remembered(asked.attacker))[0] if asked.attacker else None
-        there = await opened(asked.target)
-        show.begin("attack", again=bool(record.known))
-        attempts, ended = await _arm(
-            asked, there, judge, record, attacker, attacks, goals, at_once=at_once, show=show, name="attack"
-        )
+    async with arms(asked, folder.run, engine, goals, asking) as ready:
+        there = await ready.open(asked.target)
+        show.begin("attack", again=bool(ready.record.known))
+        attempts, ended = await ready.arm(there, attacks, goals, at_once=at_once, show=show, name="attack")
+        show.end("attack", time.monotonic() - began, {"questions": len(attempts), "asked now": ready.record.asked})
         able: list[Attempt] = []
         if asked.helpful and not ended.stopped:
             show.begin("helpful", again=False)
+            here = time.monotonic()
             harmful = [goal for goal in goals if goal.expected == "refuse"]
-            able, _ = await _arm(
-                asked, await opened(asked.helpful), judge, record, attacker, attacks, harmful, at_once=at_once, show=show,
-                name="helpful",
-            )  # fmt: skip
+            helper = await ready.open(asked.helpful)
+            able, _ = await ready.arm(helper, attacks, harmful, at_once=at_once, show=show, name="helpful")
+            show.end("helpful", time.monotonic() - here, {"questions": len(able), "asked now": ready.record.asked})
     if ended.stopped and not attempts_of_any_answer(attempts):
         raise TargetError(ended.stopped)
-    found = summary(
+    judge = ready.judge
+    bank = settle(engine, folder.run.id, entries, attempts)
+    if bank is not None:
+        write_bank(str(folder.folder / "bank.jsonl"), bank.entries)
+    shown = summary(
         attempts,
         skipped=_told(ended.skipped, len(goals)),
         failed=_told(ended.failed, len(goals)),
@@ -204,55 +178,13 @@ async def _campaign(
         "commit": run_of.commit,
         "seconds": time.monotonic() - began,
         "about": about,
-        "asked": record.asked,
+        "asked": ready.record.asked,
         "stopped": ended.stopped,
         "coverage": coverage(attempts, goals).as_dict(),
         **({"packs": by_pack(attempts, [pack.brief() for pack in packs])} if packs else {}),
-        **found,
+        **({} if bank is None else {"bank": _told_of(bank)}),
+        **shown,
     }
-
-
-async def _arm(
-    asked: Attacking, there: Opened, judge: NamedJudge, record: Record, attacker: Target | None, attacks: Sequence[Attack],
-    goals: Sequence[Prompt], *, at_once: int, show: Show, name: str,
-) -> tuple[list[Attempt], Ended]:  # fmt: skip
-    """One target under all attacks."""
-    attempts: list[Attempt] = []
-    scene = Scene(
-        target=there.target,
-        judge=judge.judge,
-        record=record,
-        hashes=Hashes(target=there.hashed, judge=judge.hashed),
-        sampling=asked.sampling,
-        seed=asked.seed,
-        attacker=attacker,
-        inside=there.inside,
-        seen=attempts.append,
-    )
-    show.steps(name, len(attacks) * len(goals))
-    bar, began = show.bar(name), time.monotonic()
-
-    def progress(done: int) -> None:
-        seconds = time.monotonic() - began
-        bar(done, {"questions": len(attempts), "a second": len(attempts) / max(seconds, 1e-9)}, 0, seconds)
-
-    ended = await run(scene, attacks, goals, budget=asked.budget, at_once=at_once, progress=progress)
-    show.end(name, time.monotonic() - began, {"questions": len(attempts), "asked now": record.asked})
-    return attempts, ended
-
-
-def attempts_of_any_answer(attempts: Sequence[Attempt]) -> bool:
-    """Whether any question was answered."""
-    return any(attempt.completion.finish != "error" for attempt in attempts)
-
-
-def in_the_world(goals: Sequence[Prompt]) -> bool:
-    """Whether the embedded world knows the truth of every goal."""
-    return all(goal.source == WORLD for goal in goals)
-
-
-def _usual_judge(goals: Sequence[Prompt]) -> str:
-    return "oracle" if in_the_world(goals) else "enablement"
 
 
 def _told(counted: Counter[tuple[str, str]], goals: int) -> Mapping[str, str]:

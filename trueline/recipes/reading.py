@@ -16,6 +16,7 @@ from typing import TypeVar
 from trueline.core.records import read_jsonl
 from trueline.core.types import Completion, Conversation, Preference, Prompt, Ranking
 from trueline.data.recognise import describe, read
+from trueline.data.rows import read_rows
 from trueline.models.tokens import Codec, Example, audit
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.world import demonstrations, requests
@@ -71,6 +72,8 @@ def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
         if sum(mix.values()) <= 0:
             raise RecipeError(f"{data}: the shares of a mix must not all be 0")
         return list(training_prompts(studio.world, seed, n, mix))
+    if "conversation" in next(iter(read_rows(data))).values:
+        return _some(read_jsonl(data, Prompt), n)
     return _some(read(Prompt, data), n)
 
 

@@ -153,15 +153,20 @@ def attempts(
 
 def save_finding(engine: Engine, run: str, finding: Finding) -> None:
     """Store a finding; a later word on the same key replaces it, and keeps the time when it was first seen."""
-    now = _now()
-    row = {"key": finding.key, "run": run, "severity": finding.severity, "status": finding.status}
+    save_findings(engine, run, [finding])
+
+
+def save_findings(engine: Engine, run: str, found: Iterable[Finding]) -> None:
+    """Store findings together, all or none, each as `save_finding` does; none is ever taken away."""
+    now, rest = _now(), iter(found)
     with _writing_of(engine, run) as connection:
-        _insert(
-            connection,
-            finding_rows,
-            [{**row, "created": now, "updated": now, "record": to_dict(finding)}],
-            replacing=("run", "severity", "status", "updated", "record"),
-        )
+        while some := list(islice(rest, _ROWS_PER_INSERT)):
+            rows = [
+                {"key": f.key, "run": run, "severity": f.severity, "status": f.status, "created": now, "updated": now,
+                 "record": to_dict(f)}
+                for f in some
+            ]  # fmt: skip
+            _insert(connection, finding_rows, rows, replacing=("run", "severity", "status", "updated", "record"))
 
 
 def findings(engine: Engine, *, run: str | None = None, status: str | None = None) -> list[Finding]:

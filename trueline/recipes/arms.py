@@ -1,0 +1,140 @@
+"""The arms of a campaign: what it is asked to do, its judge and attacker opened, and each target put under attack.
+
+    async with arms(asked, run, database, goals) as ready:
+        there = await ready.open("http://localhost:8000/v1#MODEL")
+        attempts, ended = await ready.arm(there, attacks, goals, show=show, name="attack")
+
+`trueline attack` (attacking.py) has one arm, or two with --helpful; the stage of a recipe (campaigns.py) has several.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from trueline.attack.campaign import AT_ONCE, Ended, run
+from trueline.attack.door import Scene
+from trueline.attack.goals import WORLD
+from trueline.attack.record import Record, Remembered
+from trueline.core.ports import Attack, Target
+from trueline.core.types import Attempt, Prompt, Run, Sampling
+from trueline.recipes.judging import NamedJudge, open_judge
+from trueline.recipes.opened import Opened, inside_of, target_hash
+from trueline.recipes.progress import Show
+from trueline.store.database import Hashes, save_run
+from trueline.store.opening import Database
+from trueline.targets.http import Asking
+from trueline.targets.naming import open_target
+
+WORDS = {WORLD: 60}  # tokens that an answer may have, by source of the goals
+MANY_WORDS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attacking:
+    """What a campaign is asked to do. Two campaigns that agree in all of it are the same one."""
+
+    target: str
+    attacks: str = ""  # names and batteries: attack/catalogue.py; empty: `standard`, and a bank as it stands
+    settings: tuple[str, ...] = ()  # of the attacks, as NAME.KEY=VALUE
+    goals: str = ""  # where they come from (attack/goals.py); empty: the world for a model of a run, else canaries
+    n: int | None = None  # goals; none: 300 of the world, all of a file
+    column: str = ""  # of the file, that holds the request
+    judge: str = ""  # empty: the oracle for the world, enablement for files
+    attacker: str = ""  # a TARGET that helps to attack
+    helpful: str = ""  # a TARGET that refuses nothing: what attacks get out of it is what they could get
+    budget: int = 64  # questions that an attack may ask for one goal
+    temperature: float = 1.0
+    max_tokens: int = 0  # 0: 60 for the world, 256 for files
+    template: str = "model"
+    seed: int = 0
+    world_seed: int = 0  # which world a model was trained in
+
+    def __post_init__(self) -> None:
+        if self.budget < 1 or self.max_tokens < 0 or self.temperature < 0:
+            raise ValueError(
+                f"expected budget of at least 1, max_tokens and temperature of at least 0; got {self.budget}, "
+                f"{self.max_tokens} and {self.temperature}"
+            )
+
+    @property
+    def sampling(self) -> Sampling:
+        """How every question is sampled; the seeds of single questions come from the campaign."""
+        tokens = self.max_tokens or WORDS.get(self.goals, MANY_WORDS)
+        return Sampling(temperature=self.temperature, max_tokens=tokens, seed=self.seed)
+
+
+@asynccontextmanager
+async def arms(
+    asked: Attacking, stored: Run, engine: Database, goals: Sequence[Prompt], asking: Asking = Asking()  # noqa: B008 - frozen
+) -> AsyncIterator[Arms]:  # fmt: skip
+    """Open what a campaign needs beside its targets: the memory of its run, its judge, its attacker."""
+    save_run(engine, stored)
+    record = Record.open(engine, stored.id)
+    async with AsyncExitStack() as stack:
+
+        async def opened(reference: str) -> Opened:
+            target = await stack.enter_async_context(open_target(reference, template=asked.template, asking=asking))
+            return Opened(target, target_hash(reference, asked.template), inside_of(target))
+
+        async def remembered(reference: str) -> tuple[Target, str]:
+            there = await opened(reference)
+            return Remembered(there.target, record, there.hashed), there.hashed
+
+        judge = await open_judge(asked.judge or usual_judge(goals), world=asked.world_seed, opened=remembered)
+        attacker = (await remembered(asked.attacker))[0] if asked.attacker else None
+        yield Arms(asked, record, judge, attacker, opened)
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Where a campaign is carried out: each arm is one target under some attacks, and all share one memory."""
+
+    asked: Attacking
+    record: Record
+    judge: NamedJudge
+    attacker: Target | None
+    open: Callable[[str], Awaitable[Opened]]  # a TARGET, open until the campaign ends
+
+    async def arm(
+        self, there: Opened, attacks: Sequence[Attack], goals: Sequence[Prompt], *, show: Show, name: str,
+        at_once: int = AT_ONCE,
+    ) -> tuple[list[Attempt], Ended]:  # fmt: skip
+        """Put every attack to every goal, and return what came of it."""
+        attempts: list[Attempt] = []
+        scene = Scene(
+            target=there.target,
+            judge=self.judge.judge,
+            record=self.record,
+            hashes=Hashes(target=there.hashed, judge=self.judge.hashed),
+            sampling=self.asked.sampling,
+            seed=self.asked.seed,
+            attacker=self.attacker,
+            inside=there.inside,
+            seen=attempts.append,
+        )
+        show.steps(name, len(attacks) * len(goals))
+        bar, began = show.bar(name), time.monotonic()
+
+        def progress(done: int) -> None:
+            seconds = time.monotonic() - began
+            bar(done, {"questions": len(attempts), "a second": len(attempts) / max(seconds, 1e-9)}, 0, seconds)
+
+        ended = await run(scene, attacks, goals, budget=self.asked.budget, at_once=at_once, progress=progress)
+        return attempts, ended
+
+
+def attempts_of_any_answer(attempts: Sequence[Attempt]) -> bool:
+    """Whether any question was answered."""
+    return any(attempt.completion.finish != "error" for attempt in attempts)
+
+
+def in_the_world(goals: Sequence[Prompt]) -> bool:
+    """Whether the embedded world knows the truth of every goal."""
+    return all(goal.source == WORLD for goal in goals)
+
+
+def usual_judge(goals: Sequence[Prompt]) -> str:
+    return "oracle" if in_the_world(goals) else "enablement"
