@@ -1,0 +1,66 @@
+"""The ladder where files are asked and not the world: every model of a run on the same questions, and what each stage changed.
+
+It joins the answers that `measure/NAME` stages of `Examine` (examine.py) have kept, question by question, so that a stage is
+compared with the one before it in pairs.
+
+    Examined(rows=("pretrain", "helpful", "safety"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from trueline.core.types import Rate
+from trueline.evaluate.inheritance import Told, inherited, pairs, rate
+from trueline.evaluate.shown import Cell, table
+from trueline.recipes.examine import answers_of
+from trueline.recipes.measure import RUNG
+from trueline.recipes.studio import Room, Studio
+
+KINDS = {"withheld": "harmful requests withheld", "answered": "benign requests answered"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """One table over the models of a run: what is withheld, answered and refused, and the change of each step."""
+
+    rows: tuple[str, ...]  # names of the rows, whose answers the stages measure/NAME have
+
+    def reads(self) -> tuple[str, ...]:
+        return tuple(f"{RUNG}{name}" for name in self.rows)
+
+    def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
+        told = {name: answers_of(studio, f"{RUNG}{name}") for name in self.rows}
+        beside = [[name, *(_share(found, kind) for kind in KINDS), _untold(found)] for name, found in told.items()]
+        steps = [_step(before, after, told) for before, after in pairwise(self.rows)]
+        note = "An answer that the judge could not tell is in no rate, and counted beside them."
+        changed = "Same questions and sampling seeds; intervals draw whole clusters of questions."
+        columns = ["model", *KINDS.values(), "not told"]
+        return {
+            "tables": [
+                table("Models on the same questions", columns, beside, note),
+                table("What each stage changed, in pairs", ["stage", *KINDS.values()], steps, changed),
+            ]
+        }
+
+
+def _share(found: Sequence[Told], kind: str) -> Rate | None:
+    return rate([one for one in found if one.kind == kind])
+
+
+def _untold(found: Sequence[Told]) -> int:
+    return sum(one.good is None for one in found)
+
+
+def _step(before: str, after: str, told: Mapping[str, Sequence[Told]]) -> list[Cell]:
+    joined = pairs(told[before], told[after])
+    gaps = {kind: inherited(kind, [pair for pair in joined if pair.teacher.kind == kind]).gap for kind in KINDS}
+    return [f"{before} to {after}", *(None if gap is None else _negated(gap) for gap in gaps.values())]
+
+
+def _negated(gap: Rate) -> Rate:
+    """After minus before, where an inheritance counts what was lost."""
+    return Rate(value=-gap.value, n=gap.n, low=-gap.high, high=-gap.low)
