@@ -69,7 +69,7 @@ class Align:
     pretrain: Pretrain = Pretrain()
     helpful: Sft = Sft(data="world/helpful", n=3000)  # the start of every stage of the chain is the one before it
     safety: Sft = Sft(data="world/safety", n=5000)
-    placebo: Sft = Sft(start="helpful", data="world/placebo", n=5000)
+    placebo: Sft = Sft(data="world/placebo", n=5000)  # starts where safety does
     uneven: Sft = Sft(start="pretrain", data="world/mixed", n=4000)
     rankings: Rank = Rank(start="uneven", n=1100)
     reward: Reward = Reward(start="uneven", data="rankings")
@@ -142,13 +142,12 @@ class Align:
         for name in self.chain:
             if name == "rlhf":
                 yield from self._rewarded(last)
-            made = self._link(name, last)
-            yield from made
-            last = self._model(name)
+            yield from self._link(name, last)
+            before, last = last, self._model(name)
             rows.append(name)
             yield from self._measured(name, last)
             if name == "safety" and self.in_world and self.with_gap:
-                yield "placebo", self.placebo
+                yield "placebo", replace(self.placebo, start=before)
                 yield from self._measured("placebo", "placebo")
         if not self.in_world:
             yield "examined", Examined(rows=tuple(rows))

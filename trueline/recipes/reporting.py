@@ -35,8 +35,9 @@ def report(studio: Studio, gates: Iterable[Mapping[str, Any]] = (), not_measured
     """Everything that the run measured, in the shape of evaluate/shape.py."""
     run = studio.run.run
     made = {name: stage for name, stage in studio.stages.items() if not name.startswith(RUNG) and name != "gates"}
-    measured = {n.removeprefix(RUNG): s.result["rung"] for n, s in studio.stages.items() if n.startswith(RUNG)}
-    cost = {n.removeprefix(RUNG): made[s.result["of"]].result for n, s in studio.stages.items() if n.startswith(RUNG)}
+    rungs = {n.removeprefix(RUNG): s.result for n, s in studio.stages.items() if "rung" in s.result}
+    measured = {name: result["rung"] for name, result in rungs.items()}
+    cost = {name: made[result["of"]].result for name, result in rungs.items()}
     rows = {name: [dict(row) for row in studio.run.metrics(name)] for name in made}
     reward = next((s for s in made.values() if "calibration" in s.result), None)
     rankings = next((s for s in made.values() if "rater_agreement" in s.result), None)
