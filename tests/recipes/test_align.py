@@ -11,8 +11,9 @@ import pytest
 from tests.recipes import toys
 from trueline.core.config import ConfigError
 from trueline.core.types import Rate
-from trueline.recipes.align import CHAIN, Align, smoke
+from trueline.recipes.align import CHAIN, Align
 from trueline.recipes.align_gates import HELD, promises
+from trueline.recipes.align_sizes import full, smoke
 from trueline.recipes.examine import Asking
 from trueline.recipes.measure import RUNG
 from trueline.recipes.running import order
@@ -157,3 +158,12 @@ def test_settings_of_the_chain_are_read_from_words() -> None:
         2,
     )
     assert isinstance(asked.recipe.helpful, Sft)
+
+
+def test_a_size_is_what_settings_are_said_on_top_of() -> None:
+    """The full study has every arm; a word beside it wins; an unknown size is refused with the known ones."""
+    asked = order("align", ["size=full", "redteam.rounds=2"]).recipe
+    assert asked.redteam.rounds == 2
+    assert replace(asked, redteam=full(Align()).redteam) == full(Align())
+    with pytest.raises(ConfigError, match="smoke, quick, full"):
+        order("align", ["size=huge"])

@@ -10,7 +10,8 @@ import torch
 from rich.console import Console
 
 from trueline.recipes import plan as plans
-from trueline.recipes.align import Align, smoke
+from trueline.recipes.align import Align
+from trueline.recipes.align_sizes import smoke
 from trueline.recipes.measure import Measure
 from trueline.recipes.plan import Estimate, Speed, estimate, measure, plan, stages_of, table, words
 from trueline.recipes.pretrain import Pretrain

@@ -27,7 +27,11 @@ from trueline.cli.rim import (
 
 @click.command()
 @click.option(
-    "--size", type=click.Choice(["smoke", "full"]), default="full", show_default=True, help="smoke: under two minutes."
+    "--size",
+    type=click.Choice(["smoke", "quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="smoke: under two minutes; quick: about a quarter of an hour; full: the study, every arm and control.",
 )
 @click.argument("settings", nargs=-1)
 @with_seed
@@ -41,21 +45,20 @@ def demo(
 ) -> None:
     """The whole stack on the embedded world, then the report.
 
-    A model is pre-trained from nothing, fine-tuned, ranked, rewarded and optimised; an oracle that knows the truth measures
-    what each stage added. What is done is not done again; what was interrupted goes on.
+    A model is pre-trained from nothing, fine-tuned, ranked, rewarded, optimised, corrected by a constitution, attacked and
+    hardened in rounds, and distilled; an oracle that knows the truth measures what each stage added. What is done is not done
+    again; what was interrupted goes on.
 
     \b
     Example:  trueline demo
               trueline demo --seed 1 with_ppo=true --out runs/demo-1
+              trueline demo --size full seeds=3
     """
-    from trueline.core.config import to_spec
-    from trueline.recipes.align import Align, smoke
     from trueline.recipes.running import order
 
-    asked = order("align", settings, seed, base=to_spec(smoke(Align())) if size == "smoke" else {})
-    _carry_out(
-        asked, out or Path("runs") / ("demo" if size == "full" else "smoke"), threads, "cpu", "float32", "", quiet, as_json
-    )
+    asked = order("align", (f"size={size}", *settings), seed)
+    folder = out or Path("runs") / {"quick": "demo", "full": "study"}.get(size, size)
+    _carry_out(asked, folder, threads, "cpu", "float32", "", quiet, as_json)
 
 
 @click.command()

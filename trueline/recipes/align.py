@@ -29,6 +29,7 @@ from trueline.core.config import ConfigError
 from trueline.core.registry import register
 from trueline.evaluate.ladder import Sizes
 from trueline.recipes.align_gates import GateError, promises
+from trueline.recipes.align_sizes import SIZES
 from trueline.recipes.campaigns import Campaign
 from trueline.recipes.constitution import Constitutional
 from trueline.recipes.examine import Asking, Examine
@@ -46,7 +47,6 @@ from trueline.recipes.reporting import report
 from trueline.recipes.revising import Revise
 from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.sft import Sft
-from trueline.recipes.slices import Slices
 from trueline.recipes.studio import Recipe, Studio
 
 CHAIN = ("helpful", "safety", "rlhf", "constitution", "redteam", "polish", "distil")
@@ -103,6 +103,13 @@ class Align:
             raise ConfigError(
                 f"the embedded world is no data for {self.base}: {said}. Give files, or leave the stage out of chain"
             )
+
+    @classmethod
+    def of_size(cls, size: str) -> Align:
+        """The recipe at a size: smoke, quick (the default) or full."""
+        if size not in SIZES:
+            raise ConfigError(f"size: expected one of {', '.join(SIZES)}; got {size!r}")
+        return SIZES[size](cls())
 
     @property
     def in_world(self) -> bool:
@@ -217,38 +224,3 @@ class Align:
             case "distil":
                 return {"distil.prompts": self.distil.prompts, "distil.ask.goals": self.distil.ask.goals}
         return {f"{name}.data": getattr(self, name).data}
-
-
-def smoke(recipe: Align) -> Align:
-    """The same stack at its smallest: minutes become seconds, and no number means anything."""
-    return replace(
-        recipe,
-        pretrain=replace(recipe.pretrain, tokens=60_000, width=64, layers=2, heads=2),
-        helpful=replace(recipe.helpful, n=300),
-        safety=replace(recipe.safety, n=300),
-        placebo=replace(recipe.placebo, n=300),
-        uneven=replace(recipe.uneven, n=300),
-        rankings=replace(recipe.rankings, n=60, max_tokens=24),
-        reward=replace(recipe.reward, epochs=1, groups=8),
-        grpo=replace(recipe.grpo, iterations=3, batch=8, group=4, max_tokens=24),
-        control=replace(recipe.control, iterations=2, batch=8, group=4, max_tokens=24),
-        ppo=replace(recipe.ppo, iterations=2, batch=8, group=4, max_tokens=24),
-        dpo=replace(recipe.dpo, epochs=1, groups=8),
-        rlhf=replace(recipe.rlhf, iterations=2, batch=8, group=4, max_tokens=24),
-        constitution=replace(recipe.constitution, n=8, revise=replace(recipe.constitution.revise, n=24, n_replay=20, tries=2)),
-        redteam=replace(
-            recipe.redteam,
-            rounds=1,
-            campaign=replace(recipe.redteam.campaign, n=4, probes=6),
-            lessons=replace(recipe.redteam.lessons, n=60),
-        ),
-        compared=replace(recipe.compared, n=60, max_tokens=24),
-        polish=replace(recipe.polish, epochs=1, groups=8),
-        distil=replace(
-            recipe.distil,
-            n=60,
-            doses=(8,),
-            ask=replace(recipe.distil.ask, sizes=Slices(direct=6, new=3, family=3, twin=2, benign=6, over_refusal=6)),
-        ),
-        sizes=Sizes(direct=12, new_targets=4, family=4, domain=8, over_refusal=12, gate=6, transcripts=4, max_tokens=24),
-    )

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -79,11 +78,11 @@ def order(
     words: Sequence[str] = (),
     seed: int | None = None,
     world_seed: int | None = None,
-    base: Mapping[str, Any] = MappingProxyType({}),
 ) -> Order:
     """Read a recipe by name, or from a YAML file with `recipe: NAME` and settings, then apply `key=value` words.
 
-    What is said later wins: `base`, the file, the seeds given here, the words. Seeds that nobody says are 0 and the seed.
+    What is said later wins: the file, the seeds given here, the words. Seeds that nobody says are 0 and the seed.
+    `size=NAME` of a recipe that comes in sizes is what all the others are said on top of.
     """
     recipes()
     spec: dict[str, Any] = {}
@@ -94,12 +93,15 @@ def order(
         if not name:
             raise ConfigError(f"{what}: expected a line `recipe: NAME`; known recipes: {', '.join(plugins('recipe'))}")
     seeds = {k: v for k, v in (("seed", seed), ("world_seed", world_seed)) if v is not None}
-    given = combine(combine(base, spec), combine(seeds, parse_words(words)))
+    given = combine(spec, combine(seeds, parse_words(words)))
     used, count = _whole("seed", given.pop("seed", 0)), _whole("seeds", given.pop("seeds", 1))
     world = _whole("world_seed", given.pop("world_seed")) if "world_seed" in given else None
     if count < 1:
         raise ConfigError(f"seeds: expected 1 or more, got {count}")
-    found = Order(name, from_spec(find("recipe", name), given), used, world, count)
+    kind = find("recipe", name)
+    if "size" in given and hasattr(kind, "of_size"):
+        given = combine(to_spec(kind.of_size(str(given.pop("size")))), given)
+    found = Order(name, from_spec(kind, given), used, world, count)
     return found if count > 1 else found.at(used)
 
 
