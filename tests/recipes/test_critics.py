@@ -156,9 +156,7 @@ def test_a_question_that_is_too_long_for_the_critic_has_no_label(studio, monkeyp
     critic, endless = critic_in_process(studio), reply("very " * 600)
     short, long = critic.prefers([(GOOD, BAD, KIND), (GOOD, endless, KIND)], "english")
     assert (short.label is None, long.label is None) == (False, True)
-    with pytest.raises(
-        RecipeError, match=r"answer 0 of 2 questions: one takes .* tokens, more than its context"
-    ):
+    with pytest.raises(RecipeError, match=r"answer 0 of 2 questions: one takes .* tokens, more than its context"):
         critic.prefers([(GOOD, endless, KIND)], "english")
 
 
