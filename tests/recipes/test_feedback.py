@@ -31,11 +31,15 @@ def result_of(folder, stage):
     return json.loads((folder / f"stages/{stage}/result.json").read_text(encoding="utf-8"))
 
 
-def likes_a(request, before):
-    """Prefers the reply in which there is an `a`; where there is none, or one in both, says the first."""
+def liked(request):
+    """The reply in which there is an `a`; where there is none, or one in both, the first."""
     text = request["messages"][-1]["content"]
     first, second = (text.split(f"<<{name} ")[1].split(">>")[1].split("<<END")[0].split() for name in ("(A)", "(B)"))
-    return says("B" if "a" in second and "a" not in first else "A")
+    return "B" if "a" in second and "a" not in first else "A"
+
+
+def likes_a(request, before):
+    return says(liked(request))
 
 
 def worldly(request, before):
@@ -154,6 +158,31 @@ def test_thoughts_clamp_what_a_preference_model_learns_and_not_which_is_chosen(t
     assert free <= {0.0, 0.5, 1.0}
     assert {0.0, 1.0} & free
     assert ranks == same
+
+
+def test_principles_that_nearly_cancel_leave_a_tie_with_its_soft_label(tmp_path):
+    """Two principles that disagree at 11 to 10 make labels near one half: a tie for `dpo`, no tie for a preference model."""
+    path = tmp_path / "two.yaml"
+    path.write_text(
+        "name: two\nversion: 1\nprinciples:\n  - {id: more, text: Say the letter a., weight: 11}\n"
+        "  - {id: less, text: Never say it., weight: 10}\n",
+        encoding="utf-8",
+    )
+
+    def torn(request, before):
+        never = "Never say it" in request["messages"][-1]["content"]
+        return says("AB"[(liked(request) == "A") == never])
+
+    with endpoint(torn) as server:
+        folder, _ = toys.run(
+            tmp_path / "run", "feedback", f"start={toys.model(tmp_path)}", f"critic={server.target}", f"constitution={path}",
+            f"prompts={toys.prompts(tmp_path)}", "n=8", "max_tokens=6", "temperature=2",
+        )  # fmt: skip
+    found = list(read_jsonl(folder / "stages/feedback/rankings.jsonl", Ranking))
+    assert {round(r.preference, 3) for r in found} == {0.476, 0.5, 0.524}
+    assert {r.ranks for r in found} == {(1, 1)}
+    flipped = {row[0]: row[4]["value"] for row in result_of(folder, "feedback")["tables"][0]["rows"]}
+    assert flipped["more"] == flipped["less"] > 0
 
 
 @pytest.mark.parametrize(

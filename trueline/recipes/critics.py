@@ -114,8 +114,10 @@ class Critic:
         odds = self.odds([Question(conversation, ("A", "B"), tokens) for conversation in shown])
         found = []
         for here, there in zip(odds[::2], odds[1::2], strict=True):
-            both = here is not None and there is not None
-            found.append(Preferred(label=(here + 1 - there) / 2, leading=(here, there)) if both else Preferred(label=None))
+            if here is None or there is None:
+                found.append(Preferred(label=None))
+            else:
+                found.append(Preferred(label=(here + 1 - there) / 2, leading=(here, there)))
         return found
 
     def _by_verdict(self, asked: Sequence[Asked]) -> list[Preferred]:

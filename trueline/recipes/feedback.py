@@ -25,7 +25,7 @@ from trueline.core.registry import register
 from trueline.core.types import Completion, Prompt, Ranking, Rate
 from trueline.data.constitution import SHIPPED, Constitution, read_constitution, shipped
 from trueline.evaluate.principles import Labelled, accuracy, ensemble, leans, principles_table
-from trueline.evaluate.rates import clustered
+from trueline.evaluate.rates import clustered, plain
 from trueline.evaluate.shown import Cell, expect, table
 from trueline.recipes.answering import answers
 from trueline.recipes.critics import Asked, Critic, Preferred, rule_of, said_by
@@ -96,7 +96,12 @@ class Feedback:
         place = position(said, [question for _, question in asked])
         self._warn(studio, room, place)
         in_form = clustered([float(s.label is not None) for s in said], [_key(a[0].prompt) for _, a in asked])
-        result = {"comparisons": len(rankings), "helpful": len(mixed), "alike": alike, "in_form": asdict(in_form)}
+        result: dict[str, Any] = {
+            "comparisons": len(rankings),
+            "helpful": len(mixed),
+            "alike": alike,
+            "in_form": plain(in_form),
+        }
         result |= {"ties": sum(len(set(r.ranks)) == 1 for r in rankings) / len(rankings)}
         return result | place | self._report(studio, rankings, labelled, weights)
 

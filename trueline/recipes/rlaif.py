@@ -55,8 +55,8 @@ class Rlaif:
         if self.rater:
             helpful = f"{within}helpfulness"
             made.append((helpful, Rank(start=self.start, rater=self.rater, n=self.feedback.n)))
-        own = {"start": self.start, "critic": self.critic, "constitution": self.constitution, "helpful": helpful}
-        made.append((labels, replace(self.feedback, **own)))
+        asked = replace(self.feedback, start=self.start, critic=self.critic, constitution=self.constitution, helpful=helpful)
+        made.append((labels, asked))
         if self.by == "dpo":
             return [*made, (self.final(within), replace(self.dpo, start=self.start, data=labels))]
         made.append((scores, replace(self.reward, start=self.start, data=labels)))
