@@ -40,6 +40,14 @@ def test_a_chatml_template_is_masked_exactly():
     assert trained_text(c, c.example(talk)) == "world two<|im_end|>six<|im_end|>"
 
 
+def test_a_conversation_that_the_assistant_opens_trains_on_its_answers_alone():
+    """Nobody asked for the first turn, so it is context, under every template; what answers a user carries loss."""
+    for c, first, asked, answer in ((codec(), "a b", "c", "d e"), (chatml(), "hello", "one", "two six")):
+        talk = Conversation().say("assistant", first).say("user", asked).say("assistant", answer)
+        assert trained_text(c, c.example(talk)).startswith(answer)
+        assert not any(c.example(Conversation().say("assistant", first)).mask)
+
+
 def test_a_training_example_begins_with_what_the_sampler_sees():
     """The ids of a generation prompt are a prefix of the ids of the whole conversation, for every template here."""
     for c in (codec(), chatml()):

@@ -161,12 +161,15 @@ class Codec:
         return Example(tuple(encoded["input_ids"]), tuple(mask))
 
     def spans(self, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
-        """The rendered text, and the character ranges that the assistant says (end token included)."""
+        """The rendered text, and the character ranges that the assistant says (end token included).
+
+        A turn that opens the conversation is context: nobody asked for it, so there is no prompt to learn it from.
+        """
         messages = conversation.messages
         found: list[tuple[int, int]] = []
         whole = self._render(conversation, len(messages), generation=False)
         for index, message in enumerate(messages):
-            if message.role != "assistant":
+            if message.role != "assistant" or index == 0:
                 continue
             head = self._render(conversation, index, generation=True)
             full = self._render(conversation, index + 1, generation=False)
