@@ -82,8 +82,8 @@ class Align:
     redteam: Redteam = Redteam(
         rounds=2, control=False, campaign=Campaign(n=16, probes=60), lessons=Lessons(campaigns=("attack0",), n=900)
     )
-    compared: Rank = Rank(n=800)  # rankings of what the chain's own model says, for polish
-    polish: Dpo = Dpo(data="compared", epochs=2)
+    compared: Rank = Rank(n=1200, k=4)  # rankings of what the chain's own model says, for polish
+    polish: Dpo = Dpo(data="compared", epochs=1)
     distil: Inheritance = Inheritance(arms=("d1", "d7"), n=2000, doses=(16, 64))
     asked: Asking = Asking()  # what every model is asked, and by whom it is judged, where files take the world's place
     sizes: Sizes = Sizes()

@@ -37,7 +37,7 @@ def report(studio: Studio, gates: Iterable[Mapping[str, Any]] = (), not_measured
     made = {name: stage for name, stage in studio.stages.items() if not name.startswith(RUNG) and name != "gates"}
     rungs = {n.removeprefix(RUNG): s.result for n, s in studio.stages.items() if "rung" in s.result}
     measured = {name: result["rung"] for name, result in rungs.items()}
-    cost = {name: made[result["of"]].result for name, result in rungs.items()}
+    cost = {name: made[result.get("of", name)].result for name, result in rungs.items()}
     rows = {name: [dict(row) for row in studio.run.metrics(name)] for name in made}
     reward = next((s for s in made.values() if "calibration" in s.result), None)
     rankings = next((s for s in made.values() if "rater_agreement" in s.result), None)
