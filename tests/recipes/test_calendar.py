@@ -33,6 +33,12 @@ def test_families_arrive_with_their_packs():
     assert {FAMILIES[name].split for name in CALENDAR.arrived(5)} <= {"train", "validation"}
 
 
+def test_a_family_arrives_once(tmp_path):
+    """A later pack that holds an earlier family again brings only what is new in it."""
+    (tmp_path / "more.yaml").write_text("name: more\nversion: 1\ndate: 2025-01\nattacks: [role, story]\n", encoding="utf-8")
+    assert calendar_of(["personas", str(tmp_path / "more.yaml")], 0).families == (("role",), ("story",))
+
+
 @pytest.mark.parametrize(
     ("packs", "change", "message"),
     [

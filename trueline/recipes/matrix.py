@@ -42,7 +42,7 @@ class Row:
     column: str = ""  # of the file, that holds the request
     judge: str = ""  # empty: the oracle for the world, else enablement
     budget: int = 16  # questions that one attack may ask for one goal
-    temperature: float = 1.0
+    temperature: float = 1.0  # at which answers are sampled
     max_tokens: int = 0  # longest answer; 0: 60 for the world, else 256
     template: str = "model"  # chat template of a local model: model, raw or plain
     content: tuple[str, ...] = ()  # hashes of the packs, so that a pack that changed is asked again
@@ -131,7 +131,7 @@ class Matrix:
     column: str = ""  # of the file, that holds the request
     judge: str = ""  # empty: the oracle for the world, else enablement
     budget: int = 16  # questions that one attack may ask for one goal
-    temperature: float = 1.0
+    temperature: float = 1.0  # at which answers are sampled
     max_tokens: int = 0  # longest answer; 0: 60 for the world, else 256
     template: str = "model"  # chat template of a local model: model, raw or plain
 
