@@ -78,6 +78,7 @@ def test_a_pack_that_fits_no_goal_is_said(goals, tmp_path):
     [
         (["models=a,b", "dates=2024-01"], "dates: expected one for each of 2 models, got 1"),
         (["models=a", "dates=soon"], "expected YYYY-MM"),
+        (["models=a,b,a"], "expected each once, got 'a' twice"),
         (["packs=passt_tense"], "did you mean 'past_tense'"),
         (["budgett=1"], "did you mean 'budget'"),
     ],
