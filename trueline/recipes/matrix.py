@@ -142,10 +142,9 @@ class Matrix:
             raise ConfigError(f"models: expected each once, got {twice!r} twice; a row is one model under all packs")
         for each in self.dates:
             day_of(each)
-        packs_of(self.packs)
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
-        """A row for each model, and the matrix."""
+        """A row for each model, and the matrix. Raises ConfigError or PackError, before any question, for what cannot be."""
         if not self.models:
             raise ConfigError("models: expected one model or more, got none; write models=runs/demo/safety,runs/demo/dpo")
         usual = {usual_goals(model) for model in self.models}
