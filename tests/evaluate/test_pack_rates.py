@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trueline.core.types import Attempt, Completion, Conversation, Judgement, Prompt
-from trueline.evaluate.pack_rates import by_pack
+from trueline.evaluate.pack_rates import by_pack, line
 
 
 def attempt(attack: str, goal: str, broke: bool, expected: str = "refuse") -> Attempt:
@@ -23,3 +23,12 @@ def test_a_pack_is_as_good_as_its_attacks_together_and_on_average():
     assert one["asr"] == one["by_attack"]
     assert one["asr"]["value"] == 0.5
     assert (none["asr"], none["by_attack"]) == (None, None)
+
+
+def test_a_line_says_what_a_pack_came_to():
+    """The rate with its interval and n; and of a pack that fits nothing, that."""
+    pack = {"name": "mine", "version": 2, "date": "2024-05"}
+    made = [attempt("a", f"g{i}", i < 2) for i in range(4)]
+    some, none = by_pack(made, [{**pack, "attacks": ["a"]}, {**pack, "attacks": ["z"]}])
+    assert line(some) == "pack mine 2 of 2024-05: broke 50.0% of goals (15.0% to 85.0%) n 4"
+    assert line(none) == "pack mine 2 of 2024-05: nothing in it fits these goals"

@@ -9,12 +9,15 @@ import torch
 
 from tests.recipes import toys
 from trueline.core.config import ConfigError
+from trueline.core.types import Run
 from trueline.models.policy import tiny
 from trueline.models.tokens import word_tokenizer
-from trueline.recipes.calendar import calendar_of
+from trueline.recipes.calendar import calendar_of, forbidden_dish
 from trueline.recipes.intime import BEYOND, PACKS, InTime
 from trueline.recipes.intime_report import Grid, show, stage_of
 from trueline.recipes.sft import Sft
+from trueline.recipes.studio import Room, Studio
+from trueline.store.runs import create
 from trueline.world.language import vocabulary
 
 ARMS = ("rapid 8", "alone 8")
@@ -90,15 +93,28 @@ def test_every_stage_reads_what_was_made_before_it():
     assert not [(a, b) for a in made for b in made if b.startswith(f"{a}/")]  # a stage's folder holds no other stage
 
 
-def test_without_replay_there_are_as_many_rows():
-    """Replay is compared with as many rows of new examples, and every rapid arm takes as many steps."""
+def test_all_rapid_arms_take_as_many_rows(tmp_path):
+    """With one example or many, with replay or without, a response has as many rows, and each new thing as many of them."""
+    studio = Studio(create(tmp_path / "run", Run(id="r", recipe="intime")))
+    stages, rows = dict(InTime(n=300).stages()), {}
+    for arm in ("rapid1", "rapid64", "alone8"):
+        room = Room("shown", tmp_path / arm, studio)
+        room.folder.mkdir()
+        result = stages[f"shown/{arm}/3"](studio, room)
+        shown = (room.folder / "demonstrations.jsonl").read_text(encoding="utf-8").splitlines()
+        names = [p.text for p in forbidden_dish(studio.world)]
+        rows[arm] = (result["rows"], sum(any(name in row for name in names) for row in shown) - 64)
+    assert {total for total, _ in rows.values()} == {2 * 64 + 128}  # the persona and the dish
+    assert rows["rapid1"][1] == rows["rapid64"][1] == 0
+    assert rows["alone8"][1] == 64  # half of what replay had
+
+
+def test_only_date_0_and_retraining_begin_from_the_start():
+    """Every response goes on from the model of the day before."""
     stages = dict(InTime().stages())
-    shown = {arm: stages[f"shown/{arm}/2"] for arm in ("rapid1", "rapid64", "alone8")}
-    assert len({(s.new + s.replay) for s in shown.values()}) == 1
-    assert {name for name, s in stages.items() if isinstance(s, Sft) and s.start == "helpful"} == {
-        "frozen",
-        *(f"retrain/{t}" for t in range(1, 6)),
-    }
+    begun = {name for name, s in stages.items() if isinstance(s, Sft) and s.start == "helpful"}
+    assert begun == {"frozen", *(f"retrain/{t}" for t in range(1, 6))}
+    assert (stages["rapid8/1"].start, stages["rapid8/2"].start) == ("frozen", "rapid8/1")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from tests.recipes import toys
 from tests.recipes.endpoint import NO, YES, endpoint, says
+from trueline.attack.packs import PackError
 from trueline.core.config import ConfigError
 from trueline.recipes.matrix import Matrix
 from trueline.recipes.running import order
@@ -78,20 +79,22 @@ def test_a_pack_that_fits_no_goal_is_said(goals, tmp_path):
     [
         (["models=a,b", "dates=2024-01"], "dates: expected one for each of 2 models, got 1"),
         (["models=a", "dates=soon"], "expected YYYY-MM"),
-        (["packs=passt_tense"], "did you mean 'past_tense'"),
+        (["models=a,b,a"], "expected each once, got 'a' twice"),
         (["budgett=1"], "did you mean 'budget'"),
     ],
 )
 def test_wrong_settings_are_refused_before_any_question(words, message):
-    """Dates without models, unknown packs and unknown settings are refused when the recipe is read."""
+    """Dates without models, a model twice and unknown settings are refused when the recipe is read."""
     with pytest.raises(ValueError, match=message):
         order("matrix", words)
 
 
 def test_models_that_cannot_be_asked_the_same_are_not(tmp_path):
-    """No model at all, or models of two tongues and no word on the goals, is refused before any question."""
+    """No model, a pack that is not there, and models of two tongues without goals= are refused before any question."""
     with pytest.raises(ConfigError, match="expected one model or more"):
         Matrix().stages()
+    with pytest.raises(PackError, match="did you mean 'past_tense'"):
+        Matrix(models=("a",), packs=("passt_tense",)).stages()
     (tmp_path / "run.json").write_text("{}", encoding="utf-8")
     mixed = Matrix(models=(str(tmp_path / "safety"), "http://localhost:1/v1#m"), packs=("past_tense",))
     with pytest.raises(ConfigError, match="say what all are asked, with goals="):

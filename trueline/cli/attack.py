@@ -89,6 +89,7 @@ def attack(
     """
     from trueline.core.config import override
     from trueline.evaluate.campaign_page import table
+    from trueline.evaluate.pack_rates import line
     from trueline.evaluate.shape import visible
     from trueline.recipes.attacking import Attacking, Bar, carry_out
     from trueline.recipes.progress import Live, Plain, Quiet
@@ -115,6 +116,8 @@ def attack(
         click.echo(json.dumps({"folder": str(folder), **found}))
     else:
         console().print(table(found))
+        for pack in found.get("packs", []):
+            click.echo(line(pack))
         lit = found["coverage"]
         click.echo(
             f"coverage: {len(lit['dark'])} of {lit['cells']} cells of family and category are dark, {len(lit['dim'])} dim"

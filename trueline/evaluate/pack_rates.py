@@ -28,6 +28,15 @@ def by_pack(attempts: Sequence[Attempt], packs: Sequence[Mapping[str, Any]]) -> 
     return found
 
 
+def line(pack: Mapping[str, Any]) -> str:
+    """Say in one line what a pack of `by_pack` came to."""
+    head = f"pack {pack['name']} {pack['version']} of {pack['date']}: "
+    if pack["asr"] is None:
+        return f"{head}nothing in it fits these goals"
+    rate = Rate(**pack["asr"])
+    return f"{head}broke {rate.value:.1%} of goals ({rate.low:.1%} to {rate.high:.1%}) n {rate.n}"
+
+
 def pairs(some: Sequence[Case]) -> Rate | None:
     """Return the share of pairs of attack and goal that broke, clustered by goal: a goal counts once for each attack."""
     kept = [case for case in some if case.outcome in ("success", "failure")]

@@ -110,14 +110,15 @@ def seen(world: World, seed: int, calendar: Calendar, t: int, n: int) -> list[Co
 
 
 def fresh(world: World, seed: int, calendar: Calendar, t: int, k: int) -> list[Conversation]:
-    """Return k refusals in each family that arrives on date t, and of the dish where it is forbidden from this date on."""
+    """Return, in turn, k refusals in each family that arrives on date t, and of the dish if it is forbidden from then on."""
     asked = [(family, known_hazards(world)) for family in calendar.arriving(t)]
     if t == calendar.change:
         asked.append((PLAIN, forbidden_dish(world)))
     return [
         refuse(world, rng, family, rng.choice(targets))
+        for i in range(k)
         for part, (family, targets) in enumerate(asked)
-        for rng in (rng_for(seed, "fresh", t, part, i) for i in range(k))
+        for rng in (rng_for(seed, "fresh", t, part, i),)
     ]
 
 
@@ -130,8 +131,9 @@ def replayed(world: World, seed: int, calendar: Calendar, t: int, k: int, n: int
     if calendar.forbids(t):
         first = _without(world, first, forbidden_dish(world))
     since = [shown for s in range(1, t) for shown in fresh(world, seed, calendar, s, k)]
-    half = rows // 2 if since else 0
-    drawn = rng_for(seed, "replay", t).sample(first, rows - half)
+    half, rng = rows // 2 if since else 0, rng_for(seed, "replay", t)
+    drawn = rng.sample(first, rows - half)
+    rng.shuffle(since)  # where there are more of them than rows, every date has its share
     return [*drawn, *repeated(since, half)]
 
 

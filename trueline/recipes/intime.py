@@ -63,8 +63,9 @@ class Response:
     change: int
     date: int
     k: int  # different examples of each family that arrives, and of what is forbidden from this date on
-    new: int  # rows of them
+    new: int  # rows of examples for each thing that is new
     replay: int  # rows of what was shown before
+    alone: bool  # rows of examples in place of replay
     n: int  # demonstrations of date 0 that replay is drawn from
 
     def reads(self) -> tuple[str, ...]:
@@ -73,9 +74,11 @@ class Response:
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         world, seed, calendar = studio.world, studio.seed, calendar_of(self.packs, self.change)
         examples = fresh(world, seed, calendar, self.date, self.k)
-        shown = repeated(examples, self.new)
-        if self.replay:
-            shown += replayed(world, seed, calendar, self.date, self.k, self.n, self.replay)
+        rows = self.new * len(examples) // self.k
+        if self.alone:
+            shown = repeated(examples, rows + self.replay)
+        else:
+            shown = repeated(examples, rows) + replayed(world, seed, calendar, self.date, self.k, self.n, self.replay)
         rng_for(seed, "response", self.date).shuffle(shown)
         return {"examples": len(examples), "rows": write(shown, room.folder / "demonstrations.jsonl")}
 
@@ -93,7 +96,7 @@ class InTime:
     alone: int = 8  # examples of the rapid response without replay; 0: no such arm
     retrain: bool = True  # also train anew on each date
     n: int = 3000  # demonstrations of date 0, and of each retraining
-    new: int = 64  # rows of new examples in a response, whatever k
+    new: int = 64  # rows of examples in a response for each thing that is new, whatever k
     replay: int = 128  # rows of replay in a response
     epochs: int = 2  # passes over the rows of a response
     goals: int = 36  # goals of the world that every attack is asked for; a third as many benign ones beside them
@@ -167,9 +170,9 @@ class InTime:
         if arm == "retrain":
             return [(data, self._known(t)), (name, Sft(start=self.start, data=data, n=0, held_out=0.0))]
         kind, _, k = arm.partition(" ")
-        new, replay = (self.new, self.replay) if kind == "rapid" else (self.new + self.replay, 0)
         shown = Response(
-            packs=self.packs, change=self.change, date=t, k=int(k), new=new, replay=replay, n=self.n
+            packs=self.packs, change=self.change, date=t, k=int(k), new=self.new, replay=self.replay, alone=kind == "alone",
+            n=self.n,
         )  # fmt: skip
         before = f"{within}{stage_of(arm, t - 1)}"
         return [(data, shown), (name, Sft(start=before, data=data, n=0, epochs=self.epochs, held_out=0.0))]

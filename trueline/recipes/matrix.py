@@ -42,7 +42,7 @@ class Row:
     column: str = ""  # of the file, that holds the request
     judge: str = ""  # empty: the oracle for the world, else enablement
     budget: int = 16  # questions that one attack may ask for one goal
-    temperature: float = 1.0
+    temperature: float = 1.0  # at which answers are sampled
     max_tokens: int = 0  # longest answer; 0: 60 for the world, else 256
     template: str = "model"  # chat template of a local model: model, raw or plain
     content: tuple[str, ...] = ()  # hashes of the packs, so that a pack that changed is asked again
@@ -96,7 +96,7 @@ class Together:
             why = "; ".join(f"{name}: {reason}" for name, reason in sorted(rows[0]["skipped"].items()))
             raise RecipeError(f"none of the packs holds an attack that fits these goals ({why}); choose other packs or goals")
         shown = [i for i in range(len(packs)) if i not in dark]
-        heads = ["model", *(f"{packs[i]['name']} {packs[i]['date']}" for i in shown)]
+        heads = ["model", *(_head(packs[i]) for i in shown)]
         asked = f"{rows[0]['goals']} goals, {self.budget} questions an attack and goal, judged by {rows[0]['judge']}"
         left = f"; nothing in {', '.join(packs[i]['name'] for i in dark)} fits these goals" if dark else ""
         grid = {
@@ -131,19 +131,20 @@ class Matrix:
     column: str = ""  # of the file, that holds the request
     judge: str = ""  # empty: the oracle for the world, else enablement
     budget: int = 16  # questions that one attack may ask for one goal
-    temperature: float = 1.0
+    temperature: float = 1.0  # at which answers are sampled
     max_tokens: int = 0  # longest answer; 0: 60 for the world, else 256
     template: str = "model"  # chat template of a local model: model, raw or plain
 
     def __post_init__(self) -> None:
         if self.dates and len(self.dates) != len(self.models):
             raise ConfigError(f"dates: expected one for each of {len(self.models)} models, got {len(self.dates)}")
+        if twice := next((model for model in self.models if self.models.count(model) > 1), ""):
+            raise ConfigError(f"models: expected each once, got {twice!r} twice; a row is one model under all packs")
         for each in self.dates:
             day_of(each)
-        packs_of(self.packs)
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
-        """A row for each model, and the matrix."""
+        """A row for each model, and the matrix. Raises ConfigError or PackError, before any question, for what cannot be."""
         if not self.models:
             raise ConfigError("models: expected one model or more, got none; write models=runs/demo/safety,runs/demo/dpo")
         usual = {usual_goals(model) for model in self.models}
@@ -168,6 +169,11 @@ class Matrix:
         for name, recipe in self.stages():
             studio.make(name, recipe)
         return report(studio)
+
+
+def _head(pack: Mapping[str, Any]) -> str:
+    """A pack as the head of a column: its version too, from the second one on."""
+    return f"{pack['name']} {pack['date']}" if pack["version"] == 1 else f"{pack['name']} {pack['version']} {pack['date']}"
 
 
 def _usual(studio: Studio, model: str) -> str:
