@@ -58,6 +58,7 @@ def test_what_works_again_after_it_was_fixed_is_named_and_asking_twice_changes_n
     back = bank.replayed(fixed, [again(entries[0], True)])
     assert back.regressed == (entries[0].key,)
     assert bank.replayed(back.entries, [again(entries[0], True)]) == back
+    assert [e.status for e in bank.replayed(back.entries, [again(entries[0], False)]).entries] == ["fixed"]
     assert HAZARDS[0].about["goal"] in bank.named(back.entries[0])
 
 

@@ -76,7 +76,7 @@ class Redteam:
     campaign: Campaign = Campaign(attacks=ATTACKS)
     lessons: Lessons = Lessons(campaigns=("attack0",))
     sft: Sft = Sft(n=0, turns="last")
-    dpo: Dpo = Dpo(epochs=1)
+    dpo: Dpo = Dpo()
     grpo: Grpo = Grpo(reward="gold", iterations=12)
 
     def __post_init__(self) -> None:
