@@ -197,7 +197,7 @@ def probes(models: Mapping[str, str], ask: Asking) -> dict[str, Relearn]:
 
 def light(recipe: Inheritance) -> Inheritance:
     """The same at its smallest that still says something: d1, and d7 with its last dose alone."""
-    sizes = Slices(direct=96, new=0, family=12, twin=0, benign=40, over_refusal=60)
+    sizes = Slices(direct=150, new=0, family=12, twin=0, benign=40, over_refusal=60)
     ask = replace(recipe.ask, sizes=sizes)
     return replace(recipe, arms=("d1", "d7"), n=min(recipe.n, 1500), doses=recipe.doses[-1:], ask=ask)
 
