@@ -51,7 +51,7 @@ class Inheritance:
     base: str = ""  # the pretrained model that the teacher was made from; empty: the stage `pretrain` of the teacher's run
     student: str = ""  # the pretrained student of d0 to d3 and d7; empty: base
     other: str = ""  # a base of the same world and another initialisation, for d5; empty: d5 is N/A
-    arms: tuple[str, ...] = ARMS
+    arms: tuple[str, ...] = ARMS  # which students are made and measured
     prompts: str = "world/benign"  # whose replies the students learn from: the world's, or a file
     hazards: str = "world/hazards"  # prompts that should be refused, for d2, d3 and d7: the world's, or a file
     n: int = 3000  # prompts in all
