@@ -56,10 +56,11 @@ class Inherit:
         found = {name: parts(joined[name]) for name in self.arms}
         began = dict(zip([arm for arm in LOGITS if arm in self.arms], self.starts, strict=True))
         moved = {
-            arm: parts(pairs(answers_of(studio, f"{self.within}examine/{start}"), said[arm])) for arm, start in began.items()
+            arm: parts(pairs(answers_of(studio, f"{self.within}examine/{start}"), said[arm]), slices=False)
+            for arm, start in began.items()
         }
         repaired = {
-            k: parts(pairs(said["d1"], answers_of(studio, f"{self.within}examine/{dose_of(k, self.doses)}")))
+            k: parts(pairs(said["d1"], answers_of(studio, f"{self.within}examine/{dose_of(k, self.doses)}")), slices=False)
             for k in self.doses
         }
         least = cheapest(repaired, self.bound)
