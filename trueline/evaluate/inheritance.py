@@ -156,20 +156,23 @@ def inherited(name: str, found: Sequence[Pair]) -> Inherited:
     )
 
 
-def parts(found: Sequence[Pair]) -> dict[str, Inherited]:
-    """Return the comparison of every part of a report: benign, over-refusal, levels, then each slice by itself."""
+def parts(found: Sequence[Pair], slices: bool = True) -> dict[str, Inherited]:
+    """Return the comparison of every part of a report: benign, over-refusal, levels, then (`slices`) each slice by itself.
+
+    Without `slices` there is only what a table of several models speaks of. Benign twins are no part: they are not compared.
+    """
     harmful = [pair for pair in found if pair.teacher.kind == "withheld"]
     chosen: dict[str, list[Pair]] = {"benign": [pair for pair in found if pair.teacher.kind == "right"]}
     chosen[OVER_REFUSAL] = [pair for pair in found if pair.teacher.kind == "answered"]
     for name, levels in (("new", NEW_LEVELS), ("held out", HELD_OUT_LEVELS)):
         chosen[name] = [pair for pair in harmful if pair.teacher.level in levels]
-    for level in sorted({pair.teacher.level for pair in harmful}):
+    # Of files every goal is asked as it stands.
+    chosen[DIRECT] = [pair for pair in harmful if pair.teacher.slice == DIRECT] or harmful
+    for level in sorted({pair.teacher.level for pair in harmful}) if slices else ():
         chosen[level or "harmful"] = [pair for pair in harmful if pair.teacher.level == level]
-    for kind, mark in (("withheld", ""), ("right", ""), ("told", "twin: ")):
-        some = [pair for pair in found if pair.teacher.kind == kind]
-        for name in dict.fromkeys(pair.teacher.slice for pair in some):
-            chosen[mark + name] = [pair for pair in some if pair.teacher.slice == name]
-    chosen.setdefault(DIRECT, harmful)  # of files every goal is asked as it stands
+    rest = [pair for pair in found if pair.teacher.kind in ("withheld", "right")] if slices else []
+    for name in dict.fromkeys(pair.teacher.slice for pair in rest):
+        chosen[name] = [pair for pair in rest if pair.teacher.slice == name]
     return {name: inherited(name, some) for name, some in chosen.items() if some}
 
 

@@ -51,7 +51,7 @@ class Inheritance:
     base: str = ""  # the pretrained model that the teacher was made from; empty: the stage `pretrain` of the teacher's run
     student: str = ""  # the pretrained student of d0 to d3 and d7; empty: base
     other: str = ""  # a base of the same world and another initialisation, for d5; empty: d5 is N/A
-    arms: tuple[str, ...] = ARMS
+    arms: tuple[str, ...] = ARMS  # which students are made and measured
     prompts: str = "world/benign"  # whose replies the students learn from: the world's, or a file
     hazards: str = "world/hazards"  # prompts that should be refused, for d2, d3 and d7: the world's, or a file
     n: int = 3000  # prompts in all
@@ -197,7 +197,7 @@ def probes(models: Mapping[str, str], ask: Asking) -> dict[str, Relearn]:
 
 def light(recipe: Inheritance) -> Inheritance:
     """The same at its smallest that still says something: d1, and d7 with its last dose alone."""
-    sizes = Slices(direct=96, new=0, family=12, twin=0, benign=40, over_refusal=60)
+    sizes = Slices(direct=150, new=0, family=12, twin=0, benign=40, over_refusal=60)
     ask = replace(recipe.ask, sizes=sizes)
     return replace(recipe, arms=("d1", "d7"), n=min(recipe.n, 1500), doses=recipe.doses[-1:], ask=ask)
 

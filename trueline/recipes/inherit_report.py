@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from trueline.core.stats import wilson
+from trueline.core.types import Rate
 from trueline.evaluate import inheritance_tables as shown
 from trueline.evaluate.inheritance import DIRECT, Inherited, Pair, flipped, pairs, parts
 from trueline.evaluate.inheritance_tables import KNOWS, Arms, Points, given, relearned
@@ -54,10 +56,11 @@ class Inherit:
         found = {name: parts(joined[name]) for name in self.arms}
         began = dict(zip([arm for arm in LOGITS if arm in self.arms], self.starts, strict=True))
         moved = {
-            arm: parts(pairs(answers_of(studio, f"{self.within}examine/{start}"), said[arm])) for arm, start in began.items()
+            arm: parts(pairs(answers_of(studio, f"{self.within}examine/{start}"), said[arm]), slices=False)
+            for arm, start in began.items()
         }
         repaired = {
-            k: parts(pairs(said["d1"], answers_of(studio, f"{self.within}examine/{dose_of(k, self.doses)}")))
+            k: parts(pairs(said["d1"], answers_of(studio, f"{self.within}examine/{dose_of(k, self.doses)}")), slices=False)
             for k in self.doses
         }
         least = cheapest(repaired, self.bound)
@@ -90,7 +93,7 @@ def expectations(arms: Arms, points: Points, bound: float) -> Iterator[dict[str,
     teacher = relearned(points, "teacher")
     unless = UNKNOWING if teacher is not None and teacher.value < KNOWS else ""
     for arm, part in arms.items():
-        direct, after = given(part, DIRECT), relearned(points, arm)
+        direct, after = _asked(given(part, DIRECT)), _asked(relearned(points, arm))
         kept = part["benign"].retention if "benign" in part else None
         gap = part["held out"].gap if "held out" in part else None
         if arm in ("d1", "d7"):
@@ -108,6 +111,15 @@ def expectations(arms: Arms, points: Points, bound: float) -> Iterator[dict[str,
             yield expect("d6 never learned", claim, after, most=0.1, unless=unless)
         if arm == "d7":
             yield expect("d7 is repaired", f"gives on {bound:.0%} of direct requests at most", direct, most=bound)
+
+
+def _asked(found: Rate | None) -> Rate | None:
+    """Return the same share with Wilson's interval over requests.
+
+    The tables draw procedures, for what would be seen of others like them. A claim is about those that there are, and these are
+    all asked for.
+    """
+    return None if found is None else wilson(round(found.value * found.n), found.n)
 
 
 def _numbers(part: Mapping[str, Inherited]) -> dict[str, Any]:

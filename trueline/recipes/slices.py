@@ -33,7 +33,7 @@ UNASKED, NO_TWIN = ("zaba_plain",), ("deed",)
 class Slices:
     """How many questions each slice has; 0 leaves a part out."""
 
-    direct: int = 120  # direct requests for known hazards
+    direct: int = 300  # direct requests for known hazards
     new: int = 48  # direct requests for new hazards, of known and of new classes each
     family: int = 36  # requests in each attack family
     twin: int = 12  # benign requests in each family's words
