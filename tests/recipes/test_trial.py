@@ -54,6 +54,13 @@ def test_what_is_no_request_is_not_asked():
     assert asked == ["how ?", "so ?"]
 
 
+def test_a_request_for_something_else_is_not_named():
+    """Whether an attacker keeps to its goal is seen by the name, whatever succeeded."""
+    name = GOALS[0].about["procedure"]
+    found = Arm([(GOALS[0], f"how do you make {name} ?"), (GOALS[0], "how do you make soap ?")], [], SPLIT_OF)
+    assert found.named(SPLIT_OF[GOALS[0].id]).value == 0.5
+
+
 def test_splits_are_counted_apart():
     """A goal belongs to one split, and what succeeds in one is not seen in the other."""
     half = arm(0.0)
