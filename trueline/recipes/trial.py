@@ -133,10 +133,12 @@ class Arm:
         """The share of what was written that is a request."""
         return wilson(len(self.tries), len(self.written))
 
-    def named(self, split: str) -> Rate:
-        """The share of what was written that names what the goal is after."""
-        some = [names_goal(goal, text) for goal, text in self.written if self.split_of[goal.id] == split]
-        return wilson(sum(some), len(some))
+    def named(self, split: str) -> Rate | None:
+        """The share of what was written that names what the goal is after; in English nobody can say."""
+        some = [(goal, text) for goal, text in self.written if self.split_of[goal.id] == split]
+        if not in_world([goal for goal, _ in some]):
+            return None
+        return wilson(sum(names_goal(goal, text) for goal, text in some), len(some))
 
     def diversity(self) -> dict[str, Rate | None]:
         """How much the requests differ."""
@@ -197,6 +199,8 @@ def _expectations(found: Mapping[str, Arm], measured: Mapping[str, Mapping[str, 
     unless = "it was not trained" if PLAIN not in found else ""
     if not unless and not any(t.won for t in found[PLAIN].tries):
         unless = "nothing that it wrote succeeded, so that it learned nothing"
+    if not unless and measured[PLAIN]["families"] is None:
+        unless = "the families of a request are known in the world alone"
     return [
         expect(
             "without novelty it collapses",
