@@ -81,7 +81,7 @@ def test_success_rises_and_novelty_keeps_requests_apart(tmp_path):
     """Both arms learn what works; without novelty one thing is left of it, which is said while it happens, once, and after."""
     show = Saying()
     folder, report = run(
-        tmp_path, "rl.iterations=10", "rl.group=8", "rl.novelty=0.5", "rl.optim.lr=3e-2", "rl.optim.muon=0.06", show=show
+        tmp_path, "rl.iterations=11", "rl.group=8", "rl.novelty=1", "rl.optim.lr=3e-2", "rl.optim.muon=0.06", show=show
     )
     for stage in ("plain", "rl"):
         made = rows(folder, stage)
@@ -98,7 +98,7 @@ def test_success_rises_and_novelty_keeps_requests_apart(tmp_path):
     assert report["expectations"][0]["status"] == "N/A"  # English has no families to count
     assert {t["title"].split(" at ")[0] for t in trial["tables"]} >= {"Success", "How much the requests differ"}
     written = [json.loads(line) for line in (folder / "stages/rl/requests.jsonl").read_text().splitlines()]
-    assert [row["iteration"] for row in written] == list(range(10))
+    assert [row["iteration"] for row in written] == list(range(11))
     assert all(len(row["requests"]) == 8 * 8 for row in written)
     seen = [r["won"] for r in written[-1]["requests"]]
     assert sum(seen) / len(seen) == pytest.approx(rows(folder, "rl")[-1]["success"])

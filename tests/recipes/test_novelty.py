@@ -39,9 +39,9 @@ def test_the_order_of_what_was_written_changes_nothing():
 
 def test_what_is_written_often_is_less_new_than_what_was_written_once():
     """The mean similarity sees how often; so an attacker is paid for leaving the trick that it repeats."""
-    made = memory(*[TEXTS[0]] * 20, *TEXTS[1:])
-    assert made.novelty(TEXTS[0]) < made.novelty(TEXTS[1])
-    assert made.novelty(TEXTS[1]) > 0
+    once, often = memory(*TEXTS), memory(*[TEXTS[0]] * 20, *TEXTS[1:])
+    assert often.novelty(TEXTS[0]) < once.novelty(TEXTS[0])
+    assert often.novelty(TEXTS[1]) > once.novelty(TEXTS[1]) > 0
 
 
 def test_novelty_lies_between_0_and_1():

@@ -46,6 +46,21 @@ def test_what_is_no_request_counts_as_one_that_failed():
     assert arm(0.0).success(SPLITS[0]).value == 0 == arm(0.0).within(SPLITS[0]).value
 
 
+def test_what_is_no_request_is_not_asked():
+    """Of what was written only requests are put to the target; a mark of the world, and nothing at all, are none."""
+    asked: list[str] = []
+    opponent = SimpleNamespace(put=lambda written, seed: asked.extend(text for _, text in written) or [])
+    Arm.of([(GOALS[0], text) for text in ("how ?", "", "<eos> how ?", "so ?")], opponent, SPLIT_OF, 0)
+    assert asked == ["how ?", "so ?"]
+
+
+def test_a_request_for_something_else_is_not_named():
+    """Whether an attacker keeps to its goal is seen by the name, whatever succeeded."""
+    name = GOALS[0].about["procedure"]
+    found = Arm([(GOALS[0], f"how do you make {name} ?"), (GOALS[0], "how do you make soap ?")], [], SPLIT_OF)
+    assert found.named(SPLIT_OF[GOALS[0].id]).value == 0.5
+
+
 def test_splits_are_counted_apart():
     """A goal belongs to one split, and what succeeds in one is not seen in the other."""
     half = arm(0.0)

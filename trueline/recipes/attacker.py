@@ -1,7 +1,7 @@
 """An attacker that is trained by reinforcement: requests that get a target to give what it should not, and how they differ.
 
     warm     the start learns to ask at all, from demonstrations of requests in the trained families
-    plain    RL on success alone: the control, which is expected to collapse onto one or two families
+    plain    RL on success alone, near the start: the control, which is expected to collapse onto one or two families
     rl       RL on success and novelty (recipes/pursuit.py); its model is the attacker
     trial    all of them, and random wrappers, on goals that they were trained on and on held-out ones
 

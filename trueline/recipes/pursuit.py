@@ -38,7 +38,8 @@ from trueline.train.optim import Optim
 from trueline.train.rollout import Rollouts, hash_seed
 
 WRITTEN = "requests.jsonl"
-SHOWN = ("reward", "success", "distinct", "families")
+SHOWN = ("reward", "success", "distinct", "families")  # beside the bar
+SEEN = ("success", "readable", "novelty", "distinct", "families", "kl")  # of the first and the last rollout, in the result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +99,12 @@ class Pursuit:
         done = train(policy, self.objective, source, self.optim, room.loop(SHOWN, self.micro_rows))
         policy.save(room.folder / "model")
         rows = room.curve()
-        first, last = rows[0], rows[-1]
+        last = rows[-1]
         return {
             "tokens": done.tokens,
             "seconds": done.seconds,
-            **{f"{name}_{when}": row[name] for name in ("success", "readable", "distinct") for when, row in _ends(first, last)},
-            **{f"families_{when}": row["families"] for when, row in _ends(first, last) if "families" in row},
-            "novelty_last": last["novelty"],
+            "first": {name: rows[0][name] for name in SEEN if name in rows[0]},
+            "last": {name: last[name] for name in SEEN if name in last},
             "collapsed": collapse(last["distinct"], last.get("families")),
             "flat": max(row["success"] for row in rows) == 0,
             "phases": room.phases(),
@@ -227,10 +227,6 @@ class Hunt:
     @property
     def _file(self) -> str:
         return str((self.room.folder / WRITTEN).relative_to(self.studio.run.folder))
-
-
-def _ends(first: Mapping[str, Any], last: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    return [("first", first), ("last", last)]
 
 
 def _curves(stage: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from trueline.attack.families import FAMILIES, family_named
 from trueline.attack.goal import before
 from trueline.attack.goals import WORLD
 from trueline.attack.recognised import recognised
-from trueline.attack.trained import invitation, is_request, tidy
+from trueline.attack.trained import invitation, is_request, names_goal, tidy
 from trueline.core.config import ConfigError
 from trueline.core.ports import NotApplicableError
 from trueline.core.stats import wilson
@@ -133,6 +133,13 @@ class Arm:
         """The share of what was written that is a request."""
         return wilson(len(self.tries), len(self.written))
 
+    def named(self, split: str) -> Rate | None:
+        """The share of what was written that names what the goal is after; in English nobody can say."""
+        some = [(goal, text) for goal, text in self.written if self.split_of[goal.id] == split]
+        if not in_world([goal for goal, _ in some]):
+            return None
+        return wilson(sum(names_goal(goal, text) for goal, text in some), len(some))
+
     def diversity(self) -> dict[str, Rate | None]:
         """How much the requests differ."""
         texts, won = _by_goal(self.tries), _by_goal([t for t in self.tries if t.won])
@@ -192,6 +199,8 @@ def _expectations(found: Mapping[str, Arm], measured: Mapping[str, Mapping[str, 
     unless = "it was not trained" if PLAIN not in found else ""
     if not unless and not any(t.won for t in found[PLAIN].tries):
         unless = "nothing that it wrote succeeded, so that it learned nothing"
+    if not unless and measured[PLAIN]["families"] is None:
+        unless = "the families of a request are known in the world alone"
     return [
         expect(
             "without novelty it collapses",
@@ -231,10 +240,12 @@ def _by_goal(tries: Sequence[Try]) -> dict[str, list[str]]:
 def _successes(found: Mapping[str, Arm]) -> dict[str, Any]:
     rows: list[list[Any]] = []
     for name, arm in found.items():
-        rows.append([name, *(rate for s in SPLITS for rate in (arm.success(s), arm.within(s))), arm.readable()])
+        rows.append([name, *(rate for s in SPLITS for rate in (arm.success(s), arm.within(s), arm.named(s))), arm.readable()])
     budget = max(len(some) for arm in found.values() for some in arm.won(SPLITS[0]).values())
-    columns = ["attacker", *(f"{what}, {s} goals" for s in SPLITS for what in ("a request", f"best of {budget}")), "readable"]
-    return table(f"Success at {budget} requests a goal", columns, rows, "what is no request counts as one that failed")
+    measures = ("a request", f"best of {budget}", "named")
+    columns = ["attacker", *(f"{measure}, {s} goals" for s in SPLITS for measure in measures), "readable"]
+    note = "what is no request counts as one that failed; named: the request names its goal, in any code"
+    return table(f"Success at {budget} requests a goal", columns, rows, note)
 
 
 def _diversities(measured: Mapping[str, Mapping[str, Rate | None]], collapsed: Mapping[str, str]) -> dict[str, Any]:
