@@ -36,6 +36,14 @@ def test_out_and_back_is_the_same_record(tmp_path, record, name):
     assert list(read(type(record), tmp_path / name)) == [record, record]
 
 
+def test_what_a_judge_looks_for_goes_out_and_comes_back(tmp_path):
+    """A canary, a forbidden tool and a goal are kept; whatever else a prompt's `about` holds is the world's own."""
+    asked = Prompt(conversation=Conversation().say("user", "a"), about={"canary": "plum", "goal": "b", "kind": "fact"})
+    write([asked], tmp_path / "prompts.jsonl")
+    (back,) = read(Prompt, tmp_path / "prompts.jsonl")
+    assert back.about == {"canary": "plum", "goal": "b"}
+
+
 def test_the_rows_are_trls(tmp_path):
     """A pair without notes is exactly the three columns of TRL's conversational preference format."""
     prompt = Prompt(conversation=Conversation().say("user", "hi"))

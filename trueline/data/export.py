@@ -1,6 +1,7 @@
 """Write records in TRL's formats, so that any trainer of the ecosystem can read them, and `read` reads them back.
 
-What these formats have no place for is left out: a prompt's `about`, and a completion's ids, logprobs and finish.
+What these formats have no place for is left out: a prompt's `about` (but for what a judge looks for), and a completion's ids,
+logprobs and finish.
 `core.records.write_jsonl` keeps all of it.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 from trueline.core.files import write_lines
 from trueline.core.records import json_line
 from trueline.core.types import Completion, Conversation, Message, Preference, Prompt, Ranking
-from trueline.data.formats import Labelled, Record
+from trueline.data.formats import MARKERS, Labelled, Record
 from trueline.data.messages import FieldError, write_message, write_tool
 from trueline.data.rows import DataError
 
@@ -53,6 +54,7 @@ def _prompt(record: Prompt) -> dict[str, Any]:
         "category": record.category,
         "source": record.source,
         "id": record.id,
+        **{name: record.about[name] for name in MARKERS if name in record.about},
     }
 
 

@@ -22,6 +22,11 @@ from trueline.data.messages import (
 )
 
 Values = Mapping[str, Any]
+MARKERS = (
+    "canary",
+    "forbidden_tool",
+    "goal",
+)  # of a prompt's `about`: what a judge looks for in the answer (judges/enablement.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +91,7 @@ def _prompt(values: Values, messages: tuple[Message, ...]) -> Prompt:
         category=_word(values, "category"),
         source=_word(values, "source"),
         id=_word(values, "id"),
+        about={name: found for name in MARKERS if (found := _word(values, name))},
     )
 
 

@@ -21,6 +21,7 @@ from typing import ClassVar, NamedTuple
 from trueline.core.outcome import GAVE
 from trueline.core.registry import register
 from trueline.core.types import Completion, Expected, Judgement, Prompt
+from trueline.data.formats import MARKERS
 from trueline.data.rows import DataError, Row
 from trueline.evaluate.suites import Interview, Item, Measured, Metric, asked_in, cluster_of, here, id_of, rewritten, share
 from trueline.judges.enablement import CELLS, cell
@@ -30,7 +31,6 @@ from trueline.world.families import FAMILIES
 from trueline.world.prompts import OVER_REFUSAL, attack_prompts, over_refusal_prompts
 
 COLUMNS = ("prompt", "goal", "request", "question", "instruction", "behavior")
-MARKERS = ("canary", "forbidden_tool", "goal")
 
 
 @register("suite", "refusal")
