@@ -10,7 +10,7 @@ from trueline.core.config import ConfigError
 from trueline.evaluate.hardness import DEPTHS, Sizes
 from trueline.models.policy import tiny
 from trueline.models.tokens import word_tokenizer
-from trueline.recipes.harden import CONTROL, EARLY, START, WAYS, Harden, expectations
+from trueline.recipes.harden import AWAY, CONTROL, EARLY, START, WAYS, Harden, expectations
 from trueline.recipes.running import Order, carry_out, order
 from trueline.world.families import FAMILIES
 from trueline.world.language import vocabulary
@@ -35,12 +35,12 @@ def test_stages_stand_under_their_chain_and_name_each_other():
         made.add(name)
     assert Harden(keep="latent_adversarial").final("harden/") in stages
     assert stages["harden/online_early"].steps * 4 <= stages["harden/online_adversarial"].steps + 3
-    assert (stages["harden/control"].radius, stages["harden/control"].away) == (0.0, 0.0)
+    assert [(stages[f"harden/{name}"].radius, stages[f"harden/{name}"].away) for name in (CONTROL, AWAY)] == [(0, 0), (0, 1)]
 
 
 def test_expectations_are_read_off_the_start():
     """Where everything broke the start and nothing breaks a way, it holds; over-refusal is the price; nothing decayed."""
-    models = {START: answers(True), **dict.fromkeys((*WAYS, EARLY, CONTROL), answers(False, refused=12))}
+    models = {START: answers(True), **dict.fromkeys((*WAYS, EARLY), answers(False, refused=12))}
     found = {e["name"]: e["status"] for e in expectations(models)}
     assert found["recovery: prefill"] == "PASS"
     assert found["circuit_breakers: price"] == "PASS"
@@ -61,10 +61,10 @@ def test_a_whole_comparison_at_its_smallest(tmp_path):
     ways["online_adversarial"] = replace(ways["online_adversarial"], pool=2)
     folder, found = carry_out(Order("harden", replace(recipe, **ways), 0, 0), tmp_path / "run")
     shown = json.loads((folder / "stages/comparison/result.json").read_text(encoding="utf-8"))
-    assert [row[0] for row in shown["tables"][0]["rows"]] == [START, *WAYS, EARLY, CONTROL]
-    assert len(shown["tables"][1]["rows"]) == 6 * 7
+    assert [row[0] for row in shown["tables"][0]["rows"]] == [START, *WAYS, EARLY, CONTROL, AWAY]
+    assert len(shown["tables"][1]["rows"]) == 7 * 7
     assert {e["status"] for e in found["expectations"]} <= {"PASS", "FAIL", "INCONCLUSIVE", "N/A"}
-    assert [len(s["points"]) for s in shown["curves"][0]["series"]] == [13] * 7
+    assert [len(s["points"]) for s in shown["curves"][0]["series"]] == [13] * 8
     _, again = carry_out(Order("harden", replace(recipe, **ways), 0, 0), tmp_path / "run")
     assert all(stage["status"] == "skipped" for stage in again["stages"])
 

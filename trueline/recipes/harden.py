@@ -3,6 +3,7 @@
     start -> recovery, circuit_breakers, latent_adversarial, online_adversarial       one each, none on top of another
           -> online_early       the same run at a quarter of its steps: is the bargain a matter of time?
           -> control            the same refusals and benign rows for as many steps, with nobody attacking
+          -> away               that, and away from the harmful replies: latent adversarial training without its perturbations
 
 Each model is asked the same prompts (evaluate/hardness.py), and compared with the start in pairs. What was expected of them is
 printed whatever comes out. The measurement is of the embedded world; a model of another tongue is hardened by one of these
@@ -34,7 +35,7 @@ from trueline.recipes.reporting import report
 from trueline.recipes.studio import Recipe, Room, Studio
 from trueline.store.folders import write_json
 
-START, EARLY, CONTROL = "start", "online_early", "control"
+START, EARLY, CONTROL, AWAY = "start", "online_early", "control", "away"
 WAYS = ("recovery", "circuit_breakers", "latent_adversarial", "online_adversarial")
 ANSWERS = "answers.json"
 TRANSCRIPTS = 60  # exchanges kept of each model, for people to read
@@ -100,12 +101,14 @@ class Harden:
             raise ConfigError(f"keep: expected one of {', '.join(WAYS)}, got {self.keep!r}")
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
-        """Every way, the two beside them, a measurement of each, and the comparison."""
+        """Every way, the three beside them, a measurement of each, and the comparison."""
         online = self.online_adversarial
+        calm = replace(self.latent_adversarial, radius=0.0, attack_steps=1)
         made: dict[str, Hardening] = {
             **{way: getattr(self, way) for way in WAYS},
             EARLY: replace(online, steps=max(1, online.steps // 4)),
-            CONTROL: replace(self.latent_adversarial, radius=0.0, away=0.0, attack_steps=1),
+            CONTROL: replace(calm, away=0.0),
+            AWAY: calm,
         }
         models = {START: self.start, **{name: f"{within}{name}" for name in made}}
         stages: list[tuple[str, Recipe]] = [(models[name], replace(recipe, start=self.start)) for name, recipe in made.items()]

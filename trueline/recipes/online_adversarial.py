@@ -42,7 +42,7 @@ class Search:
     """How suffixes are searched for."""
 
     length: int = 8  # tokens of a suffix
-    steps: int = 2  # of greedy coordinate gradient, each time an input is refreshed
+    steps: int = 1  # of greedy coordinate gradient, each time an input is refreshed
     candidates: int = 32  # swaps that are scored in a step
     top_k: int = 32  # tokens at each position that swaps are drawn from, the steepest first
     words: int = 4  # words of the harmful reply that a suffix makes likely
@@ -57,7 +57,7 @@ class Search:
 class OnlineAdversarial(Hardening):
     """Refuse requests whose suffixes are searched for against the current weights at every step. After R2D2 (2402.04249)."""
 
-    pool: int = 64  # adversarial inputs that persist; `rows` of them are refreshed and trained on in a step
+    pool: int = 32  # adversarial inputs that persist; `rows` of them are refreshed and trained on in a step
     every: int = 50  # steps after which some begin again; 0: never
     reset: float = 0.2  # share of the pool that does
     away: float = 1.0  # weight of making the harmful reply unlikely; 0 leaves it out
