@@ -61,7 +61,7 @@ def test_a_whole_comparison_at_its_smallest(tmp_path):
     ways["online_adversarial"] = replace(ways["online_adversarial"], pool=2)
     folder, found = carry_out(Order("harden", replace(recipe, **ways), 0, 0), tmp_path / "run")
     shown = json.loads((folder / "stages/comparison/result.json").read_text(encoding="utf-8"))
-    assert [row[0] for row in shown["tables"][0]["rows"]] == [START, *WAYS, EARLY, CONTROL, AWAY]
+    assert [row[0] for row in shown["tables"][0]["rows"]] == [START, *WAYS, EARLY, AWAY, CONTROL]
     assert len(shown["tables"][1]["rows"]) == 7 * 7
     assert {e["status"] for e in found["expectations"]} <= {"PASS", "FAIL", "INCONCLUSIVE", "N/A"}
     assert [len(s["points"]) for s in shown["curves"][0]["series"]] == [13] * 8
@@ -71,5 +71,15 @@ def test_a_whole_comparison_at_its_smallest(tmp_path):
 
 def test_a_way_that_is_not_there_is_refused():
     """The message lists the ways."""
-    with pytest.raises(ConfigError, match="expected one of recovery, circuit_breakers"):
-        order("harden", ["keep=prayer"])
+    with pytest.raises(ConfigError, match="expected some of recovery, circuit_breakers"):
+        order("harden", ["ways=prayer"])
+    with pytest.raises(ConfigError, match="one of the ways that are run"):
+        order("harden", ["ways=recovery", "keep=circuit_breakers"])
+
+
+def test_one_way_is_enough():
+    """With one way there are the way, the control, what measures them, and expectations of that way alone."""
+    names = [name for name, _ in Harden(start="safety", ways=("recovery",)).stages()]
+    assert names == ["recovery", CONTROL, "hardness/start", "hardness/recovery", f"hardness/{CONTROL}", "comparison"]
+    found = expectations({START: answers(True), "recovery": answers(False), CONTROL: answers(True)})
+    assert [e["name"] for e in found] == ["recovery: prefill", "recovery: price", "recovery: benign"]

@@ -16,7 +16,7 @@ The pool is part of every checkpoint: a run that was killed goes on with the suf
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -72,7 +72,7 @@ class OnlineAdversarial(Hardening):
             pool = Pool(policy, pairs[: self.pool], self, seed)
         except SuffixError as error:
             raise RecipeError(f"{self.start}: {error}") from error
-        draws = tuple(partial(pool.rows, make) for make in (Pair.refused, Pair.told))
+        draws = partial(pool.rows, Pair.refused), partial(pool.rows, Pair.told)
         return Arranged(model=policy, annotate=pool.noted, keep={"pool": pool}, **refusing(draws, self.away))
 
 
@@ -85,7 +85,7 @@ class Pool:
         self.suffixes: list[Ids] = [loss.start(self._rng("start", i)) for i, loss in enumerate(self.losses)]
         self.step, self.drawn, self.found = -1, list[int](), list[float]()
 
-    def rows(self, make: type, step: int) -> list[Example]:
+    def rows(self, make: Callable[[Pair], Example], step: int) -> list[Example]:
         """The step's inputs as `make` says, after they were refreshed; asked again at one step, the same."""
         if step != self.step:
             self._refresh(step)
