@@ -15,7 +15,7 @@ from trueline.recipes.hardening import Pair, Recovery
 from trueline.recipes.running import order
 from trueline.recipes.studio import RecipeError
 
-FAST = ("steps=24", "rows=4", "benign_rows=4", "n=0", "benign_n=0", "optim.lr=5e-3", "optim.muon=0.02")
+FAST = ("steps=16", "rows=4", "benign_rows=4", "n=0", "benign_n=0", "optim.lr=5e-3", "optim.muon=0.02")
 
 
 def pairs(folder):
