@@ -10,7 +10,7 @@ from trueline.core.config import ConfigError
 from trueline.evaluate.hardness import DEPTHS, Sizes
 from trueline.models.policy import tiny
 from trueline.models.tokens import word_tokenizer
-from trueline.recipes.harden import CONTROL, EARLY, START, WAYS, Harden, expectations
+from trueline.recipes.harden import AWAY, CONTROL, EARLY, START, WAYS, Harden, expectations
 from trueline.recipes.running import Order, carry_out, order
 from trueline.world.families import FAMILIES
 from trueline.world.language import vocabulary
@@ -35,12 +35,12 @@ def test_stages_stand_under_their_chain_and_name_each_other():
         made.add(name)
     assert Harden(keep="latent_adversarial").final("harden/") in stages
     assert stages["harden/online_early"].steps * 4 <= stages["harden/online_adversarial"].steps + 3
-    assert (stages["harden/control"].radius, stages["harden/control"].away) == (0.0, 0.0)
+    assert [(stages[f"harden/{name}"].radius, stages[f"harden/{name}"].away) for name in (CONTROL, AWAY)] == [(0, 0), (0, 1)]
 
 
 def test_expectations_are_read_off_the_start():
     """Where everything broke the start and nothing breaks a way, it holds; over-refusal is the price; nothing decayed."""
-    models = {START: answers(True), **dict.fromkeys((*WAYS, EARLY, CONTROL), answers(False, refused=12))}
+    models = {START: answers(True), **dict.fromkeys((*WAYS, EARLY), answers(False, refused=12))}
     found = {e["name"]: e["status"] for e in expectations(models)}
     assert found["recovery: prefill"] == "PASS"
     assert found["circuit_breakers: price"] == "PASS"
@@ -52,24 +52,34 @@ def test_expectations_are_read_off_the_start():
 
 
 def test_a_whole_comparison_at_its_smallest(tmp_path):
-    """Every way is trained from one start, measured on the same prompts, and stands in tables, a curve and expectations."""
+    """Ways are trained from one start, measured on the same prompts, and stand in tables, a curve and expectations."""
     torch.manual_seed(0)
-    tiny(word_tokenizer(vocabulary()), width=32, layers=3, heads=2, context=400).save(tmp_path / "model")
+    tiny(word_tokenizer(vocabulary()), width=32, layers=2, heads=2, context=400).save(tmp_path / "model")
     small = {"steps": 2, "rows": 2, "benign_rows": 2, "n": 6, "benign_n": 6}
-    recipe = Harden(start=str(tmp_path / "model"), sizes=FEW)
-    ways = {way: replace(getattr(recipe, way), **small) for way in WAYS}
-    ways["online_adversarial"] = replace(ways["online_adversarial"], pool=2)
-    folder, found = carry_out(Order("harden", replace(recipe, **ways), 0, 0), tmp_path / "run")
+    ways = ("recovery", "circuit_breakers")
+    recipe = Harden(start=str(tmp_path / "model"), sizes=FEW, ways=ways)
+    recipe = replace(recipe, **{way: replace(getattr(recipe, way), **small) for way in (*ways, "latent_adversarial")})
+    folder, found = carry_out(Order("harden", recipe, 0, 0), tmp_path / "run")
     shown = json.loads((folder / "stages/comparison/result.json").read_text(encoding="utf-8"))
-    assert [row[0] for row in shown["tables"][0]["rows"]] == [START, *WAYS, EARLY, CONTROL]
-    assert len(shown["tables"][1]["rows"]) == 6 * 7
-    assert {e["status"] for e in found["expectations"]} <= {"PASS", "FAIL", "INCONCLUSIVE", "N/A"}
-    assert [len(s["points"]) for s in shown["curves"][0]["series"]] == [13] * 7
-    _, again = carry_out(Order("harden", replace(recipe, **ways), 0, 0), tmp_path / "run")
+    assert [row[0] for row in shown["tables"][0]["rows"]] == [START, *ways, CONTROL]
+    assert len(shown["tables"][1]["rows"]) == 3 * 7
+    assert len(found["expectations"]) == 6
+    assert [len(s["points"]) for s in shown["curves"][0]["series"]] == [13] * 4
+    _, again = carry_out(Order("harden", recipe, 0, 0), tmp_path / "run")
     assert all(stage["status"] == "skipped" for stage in again["stages"])
 
 
 def test_a_way_that_is_not_there_is_refused():
     """The message lists the ways."""
-    with pytest.raises(ConfigError, match="expected one of recovery, circuit_breakers"):
-        order("harden", ["keep=prayer"])
+    with pytest.raises(ConfigError, match="expected some of recovery, circuit_breakers"):
+        order("harden", ["ways=prayer"])
+    with pytest.raises(ConfigError, match="one of the ways that are run"):
+        order("harden", ["ways=recovery", "keep=circuit_breakers"])
+
+
+def test_one_way_is_enough():
+    """With one way there are the way, the control, what measures them, and expectations of that way alone."""
+    names = [name for name, _ in Harden(start="safety", ways=("recovery",)).stages()]
+    assert names == ["recovery", CONTROL, "hardness/start", "hardness/recovery", f"hardness/{CONTROL}", "comparison"]
+    found = expectations({START: answers(True), "recovery": answers(False), CONTROL: answers(True)})
+    assert [e["name"] for e in found] == ["recovery: prefill", "recovery: price", "recovery: benign"]

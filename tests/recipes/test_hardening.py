@@ -15,7 +15,7 @@ from trueline.recipes.hardening import Pair, Recovery
 from trueline.recipes.running import order
 from trueline.recipes.studio import RecipeError
 
-FAST = ("steps=24", "rows=4", "benign_rows=4", "n=0", "benign_n=0", "optim.lr=5e-3", "optim.muon=0.02")
+FAST = ("steps=16", "rows=4", "benign_rows=4", "n=0", "benign_n=0", "optim.lr=5e-3", "optim.muon=0.02")
 
 
 def pairs(folder):
@@ -111,7 +111,13 @@ def test_no_radius_is_plain_training(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("recovery", ()), ("latent_adversarial", ("attack_steps=1",)), ("online_adversarial", ("pool=6",))]
+    ("name", "words"),
+    [
+        ("recovery", ()),
+        ("circuit_breakers", ("layers=1",)),
+        ("latent_adversarial", ("attack_steps=1",)),
+        ("online_adversarial", ("pool=6",)),
+    ],
 )
 def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path, name, words):
     """Stopped after three of six steps and taken up, it ends with the losses and weights of a run that was not stopped."""
@@ -125,7 +131,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path, name, wor
     with pytest.raises(KeyboardInterrupt):
         harden(tmp_path / "cut", name, *small, track=stop, save_every=0.0)
     cut = harden(tmp_path / "cut", name, *small, save_every=0.0)
-    first, second = ([row["loss"] for row in rows_of(folder)] for folder in (whole, cut))
+    first, second = ([row["total"] for row in rows_of(folder)] for folder in (whole, cut))
     assert second == pytest.approx(first, abs=1e-4)
     weights = [Policy.load(folder / f"stages/{name}/model").model.state_dict() for folder in (whole, cut)]
     for key, value in weights[0].items():

@@ -8,7 +8,7 @@ from trueline.core.types import Conversation, Prompt
 from trueline.recipes.hardening import Pair
 from trueline.recipes.online_adversarial import OnlineAdversarial, Pool, Search
 
-SETTINGS = OnlineAdversarial(rows=2, every=3, reset=0.5, suffix=Search(length=3, steps=2, candidates=8, top_k=8, words=2))
+SETTINGS = OnlineAdversarial(rows=2, every=3, reset=0.5, suffix=Search(length=5, steps=1, candidates=8, top_k=8, words=2))
 
 
 def pool(policy, **changes):
@@ -26,9 +26,12 @@ def test_a_step_refreshes_what_it_draws_and_nothing_else():
     assert made.rows(Pair.refused, 0) == refused
     changed = [i for i in range(4) if made.suffixes[i] != before[i]]
     assert set(changed) <= set(made.drawn)
+    swaps = [sum(a != b for a, b in zip(made.suffixes[i], before[i], strict=True)) for i in changed]
+    assert swaps
+    assert max(swaps) <= 1  # the search goes on from the suffix that there was, one swap a step
     heads = [e.ids[: e.mask.index(True)] for e in refused]
     assert heads == [e.ids[: e.mask.index(True)] for e in told]
-    assert all(head[4:7] == made.suffixes[i] for head, i in zip(heads, made.drawn, strict=True))  # <bos> <user> a b ...
+    assert all(head[4:9] == made.suffixes[i] for head, i in zip(heads, made.drawn, strict=True))  # <bos> <user> a b ...
 
 
 def test_the_search_makes_the_harmful_reply_likelier():

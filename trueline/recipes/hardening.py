@@ -96,7 +96,7 @@ class Hardening(ABC):
     benign: str = BENIGN  # world/benign, a stage of `demonstrate`, or a file of conversations, to be answered as before
     n: int = 800  # pairs to use; 0: all of a file
     benign_n: int = 2400  # benign conversations to use; 0: all of a file
-    steps: int = 150
+    steps: int = 100  # of training
     rows: int = 8  # pairs a step
     benign_rows: int = 16  # benign conversations a step
     micro_rows: int = 0  # rows per forward pass; 0: all of a step
@@ -211,6 +211,7 @@ class CircuitBreakers(Hardening):
 
     layers: tuple[int, ...] = ()  # whose states are turned aside and kept; empty: a third and two thirds of the way up
     objective: Reroute = Reroute()
+    optim: Optim = Optim(lr=3e-3, muon=0.01, decay=0.6)  # larger steps: at the start the objective is flat
 
     def check(self) -> None:
         if any(layer < 1 for layer in self.layers):

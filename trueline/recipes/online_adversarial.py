@@ -16,7 +16,7 @@ The pool is part of every checkpoint: a run that was killed goes on with the suf
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -42,7 +42,7 @@ class Search:
     """How suffixes are searched for."""
 
     length: int = 8  # tokens of a suffix
-    steps: int = 2  # of greedy coordinate gradient, each time an input is refreshed
+    steps: int = 1  # of greedy coordinate gradient, each time an input is refreshed
     candidates: int = 32  # swaps that are scored in a step
     top_k: int = 32  # tokens at each position that swaps are drawn from, the steepest first
     words: int = 4  # words of the harmful reply that a suffix makes likely
@@ -57,7 +57,7 @@ class Search:
 class OnlineAdversarial(Hardening):
     """Refuse requests whose suffixes are searched for against the current weights at every step. After R2D2 (2402.04249)."""
 
-    pool: int = 64  # adversarial inputs that persist; `rows` of them are refreshed and trained on in a step
+    pool: int = 32  # adversarial inputs that persist; `rows` of them are refreshed and trained on in a step
     every: int = 50  # steps after which some begin again; 0: never
     reset: float = 0.2  # share of the pool that does
     away: float = 1.0  # weight of making the harmful reply unlikely; 0 leaves it out
@@ -72,7 +72,7 @@ class OnlineAdversarial(Hardening):
             pool = Pool(policy, pairs[: self.pool], self, seed)
         except SuffixError as error:
             raise RecipeError(f"{self.start}: {error}") from error
-        draws = tuple(partial(pool.rows, make) for make in (Pair.refused, Pair.told))
+        draws = partial(pool.rows, Pair.refused), partial(pool.rows, Pair.told)
         return Arranged(model=policy, annotate=pool.noted, keep={"pool": pool}, **refusing(draws, self.away))
 
 
@@ -85,7 +85,7 @@ class Pool:
         self.suffixes: list[Ids] = [loss.start(self._rng("start", i)) for i, loss in enumerate(self.losses)]
         self.step, self.drawn, self.found = -1, list[int](), list[float]()
 
-    def rows(self, make: type, step: int) -> list[Example]:
+    def rows(self, make: Callable[[Pair], Example], step: int) -> list[Example]:
         """The step's inputs as `make` says, after they were refreshed; asked again at one step, the same."""
         if step != self.step:
             self._refresh(step)

@@ -39,7 +39,7 @@ def _(recipe: Hardening, known: Known) -> Work:
     )
     if model.size is None:
         return base
-    size, longest = model.size, max(*harmful.whole, *answered.whole)
+    size, longest = model.size, max(harmful.longest(recipe.rows), answered.longest(recipe.benign_rows))
     padded = (kinds * recipe.rows + recipe.benign_rows) * longest
     said = sum(answered.said) / sum(answered.whole)
     passes = size.forward(3 * padded, longest, 3 * padded * said) + _beside(recipe, size, harmful, padded)
@@ -71,14 +71,14 @@ def _(recipe: Compare, known: Known) -> Work:
 
 def _beside(recipe: Hardening, size: Size, harmful: Lengths, padded: float) -> float:
     """FLOPs of a step beside training: the reference's reading, or the attack."""
-    rows = recipe.rows * max(harmful.whole)
+    rows = recipe.rows * harmful.longest(recipe.rows)
     if isinstance(recipe, CircuitBreakers):
         return size.forward(padded, harmful.mean, 0.0)
     if isinstance(recipe, LatentAdversarial):
         return size.forward((1 + 3 * recipe.attack_steps) * rows, harmful.mean, rows) if recipe.radius else 0.0
     if isinstance(recipe, OnlineAdversarial):
         scored = recipe.suffix.steps * (3 + recipe.suffix.candidates) * (rows + recipe.rows * recipe.suffix.length)
-        return size.forward(scored, harmful.mean, recipe.suffix.words * scored / max(harmful.whole))
+        return size.forward(scored, harmful.mean, recipe.suffix.words * scored / harmful.mean)
     return 0.0
 
 

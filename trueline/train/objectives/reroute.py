@@ -31,7 +31,7 @@ class Reroute:
     """Reads `ref_hidden` of `annotate_hidden.hidden_of`, and `harmful`, `weight` and `along` of `kinds.Kinds`."""
 
     alpha: float = 1.0  # weight of both losses
-    retain: float = 4.0  # weight of the benign side against the harmful one
+    retain: float = 8.0  # weight of the benign side against the harmful one
 
     def __post_init__(self) -> None:
         if self.alpha <= 0 or self.retain <= 0:
