@@ -5,6 +5,7 @@
 `attackN` attacks the model of round N with new wordings and samples: it measures the round, and what works in it is what the
 next round learns from. It asks held-out families too, of which nothing is ever learned. `bankN` asks the model of round N
 everything that worked on the models before it. `control` takes the same steps on benign data alone, and `rounds` is the report.
+With `trained=true` an attacker model (attacker.py) is trained anew against the model of each round, and attacks it too.
 
     trueline run redteam start=runs/demo/helpful rounds=2
     trueline run redteam start=runs/demo/safety rounds=3 helpful=runs/demo/placebo
@@ -20,6 +21,7 @@ from typing import Any, Literal, get_args
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
 from trueline.core.types import Split
+from trueline.recipes.attacker import Attacker
 from trueline.recipes.banked import Bank
 from trueline.recipes.campaigns import Campaign
 from trueline.recipes.lessons import Lessons
@@ -73,6 +75,8 @@ class Redteam:
     bank: str = ""  # a bank to begin with (attack/bank.py)
     control: bool = True  # also take the steps of the first round on benign data alone
     bound: bool = False  # also learn from all families, held-out ones too: the upper bound, whose model goes nowhere else
+    trained: bool = False  # also train an attacker anew against the model of each round
+    attacker: Attacker = Attacker(with_plain=False, with_trial=False)  # how; its target and goals are those of the round
     campaign: Campaign = Campaign(attacks=ATTACKS)
     lessons: Lessons = Lessons(campaigns=("attack0",))
     sft: Sft = Sft(n=0, turns="last")
@@ -125,7 +129,13 @@ class Redteam:
 
     def _attack(self, within: str, model: str, number: int) -> list[tuple[str, Recipe]]:
         """A fresh attack on a model: wordings and samples that no lesson has seen."""
-        return [(f"{within}attack{number}", self._campaign(model, number))]
+        campaign, name = self._campaign(model, number), f"{within}attack{number}"
+        if not self.trained:
+            return [(name, campaign)]
+        room = f"{within}attacker{number}/"
+        anew = replace(self.attacker, target=model, goals=campaign.goals, judge=campaign.judge)
+        asking = replace(campaign, attacks=f"{campaign.attacks},trained", attacker=anew.final(room))
+        return [*anew.stages(room), (name, asking)]
 
     def _arm(self, within: str, name: str) -> list[tuple[str, Recipe]]:
         """The first round once more, with other lessons: benign ones alone, or those of every family."""
