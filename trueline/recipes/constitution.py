@@ -39,7 +39,7 @@ class Constitutional:
     reviser: str = ""  # who revises, if not the critic
     n: int = 300  # prompts of each sort to measure on, in the world
     revise: Revise = Revise()  # start, constitution, critic and reviser are those above
-    sl: Sft = Sft(n=0)  # start and data are set here
+    sl: Sft = Sft(n=0, epochs=2)  # start and data are set here; with one epoch the world still mistakes benign requests
 
     def __post_init__(self) -> None:
         if self.n < 2:
