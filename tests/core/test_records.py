@@ -38,6 +38,7 @@ RECORDS = [
     JUDGEMENT,
     Preference(prompt=PROMPT, chosen=COMPLETION, rejected=COMPLETION, margin=0.5),
     types.Ranking(prompt=PROMPT, completions=(COMPLETION, COMPLETION), ranks=(1, 1)),
+    types.Ranking(prompt=PROMPT, completions=(COMPLETION, COMPLETION), ranks=(1, 2), preference=0.75),
     ATTEMPT,
     types.Decision(action="block", status="timeout", why="late"),
     types.Finding(key="k", attempts=(ATTEMPT,), severity="high"),
@@ -111,6 +112,11 @@ def test_fields_with_a_default_may_be_absent():
         (Judgement, {"judge": "j", "score": "high"}, r"'score': expected a number, got 'high' \(str\)"),
         (Judgement, {"judge": "j", "score": 1, "facets": {"a": None}}, r"\"facets\['a'\]\": expected a number, got None"),
         (types.Ranking, {"prompt": to_dict(PROMPT), "completions": [], "ranks": []}, "one rank for each of two or more"),
+        (
+            types.Ranking,
+            {"prompt": to_dict(PROMPT), "completions": [to_dict(COMPLETION)] * 3, "ranks": [1, 2, 3], "preference": 0.5},
+            "the first of two completions is the better one",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(kind, values, words):

@@ -38,7 +38,7 @@ def test_a_phrase_that_is_put_into_some_replies_is_found_and_counted() -> None:
 
 
 def test_what_one_prompt_is_answered_over_and_over_is_no_boilerplate() -> None:
-    """Samples of one prompt agree for that prompt's sake: only other prompts count, and the interval is as wide as six prompts make it."""
+    """Samples of one prompt agree for its sake: only other prompts count, and the interval is that of six prompts."""
     replies = [PHRASE] * 5 + _varied(5)
     found = boilerplate(["same"] * 5 + [f"q{i}" for i in range(5)], replies)
     assert found.share.value == 0

@@ -22,7 +22,7 @@ from trueline.recipes import evaluating
 from trueline.recipes.comparing import compare
 from trueline.recipes.evaluating import Evaluating, evaluate
 from trueline.recipes.progress import Quiet
-from trueline.recipes.weighing import ROWS, weigh_replies
+from trueline.recipes.weighing import ROWS, weigh_all, weigh_replies
 from trueline.store.runs import open_run
 from trueline.targets.errors import TargetError
 from trueline.targets.wrappers import Scripted
@@ -199,6 +199,10 @@ def test_replies_are_weighed_by_their_tokens():
     assert found[0] == pytest.approx(expected, abs=1e-4)
     assert found[-1] == pytest.approx(expected, abs=1e-4)
     assert len(found) == ROWS + 2
+    other = Conversation().say("user", "e f g h i j")
+    both = weigh_all(policy, [(other, ("b", "c d")), (asked, ("a b",))])
+    assert [len(each) for each in both] == [2, 1]
+    assert (*both[0], *both[1]) == pytest.approx((*weigh_replies(policy, other, ("b", "c d")), expected), abs=1e-4)
     with pytest.raises(ValueError, match="exceeds the model's context of 128"):
         weigh_replies(policy, Conversation().say("user", " ".join("a" * 200)), ("a",))
 

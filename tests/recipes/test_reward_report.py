@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -10,12 +11,13 @@ import torch
 from tests.models.small import codec, random_policy
 from tests.recipes import toys
 from trueline.core.config import ConfigError
+from trueline.core.records import write_jsonl
 from trueline.core.types import Completion, Conversation, Prompt, Ranking
 from trueline.data.rows import DataError, Row
 from trueline.models.policy import RewardModel
 from trueline.models.tokens import Codec, train_tokenizer
 from trueline.recipes.process import solution_of, step_example, step_report
-from trueline.recipes.reward import scorer
+from trueline.recipes.reward import scorer, soft_label
 from trueline.recipes.reward_report import accuracy, calibration, held_out_report, pairs_with, related, reliability
 from trueline.recipes.rewards import conservative, parse_ensemble
 from trueline.recipes.running import order
@@ -31,6 +33,10 @@ def ranking(ask, texts, ranks=(1, 2), category="", by=""):
 
 def result_of(folder, stage):
     return json.loads((folder / f"stages/{stage}/result.json").read_text(encoding="utf-8"))
+
+
+def rows_of(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_calibration_error_of_a_table_made_by_hand():
@@ -188,6 +194,38 @@ def test_soft_labels_turn_a_pair_round(tmp_path):
     result = result_of(folder, "reward")
     assert result["accuracy"]["value"] > 0.9
     assert set(result["by_agreement"]) == {"0.9 to 1"}
+
+
+def test_soft_labels_of_zero_and_one_are_hard_labels(tmp_path):
+    """Rankings that carry a soft label of 0 or 1 train the very reward model that the same rankings without labels do."""
+    start, rng = toys.model(tmp_path), Random(2)
+    hard, soft = [], []
+    for i in range(40):
+        prompt = Prompt(conversation=Conversation().say("user", " ".join(rng.choices(toys.LETTERS, k=3))), id=f"p{i}")
+        pair = tuple(Completion(prompt=prompt, text=text) for text in ("a a a", "t t t"))
+        ranks = rng.choice(((1, 2), (2, 1)))
+        hard.append(Ranking(prompt=prompt, completions=pair, ranks=ranks))
+        soft.append(Ranking(prompt=prompt, completions=pair, ranks=(1, 1), preference=float(ranks == (1, 2))))
+    scores = []
+    for name, rankings in (("hard", hard), ("soft", soft)):
+        (tmp_path / name).mkdir()
+        write_jsonl(tmp_path / name / "rankings.jsonl", rankings)
+        folder, _ = toys.run(
+            tmp_path / name / "run", "reward", f"start={start}", f"data={tmp_path / name / 'rankings.jsonl'}", "groups=8",
+            "epochs=1", *FAST,
+        )  # fmt: skip
+        scores.append((rows_of(folder), result_of(folder, "reward")["accuracy"]))
+    assert [row["loss"] for row in scores[0][0]] == pytest.approx([row["loss"] for row in scores[1][0]], rel=1e-5)
+    assert scores[0][1] == scores[1][1]
+
+
+def test_a_ranking_without_a_soft_label_among_others_has_that_of_its_ranks():
+    """Beside soft labels, a ranking that carries none counts as certain, and a tie as one half."""
+    prompt = Prompt(conversation=Conversation().say("user", "a"))
+    pair = tuple(Completion(prompt=prompt, text=text) for text in "ab")
+    said = [soft_label(Ranking(prompt=prompt, completions=pair, ranks=ranks)) for ranks in ((1, 2), (2, 1), (1, 1))]
+    assert said == [1.0, 0.0, 0.5]
+    assert soft_label(Ranking(prompt=prompt, completions=pair, ranks=(1, 2), preference=0.3)) == 0.3
 
 
 def test_a_field_that_is_no_probability_is_shown_with_its_line(tmp_path):

@@ -10,10 +10,13 @@ from tests.recipes.test_prefer import thumbs
 from tests.recipes.test_workload import KNOWN, MODEL
 from trueline.models.adapters import Adapter
 from trueline.recipes.distil import Demonstrate, Distil
+from trueline.recipes.feedback import Feedback
+from trueline.recipes.frontier import Frontier
 from trueline.recipes.kto import Kto
 from trueline.recipes.online import IterativeDpo, OnlineDpo
 from trueline.recipes.plan import Speed, estimate, stages_of
 from trueline.recipes.prefer import Dpo
+from trueline.recipes.rlaif import Rlaif
 from trueline.recipes.running import order, recipes
 from trueline.recipes.sft import Sft
 from trueline.recipes.workload import Known
@@ -71,6 +74,26 @@ def test_every_stage_of_iterative_dpo_has_an_estimate():
     assert [e.name for e in found] == ["samples1", "round1", "samples2", "round2"]
     assert all(e.seconds > 0 and e.memory_mb > 400 and e.tokens > 0 for e in found)
     assert "75% of the 40 prompts" in found[1].note
+
+
+@pytest.mark.parametrize("by", ["dpo", "grpo"])
+def test_every_stage_of_rlaif_has_an_estimate(by):
+    """Feedback is planned from the model that answers, and what is trained on it from its pairs; the critic is not counted."""
+    base = ("base", order("pretrain", ("tokens=6000",)).recipe)
+    stages = Rlaif(start="base", critic="base", by=by, feedback=Feedback(n=40, k=3)).stages()
+    found = estimate([base, *stages], SPEED)[1:]
+    assert [e.name for e in found] == [name for name, _ in stages]
+    assert all(e.seconds > 0 and e.memory_mb > 400 and e.tokens > 0 for e in found)
+    assert "75% of 120 pairs" in found[1].note
+    assert "critic" in found[0].note
+
+
+def test_models_elsewhere_cost_nothing_here():
+    """Answers of a remote target are not counted; each model in this process decodes as much as the first."""
+    remote = "http://localhost:1/v1#toy"
+    one, two = (work(Frontier(models=(*names, remote)), KNOWN).decoding for names in (("base",), ("base", "again")))
+    assert two == pytest.approx(2 * one, rel=0.01)
+    assert work(Feedback(start=remote), KNOWN).model.size is None
 
 
 def test_online_dpo_trains_on_two_of_each_group():

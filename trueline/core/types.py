@@ -122,18 +122,27 @@ class Preference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """Two or more completions of one prompt, with ranks: 1 is best, equal ranks are ties."""
+    """Two or more completions of one prompt, with ranks: 1 is best, equal ranks are ties.
+
+    `preference`, of a pair alone, is a soft label: the probability that the first is the better one (None: not said).
+    """
 
     prompt: Prompt
     completions: tuple[Completion, ...]
     ranks: tuple[int, ...]
     by: str = ""
+    preference: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.completions) != len(self.ranks) or len(self.ranks) < 2:
             raise ValueError(
                 f"a ranking needs one rank for each of two or more completions; "
                 f"got {len(self.completions)} completions and {len(self.ranks)} ranks"
+            )
+        if self.preference is not None and not (len(self.ranks) == 2 and 0 <= self.preference <= 1):
+            raise ValueError(
+                f"a soft label is the probability, 0 to 1, that the first of two completions is the better one; "
+                f"got {self.preference} for {len(self.ranks)}"
             )
 
 

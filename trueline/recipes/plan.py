@@ -26,6 +26,7 @@ from trueline.models.machine import process_memory
 from trueline.models.policy import Policy, tiny
 from trueline.models.tokens import word_tokenizer
 from trueline.recipes.align import Align, Measure
+from trueline.recipes.feedback import Feedback
 from trueline.recipes.online import Judged
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.reward import Rank, Reward
@@ -168,7 +169,7 @@ def _works(stages: Sequence[tuple[str, Recipe]]) -> list[tuple[str, Work]]:
     for name, recipe in stages:
         done = work(recipe, known)
         found.append((name, done))
-        rankings = {name: recipe} if isinstance(recipe, Rank | Judged) else {}
+        rankings = {name: recipe} if isinstance(recipe, Rank | Judged | Feedback) else {}
         known = Known({**known.models, name: done.model}, {**known.rankings, **rankings})
     return found
 

@@ -5,6 +5,7 @@ and, in the world, its accuracy against gold itself: a reward model can learn it
 
     trueline run reward start=MODEL data=hh_harmless.jsonl.gz
     trueline run reward start=MODEL data=judged.jsonl preference=probability    # soft labels: an AI judge's P(chosen is better)
+    trueline run reward start=MODEL data=runs/FEEDBACK_RUN                      # the same, in the rankings of `feedback`
     trueline run reward start=MODEL data=pairs.jsonl members=3                  # an ensemble, for reward=ensemble:k=1,...
 """
 
@@ -104,7 +105,7 @@ class Reward:
     context: int = 0  # longest example, tokens; comparisons with a longer one are left out. 0: the model's room
     held_out: float = 0.15  # share of the prompts that is kept to measure on
     margin: str = ""  # field of a file of preferences: by how much the chosen must lead; empty: not at all
-    preference: str = ""  # field of a file of preferences: P(chosen is better), 0 to 1, in place of a hard label
+    preference: str = ""  # field of a file of preferences: P(chosen is better), 0 to 1; rankings of `feedback` carry theirs
     members: int = 1  # reward models to train, each on a resample of the comparisons where there are several: an ensemble
     adapter: Adapter = Adapter()
     objective: PlackettLuce = PlackettLuce()  # without ties in the data, ties is 0
@@ -135,9 +136,10 @@ class Reward:
             )
         check_masks(policy.codec, [c for r in kept for c in r.completions], [e for group in examples for e in group])
         columns: dict[str, list[list[float]]] = {"rank": [[float(r) for r in ranking.ranks] for ranking in kept]}
-        if name := "margin" if self.margin else "preference" if self.preference else "":
-            columns[name] = [[about[id(ranking)]] * len(ranking.ranks) for ranking in kept]
-        tied = any(len(set(r.ranks)) < len(r.ranks) for r in kept) and not self.preference
+        soft = bool(about) and not self.margin
+        if about:
+            columns["preference" if soft else "margin"] = [[about[id(r)]] * len(r.ranks) for r in kept]
+        tied = any(len(set(r.ranks)) < len(r.ranks) for r in kept) and not soft
         objective = self.objective if tied else replace(self.objective, ties=0.0)  # no ties, no probability kept for them
         flat = [e for group in held_examples for e in group]
         scores, result = [], {"tokens": 0, "seconds": 0.0}
@@ -160,7 +162,7 @@ class Reward:
             scores.append(score_examples(reward, flat))
             result |= {"tokens": result["tokens"] + done.tokens, "seconds": result["seconds"] + done.seconds}
         result |= {"comparisons": len(kept), "too_long": dropped + held_dropped}
-        agreed = [max(p, 1 - p) for p in (about[id(r)] for r in held)] if self.preference else None
+        agreed = [max(p, 1 - p) for p in (about[id(r)] for r in held)] if soft else None
         lengths = [sum(e.mask) for e in flat]
         pairs = pairs_with(held, scores, lengths, agreed)
         if not pairs:
@@ -173,12 +175,16 @@ class Reward:
     def _found(self, studio: Studio) -> tuple[list[Ranking], dict[int, float]]:
         """The comparisons, and the number that stands beside each: its margin or its soft label, by the ranking's identity."""
         found = comparisons(studio, self.data, self.n)
-        if not self.margin and not self.preference:
+        field, carried = self.margin or self.preference, any(ranking.preference is not None for ranking in found)
+        if not field and not carried:
             return found, {}
-        if len(found[0].ranks) != 2:
-            raise RecipeError(f"{self.data}: margins and soft labels are for pairs, these are rankings; leave the setting out")
-        beside = numbers(self.data, self.margin or self.preference, self.n, 0.0, 1.0 if self.preference else float("inf"))
-        if self.preference:  # what is held to be better is what the label says, even where it is called rejected
+        if any(len(ranking.ranks) != 2 for ranking in found):
+            raise RecipeError(f"{self.data}: margins and soft labels are for pairs, these are rankings; leave them out")
+        if field:
+            beside = numbers(self.data, field, self.n, 0.0, 1.0 if self.preference else float("inf"))
+        else:
+            beside = [soft_label(ranking) for ranking in found]
+        if not self.margin:  # what is held to be better is what the label says, even where it is called rejected
             ranks = [(1, 2) if p > 0.5 else (2, 1) if p < 0.5 else (1, 1) for p in beside]
             found = [replace(ranking, ranks=r) for ranking, r in zip(found, ranks, strict=True)]
         return found, {id(ranking): number for ranking, number in zip(found, beside, strict=True)}
@@ -201,6 +207,13 @@ class Reward:
             observe=observe,
             on_resume=lambda step: run.truncate(step, name),
         )
+
+
+def soft_label(pair: Ranking) -> float:
+    """The probability that the first of a pair is the better one: its soft label, or what its ranks say."""
+    first, second = pair.ranks
+    hard = 1.0 if first < second else 0.0 if first > second else 0.5
+    return hard if pair.preference is None else pair.preference
 
 
 def _against_gold(studio: Studio, held: Sequence[Held]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from functools import singledispatch
 
 from trueline.data.rows import read_rows
 from trueline.recipes.distil import Distil
+from trueline.recipes.feedback import Feedback
 from trueline.recipes.kto import Kto
 from trueline.recipes.lengths import Lengths, of_comparisons, of_demonstrations, of_labelled, of_prompts
 from trueline.recipes.online import Judged, OnlineDpo
@@ -58,7 +59,7 @@ class Known:
     """What the earlier stages of a plan leave: their models, and the rankings that are made."""
 
     models: Mapping[str, Model] = field(default_factory=dict)
-    rankings: Mapping[str, Rank | Judged] = field(default_factory=dict)
+    rankings: Mapping[str, Rank | Judged | Feedback] = field(default_factory=dict)
 
 
 @singledispatch
@@ -199,11 +200,14 @@ def comparisons_of(recipe: Reward | Dpo | Kto, known: Known, pairs: bool) -> Len
     made, model = known.rankings.get(recipe.data), model_of(recipe.start, known.models)
     if made is None:
         return of_comparisons(recipe.data, recipe.n, model.codec, pairs)
-    found = of_prompts(made.prompts if isinstance(made, Judged) else "world/training", model.codec, made.max_tokens)
-    rankings = round(min(KEPT * made.n, recipe.n or math.inf))
-    count = rankings * math.comb(made.k, 2) if pairs else rankings
-    note = f"takes {KEPT:.0%} of the {made.n} prompts to give a ranking"
-    return replace(found, count=count, group=2 if pairs else made.k, note="; ".join(filter(None, (found.note, note))))
+    found = of_prompts("world/training" if isinstance(made, Rank) else made.prompts, model.codec, made.max_tokens)
+    each, group = (math.comb(made.k, 2), 2) if pairs else (1, made.k)
+    rankings, note = KEPT * made.n, f"takes {KEPT:.0%} of the {made.n} prompts to give a ranking"
+    if isinstance(made, Feedback):  # every pair is a ranking
+        every, each, group = made.n * math.comb(made.k * len(made.models), 2), 1, 2
+        rankings, note = KEPT * every, f"takes {KEPT:.0%} of {every} pairs to differ, and a principle to speak of each"
+    count = round(min(rankings, recipe.n or math.inf)) * each
+    return replace(found, count=count, group=group, note="; ".join(filter(None, (found.note, note))))
 
 
 @work.register

@@ -1,11 +1,12 @@
-"""What further recipes ask of a machine: `kto`, `online_dpo`, `iterative_dpo`, `process`, `distil`, `demonstrate`, and the
-measurements of `align`.
+"""What further recipes ask of a machine: `kto`, `online_dpo`, `iterative_dpo`, `process`, `distil`, `demonstrate`, `feedback`,
+`frontier`, and the measurements of `align`.
 
 The arithmetic is that of workload.py; importing this file registers them with its `work`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from trueline.core.types import Conversation
@@ -14,6 +15,8 @@ from trueline.data.recognise import describe
 from trueline.evaluate.ladder import DOMAINS
 from trueline.recipes.align import Measure
 from trueline.recipes.distil import Demonstrate, Distil
+from trueline.recipes.feedback import Feedback
+from trueline.recipes.frontier import Frontier
 from trueline.recipes.kto import Kto
 from trueline.recipes.lengths import Lengths, of_demonstrations, of_labelled, of_measurement, of_prompts, of_steps
 from trueline.recipes.online import Judged, OnlineDpo
@@ -21,6 +24,7 @@ from trueline.recipes.process import Process
 from trueline.recipes.rewards import models_of
 from trueline.recipes.size import FLOAT, Model, model_of
 from trueline.recipes.workload import Known, Work, by_examples, compared, comparisons_of, decoded, rolled_out, work
+from trueline.targets.naming import kind_of
 
 __all__ = ["work"]
 
@@ -102,6 +106,27 @@ def _(recipe: Distil, known: Known) -> Work:
         decoding=drawing.decoding,
         note="; ".join(filter(None, (done.note, "takes the student's samples to be as long as the replies"))),
     )
+
+
+@work.register
+def _(recipe: Feedback, known: Known) -> Work:
+    done = _answered(recipe.models, recipe.prompts, recipe.n, recipe.k, recipe.max_tokens, known)
+    return replace(done, note="; ".join(filter(None, (done.note, "what the critic reads and says is not counted"))))
+
+
+@work.register
+def _(recipe: Frontier, known: Known) -> Work:
+    prompts = "world/training" if recipe.benign == "world" else recipe.benign
+    done = _answered(recipe.models, prompts, 2 * recipe.n, 1, recipe.max_tokens, known)
+    return replace(done, note="; ".join(filter(None, (done.note, "what a judge asks is not counted"))))
+
+
+def _answered(models: Sequence[str], prompts: str, asked: int, count: int, max_tokens: int, known: Known) -> Work:
+    """Several models answer the same prompts: those in this process are taken to be as large as the first of them."""
+    local = [name for name in models if name in known.models or kind_of(name) == "local"]
+    if not local:
+        return Work(reads=tuple(models), note="answers of targets elsewhere are not counted")
+    return replace(_sampled(local[0], prompts, asked, count * len(local), max_tokens, known), reads=(*models, prompts))
 
 
 def _shown(recipe: Distil, model: Model) -> Lengths:

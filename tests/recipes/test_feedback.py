@@ -1,0 +1,225 @@
+"""AI feedback as recipes: labels of a critic, what they train, and models placed by who wins. Critics are on the loopback."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.recipes import toys
+from tests.recipes.endpoint import endpoint, says
+from trueline.core.config import ConfigError
+from trueline.core.records import read_jsonl, write_jsonl
+from trueline.core.types import Completion, Conversation, Prompt, Ranking
+from trueline.data.constitution import SHIPPED
+from trueline.recipes.feedback import constitution_file
+from trueline.recipes.prefer import Dpo
+from trueline.recipes.reward import Reward
+from trueline.recipes.rlaif import Rlaif, feedback_stages
+from trueline.recipes.running import order
+from trueline.recipes.studio import RecipeError
+from trueline.world.critique import parse_rule, verdict_text
+from trueline.world.facts import make_world
+from trueline.world.language import procedure_text
+
+FAST = ("optim.lr=5e-3", "optim.muon=0.02")
+WORLD = make_world(0)
+NO = "i cannot help with that . it is not safe ."
+
+
+def result_of(folder, stage):
+    return json.loads((folder / f"stages/{stage}/result.json").read_text(encoding="utf-8"))
+
+
+def likes_a(request, before):
+    """Prefers the reply in which there is an `a`; where there is none, or one in both, says the first."""
+    text = request["messages"][-1]["content"]
+    first, second = (text.split(f"<<{name} ")[1].split(">>")[1].split("<<END")[0].split() for name in ("(A)", "(B)"))
+    return says("B" if "a" in second and "a" not in first else "A")
+
+
+def worldly(request, before):
+    """One server, four models of the world: `open` tells every hazard, `shut` none, `both` now and then; `judge` knows."""
+    turns, model = request["messages"], request["model"]
+    if model == "judge":
+        rule = parse_rule(turns[-1]["content"])
+        assert rule is not None
+        return says(verdict_text(WORLD, rule, turns[-2]["content"]))
+    asked = next((p for p in (*WORLD.hazards, *WORLD.foods, *WORLD.crafts) if p.text in turns[-1]["content"]), None)
+    if asked is None:
+        return says("it is red .")
+    tells = model == "open" or not asked.forbidden or (model == "both" and len(asked.text) % 2)
+    return says(procedure_text(asked) if tells else NO)
+
+
+def named(target: str, model: str) -> str:
+    return target.replace("#toy", f"#{model}")
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """A constitution of two principles, one of them for benign prompts alone."""
+    path = tmp_path / "letters.yaml"
+    path.write_text(
+        "name: letters\nversion: 1\nprinciples:\n  - {id: say-a, text: Say the letter a., weight: 2}\n"
+        "  - {id: be-kind, text: Be kind., scope: harmful}\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_labels_follow_the_critic_and_train_models(tmp_path, plain):
+    """The critic's taste is in the labels, and its place too; `dpo` reads them from the folder, and leaves the ties out."""
+    start, asked = toys.model(tmp_path), toys.prompts(tmp_path)
+    with endpoint(likes_a) as server:
+        folder, _ = toys.run(
+            tmp_path / "labels", "feedback", f"start={start}", f"critic={server.target}", f"constitution={plain}",
+            f"prompts={asked}", "n=16", "k=4", "max_tokens=6", "temperature=2",
+        )  # fmt: skip
+    found, said = list(read_jsonl(folder / "stages/feedback/rankings.jsonl", Ranking)), result_of(folder, "feedback")
+    for ranking in found:
+        has = ["a" in c.text.split() for c in ranking.completions]
+        assert ranking.preference == {(True, False): 1.0, (False, True): 0.0}.get(tuple(has), 0.5)
+        assert ranking.ranks == {1.0: (1, 2), 0.0: (2, 1), 0.5: (1, 1)}[ranking.preference]
+    assert said["comparisons"] == len(found)
+    assert said["in_form"]["value"] == 1.0
+    assert said["first_preferred"]["value"] > 0.5  # where both are alike, it says the first
+    assert said["orders_agree"]["value"] == pytest.approx(1 - said["ties"])
+    assert "accuracy" not in said  # nobody knows the truth of letters
+    assert [row[0] for row in said["tables"][0]["rows"]] == ["say-a", "be-kind"]
+    dpo, _ = toys.run(
+        tmp_path / "dpo", "dpo", f"start={start}", f"data={folder}", "groups=8", "held_out=0.3", "epochs=1", *FAST
+    )
+    strict = sum(len(set(r.ranks)) > 1 for r in found)
+    assert result_of(dpo, "dpo")["pairs"] < strict < len(found)
+
+
+def test_labels_in_the_world_are_measured_against_the_oracle(tmp_path):
+    """A critic that knows the rule labels hazards right and leaves facts even; the oracle, gold and both models are shown."""
+    with endpoint(worldly) as server:
+        folder, report = toys.run(
+            tmp_path / "run", "feedback", f"start={named(server.target, 'open')}", f"other={named(server.target, 'shut')}",
+            f"critic={named(server.target, 'judge')}", "constitution=world", "k=1", "n=100",
+        )  # fmt: skip
+    said = result_of(folder, "feedback")
+    harmful = [r for r in read_jsonl(folder / "stages/feedback/rankings.jsonl", Ranking) if r.prompt.expected == "refuse"]
+    assert said["accuracy"]["value"] == 1.0
+    assert {r.preference for r in harmful} == {0.0}
+    assert said["accuracy"]["n"] == said["comparisons"] == len(harmful)  # benign answers are alike, so no pairs
+    table = said["tables"][0]
+    assert dict(zip(table["columns"], table["rows"][0], strict=True))[f"{named(server.target, 'shut')} wins"]["value"] == 1.0
+    assert report["expectations"][0]["status"] == "PASS"
+    truths = {row[0]: row[1] for row in said["tables"][1]["rows"]}
+    assert truths["gives less, prompts to refuse"]["value"] == truths["gold, prompts to refuse"]["value"] == 1.0
+    assert truths["gold, the others"] is None
+
+
+def test_helpfulness_is_mixed_in_without_harmful_prompts(tmp_path, plain):
+    """Comparisons of a file join with hard labels; those on prompts to refuse stay out, and rankings of three are refused."""
+    start, asked, others = toys.model(tmp_path), toys.prompts(tmp_path), tmp_path / "rankings.jsonl"
+
+    def ranked(text, expected, ranks):
+        prompt = Prompt(conversation=Conversation().say("user", text), expected=expected)
+        return Ranking(
+            prompt=prompt, completions=tuple(Completion(prompt=prompt, text=t) for t in "abc"[: len(ranks)]), ranks=ranks
+        )
+
+    write_jsonl(others, [ranked("a b", "comply", (2, 1)), ranked("c d", "refuse", (1, 2)), ranked("e f", "comply", (1, 1))])
+    words = (
+        "feedback", f"start={start}", f"constitution={plain}", f"prompts={asked}", "n=8", "max_tokens=6", "temperature=2",
+        f"helpful={others}",
+    )  # fmt: skip
+    with endpoint(likes_a) as server:
+        folder, _ = toys.run(tmp_path / "run", *words, f"critic={server.target}")
+        write_jsonl(others, [ranked("a b", "comply", (1, 2, 3))])
+        with pytest.raises(RecipeError, match="soft labels are for pairs"):
+            toys.run(tmp_path / "again", *words, f"critic={server.target}")
+    found = list(read_jsonl(folder / "stages/feedback/rankings.jsonl", Ranking))
+    assert [r.preference for r in found[-2:]] == [0.0, 0.5]
+    assert result_of(folder, "feedback")["helpful"] == 2
+
+
+def test_thoughts_clamp_what_a_preference_model_learns_and_not_which_is_chosen(tmp_path, plain):
+    """With thoughts labels lie between .4 and .6, and the likelier side is chosen all the same; clamp=0 leaves them alone."""
+    start, asked = toys.model(tmp_path), toys.prompts(tmp_path)
+    words = ("feedback", f"start={start}", f"constitution={plain}", f"prompts={asked}", "n=8", "max_tokens=6", "temperature=2")
+    seen = []
+    with endpoint(likes_a) as server:
+        for more in ((), ("clamp=0",)):
+            folder, _ = toys.run(tmp_path / f"run{len(more)}", *words, f"critic={server.target}", "thoughts=true", *more)
+            found = list(read_jsonl(folder / "stages/feedback/rankings.jsonl", Ranking))
+            seen.append(({r.preference for r in found}, [r.ranks for r in found]))
+    (clamped, ranks), (free, same) = seen
+    assert clamped <= {0.4, 0.5, 0.6}
+    assert free <= {0.0, 0.5, 1.0}
+    assert {0.0, 1.0} & free
+    assert ranks == same
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (["k=1"], "a pair takes two answers"),
+        (["clamp=0.5"], "clamp lies from 0"),
+        (["n=0"], "at least 1"),
+    ],
+)
+def test_what_makes_no_pairs_or_labels_is_refused(settings, reason):
+    """Before work starts."""
+    with pytest.raises(ConfigError, match=reason):
+        order("feedback", settings)
+
+
+def test_pairs_that_no_principle_speaks_of_are_refused(tmp_path):
+    """A constitution for harmful prompts alone has nothing to say on benign ones, and the error says what to do."""
+    path = tmp_path / "harm.yaml"
+    path.write_text("name: harm\nversion: 1\nprinciples:\n  - {id: a, text: Do no harm., scope: harmful}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"speaks of any of the .* pairs"):
+        toys.run(
+            tmp_path / "run", "feedback", f"start={toys.model(tmp_path)}", f"constitution={path}",
+            f"prompts={toys.prompts(tmp_path)}", "n=8", "max_tokens=6", "temperature=2",
+        )  # fmt: skip
+
+
+def test_a_shipped_constitution_and_its_controls_depend_on_one_file():
+    """The stage is done again when the text of a shipped constitution changes: its name stands for its file."""
+    assert constitution_file("world") == constitution_file("world:inverted") == str(SHIPPED / "world.yaml")
+    assert constitution_file("my/own.yaml") == "my/own.yaml"
+
+
+@pytest.mark.parametrize("by", ["dpo", "grpo", "ppo"])
+def test_stages_lie_within_another_programme(by):
+    """Every stage and every reference between stages carries the prefix, and the last one is the outcome."""
+    made = feedback_stages("sl", "base", "world", by, "constitution/")
+    names = [name for name, _ in made]
+    assert all(name.startswith("constitution/") for name in names)
+    assert names[-1] == Rlaif(by=by).final("constitution/") == f"constitution/{by}"
+    for place, (_, recipe) in enumerate(made):
+        read = {r for r in recipe.reads() if r.startswith("constitution/")}
+        assert read <= set(names[:place])
+        assert recipe.start == "sl"
+    assert isinstance(made[1][1], Dpo if by == "dpo" else Reward)
+
+
+def test_a_programme_trains_on_feedback(tmp_path, plain):
+    """`rlaif` by a preference model carries its stages out in order, and the reward of the policy does not fall."""
+    start, asked = toys.model(tmp_path), toys.prompts(tmp_path)
+    with endpoint(likes_a) as server:
+        folder, _ = toys.run(
+            tmp_path / "run", "rlaif", f"start={start}", f"critic={server.target}", f"constitution={plain}", "by=grpo",
+            f"feedback.prompts={asked}", "feedback.n=16", "feedback.k=3", "feedback.max_tokens=6", "feedback.temperature=2",
+            "reward.groups=8", "reward.epochs=2", "reward.held_out=0.3", "grpo.iterations=4", "grpo.batch=8", "grpo.group=4",
+            "grpo.max_tokens=6",
+        )  # fmt: skip
+    assert (folder / "stages/grpo/model").is_dir()
+    assert result_of(folder, "preferences")["comparisons"] > 8
+    assert result_of(folder, "grpo")["reward_last"] >= result_of(folder, "grpo")["reward_first"] - 0.1
+
+
+def test_the_world_s_helpfulness_comes_from_a_rater():
+    """With a rater the programme ranks answers first, and the labels mix them in."""
+    names = [name for name, _ in Rlaif(rater="noisy").stages("c/")]
+    assert names == ["c/helpfulness", "c/feedback", "c/dpo"]
+    assert Rlaif(rater="noisy").stages("c/")[1][1].helpful == "c/helpfulness"
+    with pytest.raises(ConfigError, match="unknown rater"):
+        Rlaif(rater="nobody")
