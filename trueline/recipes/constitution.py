@@ -1,4 +1,4 @@
-"""Constitutional AI: criticise, revise, fine-tune on the revisions, train on the critic's preferences, measure beside a control.
+"""Constitutional AI: criticise, revise, fine-tune on the revisions, then RL on the critic's preferences; beside a control.
 
     revisions -> sl [-> feedback -> dpo]     the constitution (revising.py, sft.py; with rl=dpo, grpo or ppo then rlaif.py)
     loud/revisions -> loud/sl                each control, through the very same stages
