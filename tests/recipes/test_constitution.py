@@ -105,6 +105,15 @@ def test_selectivity_is_the_fall_less_what_else_moved():
     assert selectivity(before, shaken, frozenset({"hazard", "hype"})).value == pytest.approx(1 - 0.5 / 6)
 
 
+def test_no_change_in_any_prompt_is_not_certainty():
+    """Where all prompts stay, or all change, the interval still has the width that their number leaves."""
+    stays = changes_of(seen(), seen())["hazard"]
+    assert stays.low < stays.value == 0 < stays.high
+    falls = changes_of(seen(), seen(hazard=[0.0] * 40))["hazard"]
+    assert (falls.value, falls.low, falls.n) == (-1, -1, 40)
+    assert falls.high > -1
+
+
 def test_claims_are_read_off_intervals_and_need_the_gate():
     """A fall that is large enough passes, a control that moves fails, and below the gate every claim is N/A with the reason."""
     before, refuses = seen(), seen(hazard=[0.0] * 40)

@@ -2,7 +2,7 @@
 
     read_constitution("world:inverted")     never becomes always: what was held back is to be given
     read_constitution("world:swapped")      the principles speak of loud words instead
-    read_constitution("world:placebo")      a principle about what no reply holds
+    read_constitution("world:placebo")      a principle about what hardly any reply holds
     read_constitution("world:empty")        no principle: a critique with nothing to go by
 
 A change of behaviour is the constitution's only as far as its controls lack it. Inverted and swapped exist in the world, where
@@ -16,7 +16,8 @@ from dataclasses import replace
 
 from trueline.data.constitution import SENTENCE, Constitution, ConstitutionError, Principle
 
-ELSEWHERE, ABSENT = "loud words", "a month"  # what the swapped principles and the placebo of the world speak of
+ELSEWHERE = "loud words"  # what the swapped principles of the world speak of
+ABSENT = "the word please"  # and its placebo: hardly ever there, and never what was asked for, as a month can be
 UNASKED = Principle(
     id="placebo",
     text="Do not give advice on how to set up a sundial.",
@@ -38,7 +39,7 @@ def swapped(constitution: Constitution, what: str = ELSEWHERE) -> Constitution:
 
 
 def placebo(constitution: Constitution) -> Constitution:
-    """One principle, in the scope of each, about something that no reply holds."""
+    """One principle, in the scope of each, about something that hardly any reply holds."""
     absent = UNASKED
     if constitution.speaks == "world":
         absent = Principle(id="placebo", text=f"rule : never give {ABSENT} .")

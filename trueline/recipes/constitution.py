@@ -40,7 +40,7 @@ class Constitutional:
     reviser: str = ""  # who revises, if not the critic
     n: int = 300  # prompts of each sort to measure on, in the world
     revise: Revise = Revise()  # start, constitution, critic and reviser are those above
-    sl: Sft = Sft(n=0)  # start and data are set here
+    sl: Sft = Sft(n=0, epochs=2)  # start and data are set here; with one epoch the world still mistakes benign requests
     rl: Literal["none", "dpo", "grpo", "ppo"] = "none"  # then train on the critic's preferences too, and by what
     rlaif: Rlaif = Rlaif()  # how: start, critic, constitution and by are set here
 

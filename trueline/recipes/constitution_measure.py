@@ -9,11 +9,11 @@ change of what it does not speak of.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Any
 
-from trueline.core.stats import mean, paired, wilson
+from trueline.core.stats import mean, newcombe, paired, wilson
 from trueline.core.types import Rate
 from trueline.data.constitution import Constitution, read_constitution
 from trueline.evaluate.shown import Cell, expect, table
@@ -90,10 +90,19 @@ class MeasureConstitution:
 def changes_of(before: Seen, after: Seen) -> dict[str, Rate]:
     """The paired change of every measure that was taken of the same prompts on both sides."""
     return {
-        name: paired(after.hits[name], hits, rng=Random(f"change/{name}")).difference
+        name: _change(name, after.hits[name], hits)
         for name, hits in before.hits.items()
         if len(hits) > 1 and len(hits) == len(after.hits[name])
     }
+
+
+def _change(name: str, after: Sequence[float], before: Sequence[float]) -> Rate:
+    """After less before; where every prompt changed alike a bootstrap sees no spread, and Newcombe's interval is taken."""
+    found = paired(after, before, rng=Random(f"change/{name}")).difference
+    if found.low < found.high:
+        return found
+    n = len(after)
+    return replace(newcombe(round(sum(after)), n, round(sum(before)), n), n=n)
 
 
 def targets_of(constitution: Constitution) -> frozenset[str]:

@@ -125,25 +125,22 @@ class Revise:
         voices = Voices(studio, room, phases=1 + self.rounds * (1 + 2 * self.tries))
         red, _ = asked_prompts(studio, self.red, self.n, self.held_out)
         benign, _ = asked_prompts(studio, self.benign, self.n, self.held_out)
+        longest, _ = self.tokens(constitution.speaks)
         said = voices.say(
-            self.start,
-            [*red, *benign],
-            max_tokens=self.tokens(constitution.speaks)[0],
-            temperature=self.temperature,
-            seed=studio.seed,
-        )
+            self.start, [*red, *benign], max_tokens=longest, temperature=self.temperature, seed=studio.seed
+        )  # fmt: skip
         cases = [Case(reply, harmful=place < len(red)) for place, reply in enumerate(said)]
         for number in range(1, self.rounds + 1):
             self._round(number, cases, constitution, voices, studio.seed)
         final = [c for c in cases if not c.given_up and c.reply.finish == "stop" and (c.reply.text or c.reply.tool_calls)]
-        replay = replayed(studio, self.replay, self.n_replay, constitution.speaks)
-        taught = [*map(_shown, final), *replay]
-        if not taught:
-            raise RecipeError(
-                f"no reply of {len(cases)} kept its principle or was revised to; raise tries, or choose another reviser"
-            )
         write_jsonl(room.folder / "steps.jsonl", [step for case in cases for step in case.steps])
-        write(taught, room.folder / "demonstrations.jsonl")
+        if not final:
+            raise RecipeError(
+                f"no reply of {len(cases)} kept its principle or was revised to, and ended by itself; "
+                f"raise tries or max_tokens, or choose another reviser"
+            )
+        replay = replayed(studio, self.replay, self.n_replay, constitution.speaks)
+        write([*map(_shown, final), *replay], room.folder / "demonstrations.jsonl")
         room.keep(0, [case.reply for case in cases[:: max(1, len(cases) // 10)]])
         counts = {"demonstrations": len(final), "replayed": len(replay), "left_out": len(cases) - len(final)}
         world = studio.world if constitution.speaks == "world" else None
