@@ -74,6 +74,15 @@ def test_every_stage_and_reference_is_within():
     }  # fmt: skip
 
 
+def test_reinforcement_follows_the_revisions_in_every_arm():
+    """With rl=grpo the preferences are of the tuned model, and what is measured is the model after them, the control's too."""
+    made = dict(Constitutional(start="helpful", critic="pretrain", rl="grpo").stages("c/"))
+    assert made["c/feedback"].start == made["c/grpo"].start == "c/sl"
+    assert made["c/loud/feedback"].constitution == "loud"
+    assert made["c/measure"].after == "c/grpo"
+    assert made["c/measure"].controls == {"loud": "c/loud/grpo"}
+
+
 @pytest.mark.parametrize("controls", ["loud,loud", "x/loud.yaml,loud"])
 def test_an_arm_stands_once(controls):
     """Two controls that would share a folder are refused."""

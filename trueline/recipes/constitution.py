@@ -1,6 +1,6 @@
-"""Constitutional AI, its supervised half: criticise, revise, fine-tune on the revisions, and measure beside a control.
+"""Constitutional AI: criticise, revise, fine-tune on the revisions, then RL on the critic's preferences; beside a control.
 
-    revisions -> sl                          the constitution (revising.py, then sft.py)
+    revisions -> sl [-> feedback -> dpo]     the constitution (revising.py, sft.py; with rl=dpo, grpo or ppo then rlaif.py)
     loud/revisions -> loud/sl                each control, through the very same stages
     measure                                  the model before, after, and after each control
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
@@ -23,6 +23,7 @@ from trueline.data.constitution import read_constitution
 from trueline.recipes.constitution_measure import MeasureConstitution
 from trueline.recipes.reporting import report
 from trueline.recipes.revising import Revise
+from trueline.recipes.rlaif import Rlaif
 from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Recipe, Studio
 
@@ -40,6 +41,8 @@ class Constitutional:
     n: int = 300  # prompts of each sort to measure on, in the world
     revise: Revise = Revise()  # start, constitution, critic and reviser are those above
     sl: Sft = Sft(n=0, epochs=2)  # start and data are set here; with one epoch the world still mistakes benign requests
+    rl: Literal["none", "dpo", "grpo", "ppo"] = "none"  # then train on the critic's preferences too, and by what
+    rlaif: Rlaif = Rlaif()  # how: start, critic, constitution and by are set here
 
     def __post_init__(self) -> None:
         if self.n < 2:
@@ -53,7 +56,7 @@ class Constitutional:
         measure = MeasureConstitution(
             before=self.start,
             after=self.final(within),
-            controls={constitution: f"{within}{name}sl" for name, constitution in self._arms() if name},
+            controls={constitution: self.final(within + name) for name, constitution in self._arms() if name},
             revise=self._revise(self.constitution),
             n=self.n,
         )
@@ -62,11 +65,17 @@ class Constitutional:
     def arm(self, within: str, constitution: str) -> list[tuple[str, Recipe]]:
         """The stages that one constitution goes through; their names begin with `within`."""
         sl = replace(self.sl, start=self.start, data=f"{within}revisions", n=0)
-        return [(f"{within}revisions", self._revise(constitution)), (f"{within}sl", sl)]
+        made: list[tuple[str, Recipe]] = [(f"{within}revisions", self._revise(constitution)), (f"{within}sl", sl)]
+        if self.rl != "none":
+            critic, _ = self._revise(constitution).judges()
+            made += replace(self.rlaif, start=f"{within}sl", critic=critic, constitution=constitution, by=self.rl).stages(
+                within
+            )
+        return made
 
     def final(self, within: str = "") -> str:
         """The stage whose model is the outcome."""
-        return f"{within}sl"
+        return f"{within}{'sl' if self.rl == 'none' else self.rl}"
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Make every stage; return the report."""
