@@ -83,7 +83,10 @@ BAD = {  # what is asked -> what the error must say: what was expected, what cam
         ["'nowhere': expected a model folder (with config.json) or a run, found nothing of that name", "hf:NAME"],
     ),
     "a missing target": (lambda f: ["chat", "nowhere", "--say", "a"], ["'nowhere': expected a model folder", "hf:NAME"]),
-    "an unknown recipe": (lambda f: ["run", "sfty"], ["no recipe called 'sfty'", "did you mean 'sft'?", "known: align, cpo"]),
+    "an unknown recipe": (
+        lambda f: ["run", "sfty"],
+        ["no recipe called 'sfty'", "did you mean 'sft'?", "known: align, attacker"],
+    ),
     "an unknown key": (lambda f: [*sft(f), "epoch=2"], ["unknown setting 'epoch'", "did you mean 'epochs'?"]),
     "a word without a value": (lambda f: [*sft(f), "epochs"], ["expected key=value, got 'epochs'"]),
     "a value of another kind": (lambda f: [*sft(f), "epochs=two"], ["epochs: expected a whole number, got 'two'"]),

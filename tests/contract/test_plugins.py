@@ -148,4 +148,4 @@ def test_the_commands_of_a_recipe_are_accepted(kind, name, plugin):
         pytest.skip("only recipes are run by name")
     for _, verb, what, *words in commands(sys.modules[plugin.__module__].__doc__ or ""):
         if verb == "run":
-            assert order(what, words).name == what
+            assert what.endswith(".yaml") or order(what, words).name == what

@@ -52,7 +52,15 @@ def goals(folder, harmful=("a b", "a c", "b d"), benign=("e f", "f g")):
 
 def rounds(folder, *words, **made):
     start = f"start={toys.model(folder)}"
-    given = [start, f"campaign.goals={goals(folder, **made)}", "campaign.judge=first_letter", *SMALL, *words]
+    refusals = toys.rows(folder / "refusals.jsonl", [{"text": "t t"}, {"text": "t s", "kind": "alternative"}])
+    given = [
+        start,
+        f"lessons.refusals={refusals}",
+        f"campaign.goals={goals(folder, **made)}",
+        "campaign.judge=first_letter",
+        *SMALL,
+        *words,
+    ]
     return toys.run(folder / "run", "redteam", *given)
 
 

@@ -62,8 +62,9 @@ def test_a_run_takes_what_was_planned(tmp_path, recipe, words):
 
 def test_every_recipe_of_the_house_has_an_estimate():
     """No stage of a recipe that can be asked for says nothing about its cost."""
+    needed = {"matrix": {"models": ("base",)}}  # what a recipe cannot do without
     for name, kind in recipes().items():
-        for stage, recipe in stages_of(name, kind()):
+        for stage, recipe in stages_of(name, kind(**needed.get(name, {}))):
             assert work.dispatch(type(recipe)) is not work.dispatch(object), f"{name}: {stage}"
 
 

@@ -15,7 +15,7 @@ With a model and files of one's own the same chain runs on those: `base` and, fo
 
     trueline run align
     trueline run align seeds=3 as_of=2024-06
-    trueline run align.yaml base=hf:NAME
+    trueline run examples/align.yaml base=hf:NAME
 """
 
 from __future__ import annotations

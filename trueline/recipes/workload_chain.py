@@ -1,4 +1,4 @@
-"""What the later links of `align` ask of a machine: constitution, red-teaming, packs, and a base that is there already.
+"""What the later links of `align` ask of a machine: constitution, red-teaming and its attacker, packs, calendars, a given base.
 
 Importing this file registers them with `work` of workload.py. What can only be known by doing is assumed and said: how many
 replies need a revision, how many attempts succeed. Lessons and reports read what others left, and cost nothing that counts.
@@ -6,18 +6,25 @@ replies need a revision, how many attempts succeed. Lessons and reports read wha
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trueline.attack.catalogue import choose
 from trueline.recipes.banked import Bank
 from trueline.recipes.campaigns import USUAL, Campaign
 from trueline.recipes.constitution_measure import MeasureConstitution
 from trueline.recipes.given import Given
+from trueline.recipes.intime import Known as Shown
+from trueline.recipes.intime import Response
+from trueline.recipes.intime_report import Beside, Reading
 from trueline.recipes.lengths import of_prompts
 from trueline.recipes.lessons import Lessons
 from trueline.recipes.matrix import Row, Together
+from trueline.recipes.pursuit import Pursuit
 from trueline.recipes.redteam import Update
 from trueline.recipes.revising import Revise
 from trueline.recipes.rounds import Rounds
 from trueline.recipes.size import Model, model_of
+from trueline.recipes.trial import SPLITS, Trial
 from trueline.recipes.workload import Known, Work, decoded, work
 
 __all__ = ["work"]
@@ -25,6 +32,7 @@ __all__ = ["work"]
 WORDS = 60  # tokens of an answer in the world, at most
 REVISED, TRIES = 0.5, 2.0  # assumed: the share of harmful prompts whose reply is revised, and how often
 TWINS = 1.3  # questions for each attack and goal, benign twins with them
+ARMS = 4  # attackers of a trial, random wrappers among them
 ANSWERED = 300  # goals of a row, where nobody says
 
 
@@ -67,10 +75,41 @@ def _(recipe: Update, known: Known) -> Work:
     return Work(reads=recipe.reads(), model=model, note=f"its data is not there before {recipe.lessons} has run")
 
 
+@work.register
+def _(recipe: Beside, known: Known) -> Work:
+    return _asking(recipe.reads(), model_of(recipe.model, known.models), 2 * recipe.n)
+
+
+@work.register
+def _(recipe: Pursuit, known: Known) -> Work:
+    """Requests and their answers are sampled, and the requests trained on."""
+    model, rows = model_of(recipe.start, known.models), recipe.batch * recipe.group
+    done = _asking(recipe.reads(), model, 2 * recipe.iterations * rows, "takes the target to be as large as the attacker")
+    if model.size is None:
+        return replace(done, steps=recipe.iterations)
+    trained = float(recipe.iterations * rows * recipe.max_tokens)
+    return replace(
+        done,
+        steps=recipe.iterations,
+        flops=done.flops + 4 * model.size.forward(trained, recipe.max_tokens, trained),
+        memory=done.memory + model.size.training(recipe.optim.muon > 0, recipe.adapter.rank),
+        learned=model.size.gradient(recipe.adapter.rank),
+    )
+
+
+@work.register
+def _(recipe: Trial, known: Known) -> Work:
+    questions = ARMS * len(SPLITS) * recipe.most * recipe.budget
+    return _asking(recipe.reads(), model_of(recipe.start, known.models), questions)
+
+
 @work.register(Lessons)
+@work.register(Reading)
+@work.register(Response)
 @work.register(Rounds)
+@work.register(Shown)
 @work.register(Together)
-def _(recipe: Lessons | Rounds | Together, known: Known) -> Work:
+def _(recipe: Lessons | Reading | Response | Rounds | Shown | Together, known: Known) -> Work:
     return Work(reads=recipe.reads(), steps=0, tokens=0, note="reads what others left: nothing is trained or sampled")
 
 
