@@ -19,8 +19,8 @@ help: ## list the verbs
 demo: .venv/ready ## align a small model from nothing, and report what each stage added
 	$(BIN)/trueline demo $(ARGS)
 
-test: .venv/ready-dev ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/ready-dev ## run the tests, a file to each core
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: .venv/ready-dev ## format, lint, types of core, and the layer rule; changes nothing
 	$(BIN)/ruff format --check .
