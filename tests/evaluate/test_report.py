@@ -402,7 +402,7 @@ def test_a_rate_without_its_interval_is_refused():
 
 def test_the_summary_tells_the_costs():
     """The paragraph names the failed gate, over-refusal beside attack success, the turn of gold, and the leak."""
-    said = words.summary(read(example()))
+    said = " ".join(words.summary(read(example())))
     assert "From pretrain to redteam, mean attack success on held-out families went from 88%" in said
     assert "while refusal of benign requests went from 0% (0% to 3%, n\u00a0120) to 22%" in said
     assert "not over-refusal stays low" in said
@@ -411,7 +411,7 @@ def test_the_summary_tells_the_costs():
     less = example()
     for row in less["ladder"]:
         row["over_refusal"] = None
-    assert "over-refusal was not measured" in words.summary(read(less))
+    assert "over-refusal was not measured" in " ".join(words.summary(read(less)))
 
 
 def test_gold_that_never_turns_is_not_called_a_turn():

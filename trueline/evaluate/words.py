@@ -102,8 +102,8 @@ def gap(rung: Rung) -> Rate | None:
     return stats.wilson(gave, gave + withheld) if gave + withheld else None
 
 
-def summary(report: Report) -> str:
-    """Say in one paragraph what the run did, what it gained, what it cost and what it broke."""
+def summary(report: Report) -> list[str]:
+    """Say in a few sentences what the run did, what it gained, what it cost and what it broke."""
     done = sum(stage.status in ("done", "skipped") for stage in report.stages)
     time = f" in {duration(report.seconds)}" if report.seconds is not None else ""
     said = [f"{done} of {_count(len(report.stages), 'stage')} ran to the end{time}."]
@@ -119,7 +119,7 @@ def summary(report: Report) -> str:
         failed = [gate.name for gate in judged if gate.status == "FAIL"]
         fate = f"; not {_listed(failed)}" if failed else ""
         said.append(f"{len(judged) - len(failed)} of {_count(len(judged), 'gate')} hold{fate}.")
-    return " ".join(said)
+    return said + _expected(report)
 
 
 def reinforcement(run: Reinforcement) -> str:
@@ -207,6 +207,17 @@ def _ladder(report: Report) -> list[str]:
     if leak is not None:
         said.append(f"Of the replies of {last.stage} that say no, {share(leak)} give the material all the same.")
     return said
+
+
+def _expected(report: Report) -> list[str]:
+    """Count the expectations by status, and name those that failed."""
+    if not report.expectations:
+        return []
+    by = {s: [e.name for e in report.expectations if e.status == s] for s in ("PASS", "FAIL", "INCONCLUSIVE", "N/A")}
+    failed = f" ({_listed(by['FAIL'])})" if by["FAIL"] else ""
+    undecided = f"{len(by['INCONCLUSIVE'])} inconclusive, {len(by['N/A'])} not available"
+    total = _count(len(report.expectations), "expectation")
+    return [f"{len(by['PASS'])} of {total} held, {len(by['FAIL'])} failed{failed}, {undecided}."]
 
 
 def _beside(before: Rate | None, after: Rate | None) -> str:

@@ -41,7 +41,7 @@ from trueline.recipes.matrix import Matrix
 from trueline.recipes.measure import RUNG, Measure
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.pretrain import Pretrain
-from trueline.recipes.redteam import Redteam
+from trueline.recipes.redteam import ATTACKS, Redteam
 from trueline.recipes.reinforce import Grpo, Ppo
 from trueline.recipes.reporting import report
 from trueline.recipes.revising import Revise
@@ -80,7 +80,10 @@ class Align:
     rlhf: Grpo = Grpo(reward="reward", iterations=12, kl=0.1)
     constitution: Constitutional = Constitutional(controls="", critic="pretrain", n=100, revise=Revise(n=300))
     redteam: Redteam = Redteam(
-        rounds=2, control=False, campaign=Campaign(n=16, probes=60), lessons=Lessons(campaigns=("attack0",), n=900)
+        rounds=2,
+        control=False,
+        campaign=Campaign(attacks=ATTACKS, n=20, probes=120),
+        lessons=Lessons(campaigns=("attack0",), n=1000),
     )
     compared: Rank = Rank(n=1200, k=4)  # rankings of what the chain's own model says, for polish
     polish: Dpo = Dpo(data="compared", epochs=1)

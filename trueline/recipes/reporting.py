@@ -28,7 +28,20 @@ from trueline.recipes.studio import RecipeError, Stage, Studio, numbers_of
 from trueline.store.folders import write_json, write_text
 from trueline.world.raters import fingerprint
 
-UNSHOWN = ("stage", "reward", "tokens", "seconds", "policy", "total", "clipped", "ratio_error", "old_kl", "grad_norm")
+UNSHOWN = (
+    "stage",
+    "reward",
+    "tokens",
+    "seconds",
+    "policy",
+    "total",
+    "clipped",
+    "ratio_error",
+    "ratio_max",
+    "old_kl",
+    "old_kl_k1",
+    "grad_norm",
+)
 
 
 def report(studio: Studio, gates: Iterable[Mapping[str, Any]] = (), not_measured: Iterable[str] = ()) -> dict[str, Any]:
