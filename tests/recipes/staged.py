@@ -12,8 +12,8 @@ from trueline.recipes.studio import Stage, Studio
 from trueline.store.runs import create
 
 
-def studio(folder: Path, seed: int = 0) -> Studio:
-    return Studio(create(folder / "run", Run(id="run", recipe="test", seed=seed)), seed=seed)
+def studio(folder: Path, seed: int = 0, world_seed: int = 0) -> Studio:
+    return Studio(create(folder / "run", Run(id="run", recipe="test", seed=seed)), seed=seed, world_seed=world_seed)
 
 
 def stage(where: Studio, name: str, file: str, records: Iterable[object], **result: object) -> Stage:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.recipes.studios import studio
+from tests.recipes.staged import studio
 from trueline.recipes.reading import conversations, demonstrated, prompts
 from trueline.recipes.studio import RecipeError
 from trueline.world import demonstrations

@@ -28,9 +28,10 @@ from trueline.core.types import Completion, Prompt
 from trueline.evaluate.diversity import collapse, effective
 from trueline.evaluate.shown import curves
 from trueline.models.adapters import Adapter
+from trueline.recipes.judgements import models_behind
 from trueline.recipes.novelty import Memory
 from trueline.recipes.studio import RecipeError, Room, Studio
-from trueline.recipes.trying import Opponent, Try, goals_of, in_world, models_behind, usual_judge
+from trueline.recipes.trying import Opponent, Try, goals_of, in_world, usual_judge
 from trueline.train import advantages, annotate
 from trueline.train.loop import train
 from trueline.train.objectives.reinforce import PolicyGradient

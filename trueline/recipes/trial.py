@@ -26,8 +26,9 @@ from trueline.core.types import Prompt, Rate
 from trueline.evaluate.diversity import collapse, diversity
 from trueline.evaluate.rates import clustered, difference
 from trueline.evaluate.shown import expect, table
+from trueline.recipes.judgements import models_behind
 from trueline.recipes.studio import Room, Studio
-from trueline.recipes.trying import Opponent, Try, cluster_of, goals_of, in_world, models_behind, usual_judge
+from trueline.recipes.trying import Opponent, Try, cluster_of, goals_of, in_world, usual_judge
 from trueline.targets.local import complete
 from trueline.train.rollout import hash_seed
 

@@ -35,7 +35,8 @@ from trueline.evaluate.channels import (
 )
 from trueline.evaluate.shown import table
 from trueline.recipes.answering import answers
-from trueline.recipes.judge_rewards import judged, parse_judge, spoken
+from trueline.recipes.judge_rewards import parse_judge, spoken
+from trueline.recipes.judgements import judged
 from trueline.recipes.studio import RecipeError, Room, Studio
 
 PLACED = "placed.jsonl"  # what a stage leaves of every prompt
