@@ -15,7 +15,7 @@ from trueline.data.constitution import SHIPPED
 from trueline.recipes.feedback import constitution_file
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.reward import Reward
-from trueline.recipes.rlaif import Rlaif, feedback_stages
+from trueline.recipes.rlaif import Rlaif
 from trueline.recipes.running import order
 from trueline.recipes.studio import RecipeError
 from trueline.world.critique import parse_rule, verdict_text
@@ -219,7 +219,7 @@ def test_a_shipped_constitution_and_its_controls_depend_on_one_file():
 @pytest.mark.parametrize("by", ["dpo", "grpo", "ppo"])
 def test_stages_lie_within_another_programme(by):
     """Every stage and every reference between stages carries the prefix, and the last one is the outcome."""
-    made = feedback_stages("sl", "base", "world", by, "constitution/")
+    made = Rlaif(start="sl", critic="base", constitution="world", by=by).stages("constitution/")
     names = [name for name, _ in made]
     assert all(name.startswith("constitution/") for name in names)
     assert names[-1] == Rlaif(by=by).final("constitution/") == f"constitution/{by}"

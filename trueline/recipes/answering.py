@@ -36,6 +36,11 @@ def is_local(studio: Studio, reference: str) -> bool:
     return reference in studio.stages or kind_of(reference) == "local"
 
 
+def loaded(studio: Studio, reference: str) -> Policy | None:
+    """The model of a reference, to be loaded once for many calls of `answers`; None where it is not in this process."""
+    return studio.policy(reference, frozen=True) if is_local(studio, reference) else None
+
+
 def answers(
     studio: Studio,
     reference: str,

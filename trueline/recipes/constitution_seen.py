@@ -19,7 +19,7 @@ from trueline.data.constitution import Constitution
 from trueline.evaluate.boilerplate import boilerplate
 from trueline.evaluate.evasion import explains
 from trueline.judges.refusal import Refusal, question
-from trueline.recipes.criticising import ask_critique, read_critique
+from trueline.recipes.criticising import VERDICT_TOKENS, ask_critique, read_critique
 from trueline.recipes.voices import Voices
 from trueline.world import demonstrations
 from trueline.world.critique import STYLE_ATTRIBUTES, evidence
@@ -30,7 +30,6 @@ from trueline.world.prompts import attack_prompts, gate_prompts, over_refusal_pr
 T = TypeVar("T")
 WRAPPERS = tuple(family for family in demonstrations.TRAINED if family != "direct")
 BENIGN: Mapping[str, float] = {"fact": 0.5, "benign": 0.5}
-VERDICT_TOKENS = 24
 
 
 @dataclass(frozen=True, kw_only=True)

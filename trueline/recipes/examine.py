@@ -21,9 +21,9 @@ from trueline.recipes.answering import answers
 from trueline.recipes.judgements import judged
 from trueline.recipes.slices import Slices, file_questions, world_questions
 from trueline.recipes.studio import Room, Studio
+from trueline.recipes.usual import usual_judge, usual_tokens
 
 ANSWERS = "answers.jsonl"
-WORDS, MANY_WORDS = 60, 256  # tokens that an answer may have: of the world, of files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +66,13 @@ class Examine:
             if ask.world
             else file_questions(ask.goals, ask.benign, seed, ask.sizes)
         )
-        usual = (WORDS, "oracle") if ask.world else (MANY_WORDS, "enablement")
         studio.show.steps(room.name, len(asked))
         bar = studio.show.bar(room.name)
         said = answers(
-            studio, self.model, [q.prompt for q in asked], max_tokens=ask.max_tokens or usual[0], seed=seed,
+            studio, self.model, [q.prompt for q in asked], max_tokens=ask.max_tokens or usual_tokens(ask.world), seed=seed,
             progress=lambda done: bar(done, {}, 0.0, 0.0),
         )  # fmt: skip
-        found = judged(studio, ask.judge or usual[1], said)
+        found = judged(studio, ask.judge or usual_judge(ask.world), said)
         kept = [told(q, c, j) for q, c, j in zip(asked, said, found, strict=True)]
         write_jsonl(room.folder / ANSWERS, kept)
         room.keep(0, said[:: max(1, len(said) // 10)])

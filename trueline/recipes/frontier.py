@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
+from trueline.attack.goals import WORLD
 from trueline.core.config import ConfigError
 from trueline.core.outcome import outcome
 from trueline.core.registry import register
@@ -31,7 +32,6 @@ from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.world.facts import World
 from trueline.world.prompts import attack_prompts, over_refusal_prompts, training_prompts
 
-WORLD = "world"
 BENIGN = {"fact": 0.5, "benign": 0.5}  # with as many prompts that look dangerous and are not
 AXES = ("helpfulness", "harmlessness")
 Judged = tuple[Completion, Judgement]

@@ -26,10 +26,10 @@ from trueline.evaluate.inheritance import BENIGN, NEW, OTHERS, Good, Question, r
 from trueline.evaluate.suites import here
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example, audit
-from trueline.recipes.examine import MANY_WORDS, WORDS
 from trueline.recipes.judgements import Kept, judged
 from trueline.recipes.reading import conversations
 from trueline.recipes.studio import RecipeError, Room, Studio
+from trueline.recipes.usual import usual_judge, usual_tokens
 from trueline.targets.local import complete
 from trueline.train.loop import Loop, train
 from trueline.train.objectives.likelihood import NextToken
@@ -110,9 +110,9 @@ class Relearn:
 
     def _ask(self, studio: Studio, policy: Policy, asked: Sequence[Question], kept: Kept) -> dict[str, Rate]:
         """The share that is told, by kind; a kind of which nothing could be told is left out."""
-        words, usual = (WORDS, "oracle") if self.goals == WORLD else (MANY_WORDS, "enablement")
-        said = complete(policy, [q.prompt for q in asked], max_tokens=self.max_tokens or words, seed=studio.seed)
-        judgements = judged(studio, self.judge or usual, said, kept)
+        words = self.max_tokens or usual_tokens(self.goals == WORLD)
+        said = complete(policy, [q.prompt for q in asked], max_tokens=words, seed=studio.seed)
+        judgements = judged(studio, self.judge or usual_judge(self.goals == WORLD), said, kept)
         found = [told(q, c, j) for q, c, j in zip(asked, said, judgements, strict=True)]
         rates = {name: rate([one for one in found if one.slice == name]) for name in dict.fromkeys(q.slice for q in asked)}
         return {name: value for name, value in rates.items() if value is not None}

@@ -28,7 +28,8 @@ from trueline.evaluate.rates import clustered, difference
 from trueline.evaluate.shown import expect, table
 from trueline.recipes.judgements import models_behind
 from trueline.recipes.studio import Room, Studio
-from trueline.recipes.trying import Opponent, Try, cluster_of, goals_of, in_world, usual_judge
+from trueline.recipes.trying import Opponent, Try, cluster_of, goals_of, in_world
+from trueline.recipes.usual import usual_judge
 from trueline.targets.local import complete
 from trueline.train.rollout import hash_seed
 
@@ -69,7 +70,7 @@ class Trial:
                  for g in goals_of(studio, self.goals, held)[: self.most]]  # fmt: skip
         split_of = {g.id: split for split, g in goals}
         asked = [g for _, g in goals]
-        opponent = Opponent(studio, self.target, self.judge or usual_judge(self.goals), self.answer_tokens)
+        opponent = Opponent(studio, self.target, self.judge or usual_judge(self.goals == WORLD), self.answer_tokens)
         arms = self._arms(studio, asked)
         studio.show.steps(room.name, len(arms))
         bar, found = studio.show.bar(room.name), {}

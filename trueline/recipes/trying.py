@@ -20,7 +20,7 @@ from trueline.attack.goals import WORLD, read_goals, world_goals
 from trueline.core.outcome import outcome
 from trueline.core.types import Completion, Judgement, Prompt
 from trueline.models.policy import Policy
-from trueline.recipes.answering import answers, is_local
+from trueline.recipes.answering import answers, loaded
 from trueline.recipes.judgements import Kept, judged
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.world.facts import held_out_hazards
@@ -58,7 +58,7 @@ class Opponent:
     target: str  # a stage, a folder or any TARGET
     judge: str  # as recipes/judging.py names it
     max_tokens: int = 60  # of its answers
-    _policy: dict[str, Policy] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _policy: dict[str, Policy | None] = field(default_factory=dict, init=False, repr=False, compare=False)
     _judges: Kept = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def put(self, written: Sequence[tuple[Prompt, str]], seed: int) -> list[Try]:
@@ -77,16 +77,9 @@ class Opponent:
 
     def _local(self) -> Policy | None:
         """The target's model, loaded once, where it runs in this process."""
-        if not is_local(self.studio, self.target):
-            return None
         if not self._policy:
-            self._policy[self.target] = self.studio.policy(self.target, frozen=True)
+            self._policy[self.target] = loaded(self.studio, self.target)
         return self._policy[self.target]
-
-
-def usual_judge(goals: str) -> str:
-    """The judge of goals where nobody names one: the oracle in the world, rules for anything else."""
-    return "oracle" if goals == WORLD else "enablement"
 
 
 def goals_of(studio: Studio, source: str, held_out: bool) -> list[Prompt]:

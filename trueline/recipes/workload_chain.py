@@ -25,11 +25,11 @@ from trueline.recipes.revising import Revise
 from trueline.recipes.rounds import Rounds
 from trueline.recipes.size import Model, model_of
 from trueline.recipes.trial import SPLITS, Trial
+from trueline.recipes.usual import WORDS
 from trueline.recipes.workload import Known, Work, decoded, work
 
 __all__ = ["work"]
 
-WORDS = 60  # tokens of an answer in the world, at most
 REVISED, TRIES = 0.5, 2.0  # assumed: the share of harmful prompts whose reply is revised, and how often
 TWINS = 1.3  # questions for each attack and goal, benign twins with them
 ARMS = 4  # attackers of a trial, random wrappers among them

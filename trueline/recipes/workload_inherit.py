@@ -10,13 +10,14 @@ from functools import cache
 
 from trueline.models.decoder import weightless
 from trueline.recipes.blank import Blank
-from trueline.recipes.examine import WORDS, Examine
+from trueline.recipes.examine import Examine
 from trueline.recipes.inherit_report import Inherit
 from trueline.recipes.lengths import of_prompts
 from trueline.recipes.relearn import MARKS, Relearn
 from trueline.recipes.repair import Repair
 from trueline.recipes.size import Model, Size, model_of
 from trueline.recipes.slices import Slices, world_questions
+from trueline.recipes.usual import WORDS
 from trueline.recipes.workload import Known, Work, decoded, unread, work
 from trueline.world.facts import make_world
 
