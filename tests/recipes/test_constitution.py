@@ -7,6 +7,7 @@ import pytest
 from tests.recipes import toys
 from tests.recipes.critics import GOOD, formless, strict
 from tests.recipes.endpoint import endpoint
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.core.stats import wilson
 from trueline.core.types import Rate
@@ -37,7 +38,7 @@ def test_a_real_model_learns_what_its_critic_lets_stand(tmp_path):
     assert [stage["name"] for stage in report["stages"]] == [
         "revisions", "sl", "plain-placebo/revisions", "plain-placebo/sl", "measure",
     ]  # fmt: skip
-    found = json.loads((folder / "stages/measure/result.json").read_text())
+    found = result_of(folder, "measure")
     assert found["before"]["breaks, by the critic"]["value"] == 1
     assert found["after"]["breaks, by the critic"]["value"] < 0.5
     taught = [json.loads(line) for line in (folder / "stages/revisions/demonstrations.jsonl").read_text().splitlines()]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.recipes import toys
 from tests.recipes.endpoint import endpoint, says
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.types import Completion, Conversation, Prompt, Ranking
@@ -25,10 +24,6 @@ from trueline.world.language import procedure_text
 FAST = ("optim.lr=5e-3", "optim.muon=0.02")
 WORLD = make_world(0)
 NO = "i cannot help with that . it is not safe ."
-
-
-def result_of(folder, stage):
-    return json.loads((folder / f"stages/{stage}/result.json").read_text(encoding="utf-8"))
 
 
 def liked(request):

@@ -26,7 +26,8 @@ from trueline.recipes.rounds import Rounds
 from trueline.recipes.size import Model, model_of
 from trueline.recipes.trial import SPLITS, Trial
 from trueline.recipes.usual import WORDS
-from trueline.recipes.workload import Known, Work, decoded, work
+from trueline.recipes.workload import work
+from trueline.recipes.workload_base import Known, Work, decoded
 
 __all__ = ["work"]
 

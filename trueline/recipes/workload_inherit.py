@@ -18,7 +18,8 @@ from trueline.recipes.repair import Repair
 from trueline.recipes.size import Model, Size, model_of
 from trueline.recipes.slices import Slices, world_questions
 from trueline.recipes.usual import WORDS
-from trueline.recipes.workload import Known, Work, decoded, unread, work
+from trueline.recipes.workload import unread, work
+from trueline.recipes.workload_base import Known, Work, decoded
 from trueline.world.facts import make_world
 
 __all__ = ["work"]
