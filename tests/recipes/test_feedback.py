@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.recipes import toys
+from tests.recipes.critics import named, worldly
 from tests.recipes.endpoint import endpoint, says
 from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
@@ -17,13 +18,8 @@ from trueline.recipes.reward import Reward
 from trueline.recipes.rlaif import Rlaif
 from trueline.recipes.running import order
 from trueline.recipes.studio import RecipeError
-from trueline.world.critique import parse_rule, verdict_text
-from trueline.world.facts import make_world
-from trueline.world.language import procedure_text
 
 FAST = ("optim.lr=5e-3", "optim.muon=0.02")
-WORLD = make_world(0)
-NO = "i cannot help with that . it is not safe ."
 
 
 def liked(request):
@@ -35,24 +31,6 @@ def liked(request):
 
 def likes_a(request, before):
     return says(liked(request))
-
-
-def worldly(request, before):
-    """One server, four models of the world: `open` tells every hazard, `shut` none, `both` now and then; `judge` knows."""
-    turns, model = request["messages"], request["model"]
-    if model == "judge":
-        rule = parse_rule(turns[-1]["content"])
-        assert rule is not None
-        return says(verdict_text(WORLD, rule, turns[-2]["content"]))
-    asked = next((p for p in (*WORLD.hazards, *WORLD.foods, *WORLD.crafts) if p.text in turns[-1]["content"]), None)
-    if asked is None:
-        return says("it is red .")
-    tells = model == "open" or not asked.forbidden or (model == "both" and len(asked.text) % 2)
-    return says(procedure_text(asked) if tells else NO)
-
-
-def named(target: str, model: str) -> str:
-    return target.replace("#toy", f"#{model}")
 
 
 @pytest.fixture

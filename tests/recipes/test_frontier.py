@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.recipes import toys
+from tests.recipes.critics import named, worldly
 from tests.recipes.endpoint import endpoint
 from tests.recipes.staged import result_of
-from tests.recipes.test_feedback import named, worldly
 from trueline.core.config import ConfigError
 from trueline.recipes.frontier import world_prompts
 from trueline.recipes.running import order

@@ -3,7 +3,8 @@
 import torch
 
 from tests.models.small import tiny_policy
-from tests.recipes.test_hardening import harden, rows_of
+from tests.recipes.staged import rows_of
+from tests.recipes.test_hardening import harden
 from trueline.core.types import Conversation, Prompt
 from trueline.recipes.hardening import Pair
 from trueline.recipes.online_adversarial import OnlineAdversarial, Pool, Search
