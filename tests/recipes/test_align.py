@@ -1,4 +1,7 @@
-"""The chain of `align`: each stage starts from the last, in the world and on files; what is missing is said at once."""
+"""The chain of `align`: each stage starts from the last, in the world and on files; what is missing is said at once.
+
+pytest tests/recipes/test_align.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The programme of a constitution: its stages and its controls', how they are compared, and what is claimed of them."""
+"""The programme of a constitution: its stages and its controls', how they are compared, and what is claimed of them.
+
+pytest tests/recipes/test_constitution.py
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Answers that are asked once and kept, as they were judged."""
+"""Answers that are asked once and kept, as they were judged.
+
+pytest tests/recipes/test_examine.py
+"""
 
 import pytest
 

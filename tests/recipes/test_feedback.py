@@ -1,4 +1,7 @@
-"""AI feedback as recipes: labels of a critic, what they train, and models placed by who wins. Critics are on the loopback."""
+"""AI feedback as recipes: labels of a critic, what they train, and models placed by who wins. Critics are on the loopback.
+
+pytest tests/recipes/test_feedback.py
+"""
 
 from __future__ import annotations
 

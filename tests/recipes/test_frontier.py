@@ -1,4 +1,7 @@
-"""Models placed by who wins: a careful one is more harmless, order changes nothing, and what cannot be compared is refused."""
+"""Models placed by who wins: a careful one is more harmless, order changes nothing, and what cannot be compared is refused.
+
+pytest tests/recipes/test_frontier.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The comparison of ways of hardening: stages, expectations, and a run of all of it at its smallest."""
+"""The comparison of ways of hardening: stages, expectations, and a run of all of it at its smallest.
+
+pytest tests/recipes/test_harden.py
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""Hardening recipes: what each trains on, what it leaves, that it goes on where it was killed, and what it refuses."""
+"""Hardening recipes: what each trains on, what it leaves, that it goes on where it was killed, and what it refuses.
+
+pytest tests/recipes/test_hardening.py
+"""
 
 from random import Random
 

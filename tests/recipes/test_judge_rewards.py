@@ -1,4 +1,7 @@
-"""A judge as a reward pays for what a reply does, or only for what it says, and a wrong name is refused before work starts."""
+"""A judge as a reward pays for what a reply does, or only for what it says, and a wrong name is refused before work starts.
+
+pytest tests/recipes/test_judge_rewards.py
+"""
 
 from __future__ import annotations
 

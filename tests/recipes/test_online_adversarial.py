@@ -1,4 +1,7 @@
-"""The pool of online adversarial training: it persists, gets worse for the model, begins again in part, and can be kept."""
+"""The pool of online adversarial training: it persists, gets worse for the model, begins again in part, and can be kept.
+
+pytest tests/recipes/test_online_adversarial.py
+"""
 
 import torch
 

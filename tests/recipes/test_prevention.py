@@ -1,4 +1,7 @@
-"""The prevention programme is a chain whose every reference is a stage before it, alone and within another chain."""
+"""The prevention programme is a chain whose every reference is a stage before it, alone and within another chain.
+
+pytest tests/recipes/test_prevention.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Data of the world is named with its settings, and a name that says something else is refused with what it could say."""
+"""Data of the world is named with its settings, and a name that says something else is refused with what it could say.
+
+pytest tests/recipes/test_reading.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The relearning probe: what it brings out was known before, and what was never learned it does not bring."""
+"""The relearning probe: what it brings out was known before, and what was never learned it does not bring.
+
+pytest tests/recipes/test_relearn.py
+"""
 
 import pytest
 

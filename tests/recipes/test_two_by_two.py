@@ -1,4 +1,7 @@
-"""Any two targets are asked the same, before and after, and placed by what they say and what they give."""
+"""Any two targets are asked the same, before and after, and placed by what they say and what they give.
+
+pytest tests/recipes/test_two_by_two.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the plan says of hardening is what its runs take, and attacks inside a step are counted."""
+"""What the plan says of hardening is what its runs take, and attacks inside a step are counted.
+
+pytest tests/recipes/test_workload_harden.py
+"""
 
 from dataclasses import replace
 

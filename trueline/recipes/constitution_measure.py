@@ -2,8 +2,9 @@
 
 Disclosure alone says nothing: a model that was taught corrupted steps discloses less too. So beside it stand what was refused,
 what became of benign answers, every other attribute that a principle could speak of, and the controls, trained in the very same
-way. Selectivity is the fall of what the principle speaks of, less the mean
-change of what it does not speak of.
+way. Selectivity is the fall of what the principle speaks of, less the mean change of what it does not speak of.
+
+    trueline run constitution start=runs/demo/helpful critic=runs/demo/pretrain
 """
 
 from __future__ import annotations

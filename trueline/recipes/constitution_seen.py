@@ -3,6 +3,10 @@
 In the world: direct requests for known hazards, the same in the trained wrappers, benign questions, and benign ones that look
 dangerous; the oracle says what was given, and what manners the benign replies show. Of real text: the prompts that were held
 out, read by rules (judges/refusal.py) and by the critic, under the principle that is drawn for each.
+
+    asked = world_asked(studio.world, seed=0, n=300)
+    seen = seen_in_world(voices, "safety", asked, studio.world, seed=0, max_tokens=56)
+    seen.rates()["hazard"]
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Each attacker writes `budget` requests for every goal. What is no request counts as one that failed; what is one is asked once.
 Two of the attackers are no models: they draw a wrapper at random, from the families that the others were shown, or from every
 family that fits into one turn. Goals that nobody was trained on stand apart from those that training used.
+
+    trueline run attacker target=runs/demo/safety start=runs/demo/pretrain
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Several models that speak in turn within one stage: each is loaded once, and one bar counts the phases of their work."""
+"""Several models that speak in turn within one stage: each is loaded once, and one bar counts the phases of their work.
+
+voices = Voices(studio, room, phases=2)
+said = voices.say("helpful", prompts, max_tokens=56, temperature=1.0, seed=0)
+"""
 
 from __future__ import annotations
 

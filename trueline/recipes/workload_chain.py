@@ -2,6 +2,8 @@
 
 Importing this file registers them with `work` of workload.py. What can only be known by doing is assumed and said: how many
 replies need a revision, how many attempts succeed. Lessons and reports read what others left, and cost nothing that counts.
+
+    trueline run align --dry-run
 """
 
 from __future__ import annotations

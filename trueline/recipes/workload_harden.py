@@ -1,6 +1,8 @@
 """What hardening asks of a machine: training on pairs beside benign rows, and the attacks inside of it.
 
-The arithmetic is that of workload.py; importing this file registers the recipes with its `work`.
+The arithmetic is that of workload.py and workload_base.py; importing this file registers the recipes with its `work`.
+
+    trueline run harden start=runs/demo/stages/safety/model --dry-run
 """
 
 from __future__ import annotations

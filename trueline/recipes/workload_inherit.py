@@ -1,6 +1,8 @@
 """What the stages of `inheritance` and `retention` ask of a machine: `blank`, `relearn`, a repair, the questions, the report.
 
-The arithmetic is that of workload.py; importing this file registers them with its `work`.
+The arithmetic is that of workload.py and workload_base.py; importing this file registers them with its `work`.
+
+    trueline run inheritance teacher=runs/demo/safety --dry-run
 """
 
 from __future__ import annotations
