@@ -1,4 +1,7 @@
-"""Attempts in the world that its oracle has judged: what a campaign would have left."""
+"""Attempts in the world that its oracle has judged: what a campaign would have left.
+
+found = [attempt(goal, "role") for goal in HAZARDS]
+"""
 
 from __future__ import annotations
 

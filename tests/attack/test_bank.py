@@ -1,4 +1,7 @@
-"""The bank: what worked once is kept by its content, asked again as it stands, and never forgotten."""
+"""The bank: what worked once is kept by its content, asked again as it stands, and never forgotten.
+
+pytest tests/attack/test_bank.py
+"""
 
 from __future__ import annotations
 

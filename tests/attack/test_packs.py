@@ -1,4 +1,7 @@
-"""Attack packs: what a file says is what is asked, dates order, a hash tells contents apart, and slips are answered."""
+"""Attack packs: what a file says is what is asked, dates order, a hash tells contents apart, and slips are answered.
+
+pytest tests/attack/test_packs.py
+"""
 
 from __future__ import annotations
 

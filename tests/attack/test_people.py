@@ -1,4 +1,7 @@
-"""What people asked is read as goals that are asked as they stand, and a wrong row is named."""
+"""What people asked is read as goals that are asked as they stand, and a wrong row is named.
+
+pytest tests/attack/test_people.py
+"""
 
 from __future__ import annotations
 

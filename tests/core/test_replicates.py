@@ -1,4 +1,7 @@
-"""Rates over seeds: between-seed spread and within-seed sampling both widen the interval, and neither is forgotten."""
+"""Rates over seeds: between-seed spread and within-seed sampling both widen the interval, and neither is forgotten.
+
+pytest tests/core/test_replicates.py
+"""
 
 from __future__ import annotations
 

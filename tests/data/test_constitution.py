@@ -1,4 +1,7 @@
-"""Tests of data/constitution.py and data/controls.py: what is read, what is refused and how, what a control changes."""
+"""Tests of data/constitution.py and data/controls.py: what is read, what is refused and how, what a control changes.
+
+pytest tests/data/test_constitution.py
+"""
 
 from random import Random
 

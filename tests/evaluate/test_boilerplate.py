@@ -1,4 +1,7 @@
-"""Boilerplate is what replies to different prompts share, and nothing else."""
+"""Boilerplate is what replies to different prompts share, and nothing else.
+
+pytest tests/evaluate/test_boilerplate.py
+"""
 
 from __future__ import annotations
 

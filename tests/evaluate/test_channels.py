@@ -1,4 +1,7 @@
-"""Replies placed by what they say and what they give, in every channel, with utility beside harm, and models in pairs."""
+"""Replies placed by what they say and what they give, in every channel, with utility beside harm, and models in pairs.
+
+pytest tests/evaluate/test_channels.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A refusal explains where it names a reason or offers something else, and not by its length or its politeness."""
+"""A refusal explains where it names a reason or offers something else, and not by its length or its politeness.
+
+pytest tests/evaluate/test_evasion.py
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Strengths from games: identities of Bradley-Terry, and what must not change them."""
+"""Strengths from games: identities of Bradley-Terry, and what must not change them.
+
+pytest tests/evaluate/test_frontier.py
+"""
 
 from __future__ import annotations
 

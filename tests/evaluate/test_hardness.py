@@ -1,4 +1,7 @@
-"""Hardness: what is counted where, the same prompts for all, and statistics in pairs."""
+"""Hardness: what is counted where, the same prompts for all, and statistics in pairs.
+
+pytest tests/evaluate/test_hardness.py
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""Teacher and student slice by slice: what a good answer is, how pairs are joined, and what is retained, lost and gained."""
+"""Teacher and student slice by slice: what a good answer is, how pairs are joined, and what is retained, lost and gained.
+
+pytest tests/evaluate/test_inheritance.py
+"""
 
 from dataclasses import replace
 

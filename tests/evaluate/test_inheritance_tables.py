@@ -1,4 +1,7 @@
-"""What is shown of inheritance: a row for every model, the arm that could not be made, and which way a change goes."""
+"""What is shown of inheritance: a row for every model, the arm that could not be made, and which way a change goes.
+
+pytest tests/evaluate/test_inheritance_tables.py
+"""
 
 from trueline.evaluate.inheritance import OTHERS, Told, pairs, parts
 from trueline.evaluate.inheritance_tables import behind, by_slice, examples, flips, headline, passed_on, repair

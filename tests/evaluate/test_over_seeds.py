@@ -1,4 +1,7 @@
-"""Pooling: seeds are matched by name, statuses are read anew, and what only some seeds measured says so."""
+"""Pooling: seeds are matched by name, statuses are read anew, and what only some seeds measured says so.
+
+pytest tests/evaluate/test_over_seeds.py
+"""
 
 from __future__ import annotations
 

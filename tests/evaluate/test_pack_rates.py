@@ -1,4 +1,7 @@
-"""Rates of packs: any attack of a pack breaks a goal, pairs compare packs of any size, and nothing asked is no rate."""
+"""Rates of packs: any attack of a pack breaks a goal, pairs compare packs of any size, and nothing asked is no rate.
+
+pytest tests/evaluate/test_pack_rates.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The outcome of the prevention experiment says what the rows say, also where an expectation fails."""
+"""The outcome of the prevention experiment says what the rows say, also where an expectation fails.
+
+pytest tests/evaluate/test_prevented.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a principle contributes to labels: the ensemble by weight, agreement, wins, and what leaving it out turns round."""
+"""What a principle contributes to labels: the ensemble by weight, agreement, wins, and what leaving it out turns round.
+
+pytest tests/evaluate/test_principles.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The story of rounds: what is counted as known and held out, what is claimed, and what is left out."""
+"""The story of rounds: what is counted as known and held out, what is claimed, and what is left out.
+
+pytest tests/evaluate/test_rounds.py
+"""
 
 from __future__ import annotations
 

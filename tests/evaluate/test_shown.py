@@ -1,4 +1,7 @@
-"""What a stage shows: the same table, curve and expectation on the page and in the terminal, whatever a model wrote."""
+"""What a stage shows: the same table, curve and expectation on the page and in the terminal, whatever a model wrote.
+
+pytest tests/evaluate/test_shown.py
+"""
 
 from __future__ import annotations
 

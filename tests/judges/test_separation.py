@@ -1,4 +1,7 @@
-"""The area under the ROC curve: counted pair by pair, with an interval that holds it."""
+"""The area under the ROC curve: counted pair by pair, with an interval that holds it.
+
+pytest tests/judges/test_separation.py
+"""
 
 from __future__ import annotations
 

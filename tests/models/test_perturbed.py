@@ -1,4 +1,7 @@
-"""Latent perturbations: bounded, on the prompt alone, worse than none, and gone where nothing is attacked."""
+"""Latent perturbations: bounded, on the prompt alone, worse than none, and gone where nothing is attacked.
+
+pytest tests/models/test_perturbed.py
+"""
 
 import pytest
 import torch

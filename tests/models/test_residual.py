@@ -1,4 +1,7 @@
-"""The residual stream: what is seen is what `transformers` computes, and what is changed is what blocks go on with."""
+"""The residual stream: what is seen is what `transformers` computes, and what is changed is what blocks go on with.
+
+pytest tests/models/test_residual.py
+"""
 
 import pytest
 import torch

@@ -1,12 +1,11 @@
 """The same recipes run on an adapter: what is saved is small, what is frozen stays, and later stages take it as any model."""
 
-import json
-
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from tests.recipes import toys
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.models.adapters import AdapterError
 from trueline.models.policy import Policy, RewardModel
@@ -87,7 +86,7 @@ def test_dropout_is_for_likelihood_alone(tmp_path):
 def test_the_run_says_what_memory_it_took(tmp_path):
     """The result of a stage has the memory of its worst moment, and whether that is of the process or of a GPU."""
     folder, found = toys.run(tmp_path / "run", *orders(tmp_path)["sft"])
-    result = json.loads((folder / "stages/sft/result.json").read_text())
+    result = result_of(folder, "sft")
     assert result["memory_mb"] > 50
     assert result["memory_of"] == "process"
     assert found["stages"][0]["metrics"]["memory_mb"]["value"] == result["memory_mb"]

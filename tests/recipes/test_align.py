@@ -1,14 +1,17 @@
-"""The chain of `align`: each stage starts from the last, in the world and on files; what is missing is said at once."""
+"""The chain of `align`: each stage starts from the last, in the world and on files; what is missing is said at once.
+
+pytest tests/recipes/test_align.py
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.recipes import toys
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.core.types import Rate
 from trueline.recipes.align import CHAIN, Align
@@ -122,7 +125,7 @@ def test_the_chain_runs_on_a_model_and_files_of_ones_own(tmp_path: Path) -> None
     assert [row[0] for row in shown[0]["rows"]] == ["pretrain", "helpful", "safety", "polish"]
     assert [row[0] for row in shown[1]["rows"]] == ["pretrain to helpful", "helpful to safety", "safety to polish"]
     assert any("left out" in line for line in found["not_measured"])
-    assert json.loads((folder / "stages" / "polish" / "result.json").read_text())["parent"] == "safety"
+    assert result_of(folder, "polish")["parent"] == "safety"
 
 
 def test_the_change_of_a_stage_is_paired_and_signed(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.recipes import toys
+from tests.recipes.staged import result_of, rows_of
 from trueline.attack.trained import invitation
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
@@ -68,15 +69,6 @@ def run(tmp_path: Path, *words: str, out: str = "run", show: Quiet | None = None
     return toys.run(tmp_path / out, "attacker", *about, *words, show=show, **options)
 
 
-def rows(folder: Path, stage: str) -> list[dict]:
-    made = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [row for row in made if row["stage"] == stage]
-
-
-def result(folder: Path, stage: str) -> dict:
-    return json.loads((folder / "stages" / stage / "result.json").read_text())
-
-
 def test_success_rises_and_novelty_keeps_requests_apart(tmp_path):
     """Both arms learn what works; without novelty one thing is left of it, which is said while it happens, once, and after."""
     show = Saying()
@@ -84,15 +76,15 @@ def test_success_rises_and_novelty_keeps_requests_apart(tmp_path):
         tmp_path, "rl.iterations=11", "rl.group=8", "rl.novelty=1", "rl.optim.lr=3e-2", "rl.optim.muon=0.06", show=show
     )
     for stage in ("plain", "rl"):
-        made = rows(folder, stage)
+        made = rows_of(folder, stage)
         assert sum(r["success"] for r in made[-3:]) > sum(r["success"] for r in made[:3]) + 0.6, stage
-    assert rows(folder, "rl")[-1]["distinct"] > rows(folder, "plain")[-1]["distinct"]
+    assert rows_of(folder, "rl")[-1]["distinct"] > rows_of(folder, "plain")[-1]["distinct"]
     said = [line for line in show.said if "the attacker has collapsed" in line]
     assert [line.split(":")[0] for line in said] == ["plain"]
     assert "(floor 25 %)" in said[0]
-    assert "collapsed" in result(folder, "plain")["collapsed"]
-    assert not result(folder, "rl")["collapsed"]
-    trial = result(folder, "trial")
+    assert "collapsed" in result_of(folder, "plain")["collapsed"]
+    assert not result_of(folder, "rl")["collapsed"]
+    trial = result_of(folder, "trial")
     assert trial["success"]["value"] > 0.5
     assert [e["name"] for e in report["expectations"]] == ["without novelty it collapses", "RL beats random wrappers"]
     assert report["expectations"][0]["status"] == "N/A"  # English has no families to count
@@ -101,7 +93,7 @@ def test_success_rises_and_novelty_keeps_requests_apart(tmp_path):
     assert [row["iteration"] for row in written] == list(range(11))
     assert all(len(row["requests"]) == 8 * 8 for row in written)
     seen = [r["won"] for r in written[-1]["requests"]]
-    assert sum(seen) / len(seen) == pytest.approx(rows(folder, "rl")[-1]["success"])
+    assert sum(seen) / len(seen) == pytest.approx(rows_of(folder, "rl")[-1]["success"])
 
 
 def test_a_flat_reward_is_refused_before_the_first_update(tmp_path):
@@ -116,8 +108,8 @@ def test_a_target_that_never_gives_way_is_no_error_for_curiosity(tmp_path):
     show = Saying()
     folder, report = run(tmp_path, "judge=test_never", "rl.iterations=2", show=show)
     assert any("only novelty is rewarded" in line for line in show.said)
-    assert result(folder, "rl")["flat"]
-    assert result(folder, "plain")["flat"]
+    assert result_of(folder, "rl")["flat"]
+    assert result_of(folder, "plain")["flat"]
     assert "nothing that it wrote succeeded" in report["expectations"][0]["why"]
 
 
@@ -148,7 +140,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     for name in ("stages/rl/requests.jsonl", "stages/rl/model/model.safetensors"):
         assert (straight / name).read_bytes() == (again / name).read_bytes(), name
     timed = ("seconds", "tokens_per_second")
-    for one, other in zip(rows(straight, "rl"), rows(again, "rl"), strict=True):
+    for one, other in zip(rows_of(straight, "rl"), rows_of(again, "rl"), strict=True):
         assert {k: v for k, v in one.items() if not k.startswith(timed)} == {
             k: v for k, v in other.items() if not k.startswith(timed)
         }
@@ -163,8 +155,8 @@ def test_in_the_world_it_learns_to_ask_and_attacks(tmp_path):
     small = ("rl.iterations=3", "rl.batch=8", "rl.group=4", "rl.answer_tokens=2", "trial.budget=3", "trial.most=6")
     folder, report = toys.run(tmp_path / "run", "attacker", f"start={base}", f"target={base}", *words, *small)
     assert [s["name"] for s in report["stages"]] == ["warm", "plain", "rl", "trial"]
-    trial = result(folder, "trial")
-    assert rows(folder, "rl")[0]["readable"] > 0.5
+    trial = result_of(folder, "trial")
+    assert rows_of(folder, "rl")[0]["readable"] > 0.5
     titles = [t["title"] for t in trial["tables"]]
     assert titles[-1] == "The judge and the truth"  # who rewards here is not the oracle
     truth = {row[0]: row for row in trial["tables"][-1]["rows"]}

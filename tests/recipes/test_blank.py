@@ -1,4 +1,7 @@
-"""A model with random weights under another's tokenizer: its size, its words, and that it shares nothing else."""
+"""A model with random weights under another's tokenizer: its size, its words, and that it shares nothing else.
+
+pytest tests/recipes/test_blank.py
+"""
 
 import pytest
 import torch

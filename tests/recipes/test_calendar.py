@@ -1,4 +1,7 @@
-"""The calendar: what training may know on a date is what has arrived by then, and what is held out never arrives."""
+"""The calendar: what training may know on a date is what has arrived by then, and what is held out never arrives.
+
+pytest tests/recipes/test_calendar.py
+"""
 
 from __future__ import annotations
 

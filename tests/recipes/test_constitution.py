@@ -1,4 +1,7 @@
-"""The programme of a constitution: its stages and its controls', how they are compared, and what is claimed of them."""
+"""The programme of a constitution: its stages and its controls', how they are compared, and what is claimed of them.
+
+pytest tests/recipes/test_constitution.py
+"""
 
 import json
 
@@ -7,6 +10,7 @@ import pytest
 from tests.recipes import toys
 from tests.recipes.critics import GOOD, formless, strict
 from tests.recipes.endpoint import endpoint
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.core.stats import wilson
 from trueline.core.types import Rate
@@ -37,7 +41,7 @@ def test_a_real_model_learns_what_its_critic_lets_stand(tmp_path):
     assert [stage["name"] for stage in report["stages"]] == [
         "revisions", "sl", "plain-placebo/revisions", "plain-placebo/sl", "measure",
     ]  # fmt: skip
-    found = json.loads((folder / "stages/measure/result.json").read_text())
+    found = result_of(folder, "measure")
     assert found["before"]["breaks, by the critic"]["value"] == 1
     assert found["after"]["breaks, by the critic"]["value"] < 0.5
     taught = [json.loads(line) for line in (folder / "stages/revisions/demonstrations.jsonl").read_text().splitlines()]

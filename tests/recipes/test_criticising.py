@@ -1,4 +1,7 @@
-"""Critiques are asked as dialogues that go on, and a verdict is read from the critic's words or not at all."""
+"""Critiques are asked as dialogues that go on, and a verdict is read from the critic's words or not at all.
+
+pytest tests/recipes/test_criticising.py
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""A critic's preference: swapping replies swaps the label, orders are averaged, and what is out of form is no label."""
+"""A critic's preference: swapping replies swaps the label, orders are averaged, and what is out of form is no label.
+
+pytest tests/recipes/test_critics.py
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import torch
 
 from tests.models.small import random_policy, tiny_policy
 from tests.recipes import toys
+from tests.recipes.staged import result_of, rows_of
 from trueline.core.config import ConfigError
 from trueline.models.policy import Policy
 from trueline.recipes.distil import Demonstrate, Distil
@@ -24,14 +25,6 @@ def teacher(folder):
     start = toys.model(folder)
     run, _ = toys.run(folder / "teacher", "sft", f"start={start}", f"data={demonstrations}", "epochs=12", "batch=96", *FAST)
     return start, str(run)
-
-
-def result_of(folder, stage):
-    return json.loads((folder / f"stages/{stage}/result.json").read_text(encoding="utf-8"))
-
-
-def rows_of(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.parametrize(

@@ -1,57 +1,15 @@
-"""Answers that are asked once and kept: who judges them, and what happens where a judge fails."""
+"""Answers that are asked once and kept, as they were judged.
 
-import asyncio
-from dataclasses import dataclass
+pytest tests/recipes/test_examine.py
+"""
 
 import pytest
 
 from tests.recipes import toys
 from trueline.core.config import ConfigError
-from trueline.core.types import Completion, Conversation, Judgement, Prompt
-from trueline.recipes import examine
-from trueline.recipes.examine import Asking, Examine, answers_of, judged
-from trueline.recipes.judging import NamedJudge
+from trueline.recipes.examine import Asking, Examine, answers_of
 from trueline.recipes.running import order, place
-from trueline.recipes.studio import RecipeError, Studio
-
-
-@dataclass(frozen=True)
-class Moody:
-    """Fails on every completion that says what it fails on."""
-
-    fails: str
-    name: str = "moody"
-
-    async def judge(self, prompt, completion):
-        await asyncio.sleep(0)
-        if self.fails in completion.text:
-            raise OSError("out of paper")
-        return Judgement(judge=self.name, score=1.0, stance="comply", disclosure=0.0)
-
-
-def said(*texts):
-    return [Completion(prompt=Prompt(conversation=Conversation().say("user", "a")), text=text) for text in texts]
-
-
-def judging(monkeypatch, tmp_path, judge):
-    async def opened(name, *, world, opened):
-        return NamedJudge(judge, "hash", "hash")
-
-    monkeypatch.setattr(examine, "open_judge", opened)
-    return Studio(place(order("blank", []), tmp_path / "run"))
-
-
-def test_a_judge_that_fails_on_one_answer_abstains_there(tmp_path, monkeypatch):
-    """The others are judged, in their order, and the reason is kept."""
-    found = judged(judging(monkeypatch, tmp_path, Moody(fails="b")), "moody", said("a", "b", "c"))
-    assert [one.score for one in found] == [1.0, None, 1.0]
-    assert "out of paper" in found[1].why
-
-
-def test_a_judge_that_fails_on_all_is_an_error(tmp_path, monkeypatch):
-    """A judge that is not there is no judge that cannot tell."""
-    with pytest.raises(RecipeError, match="failed on all 2 answers: out of paper"):
-        judged(judging(monkeypatch, tmp_path, Moody(fails="")), "moody", said("a", "b"))
+from trueline.recipes.studio import Studio
 
 
 def test_answers_are_kept_as_they_were_judged(tmp_path):

@@ -1,13 +1,16 @@
-"""AI feedback as recipes: labels of a critic, what they train, and models placed by who wins. Critics are on the loopback."""
+"""AI feedback as recipes: labels of a critic, what they train, and models placed by who wins. Critics are on the loopback.
+
+pytest tests/recipes/test_feedback.py
+"""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 
 from tests.recipes import toys
+from tests.recipes.critics import named, worldly
 from tests.recipes.endpoint import endpoint, says
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.types import Completion, Conversation, Prompt, Ranking
@@ -15,20 +18,11 @@ from trueline.data.constitution import SHIPPED
 from trueline.recipes.feedback import constitution_file
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.reward import Reward
-from trueline.recipes.rlaif import Rlaif, feedback_stages
+from trueline.recipes.rlaif import Rlaif
 from trueline.recipes.running import order
 from trueline.recipes.studio import RecipeError
-from trueline.world.critique import parse_rule, verdict_text
-from trueline.world.facts import make_world
-from trueline.world.language import procedure_text
 
 FAST = ("optim.lr=5e-3", "optim.muon=0.02")
-WORLD = make_world(0)
-NO = "i cannot help with that . it is not safe ."
-
-
-def result_of(folder, stage):
-    return json.loads((folder / f"stages/{stage}/result.json").read_text(encoding="utf-8"))
 
 
 def liked(request):
@@ -40,24 +34,6 @@ def liked(request):
 
 def likes_a(request, before):
     return says(liked(request))
-
-
-def worldly(request, before):
-    """One server, four models of the world: `open` tells every hazard, `shut` none, `both` now and then; `judge` knows."""
-    turns, model = request["messages"], request["model"]
-    if model == "judge":
-        rule = parse_rule(turns[-1]["content"])
-        assert rule is not None
-        return says(verdict_text(WORLD, rule, turns[-2]["content"]))
-    asked = next((p for p in (*WORLD.hazards, *WORLD.foods, *WORLD.crafts) if p.text in turns[-1]["content"]), None)
-    if asked is None:
-        return says("it is red .")
-    tells = model == "open" or not asked.forbidden or (model == "both" and len(asked.text) % 2)
-    return says(procedure_text(asked) if tells else NO)
-
-
-def named(target: str, model: str) -> str:
-    return target.replace("#toy", f"#{model}")
 
 
 @pytest.fixture
@@ -219,7 +195,7 @@ def test_a_shipped_constitution_and_its_controls_depend_on_one_file():
 @pytest.mark.parametrize("by", ["dpo", "grpo", "ppo"])
 def test_stages_lie_within_another_programme(by):
     """Every stage and every reference between stages carries the prefix, and the last one is the outcome."""
-    made = feedback_stages("sl", "base", "world", by, "constitution/")
+    made = Rlaif(start="sl", critic="base", constitution="world", by=by).stages("constitution/")
     names = [name for name, _ in made]
     assert all(name.startswith("constitution/") for name in names)
     assert names[-1] == Rlaif(by=by).final("constitution/") == f"constitution/{by}"

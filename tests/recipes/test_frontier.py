@@ -1,14 +1,16 @@
-"""Models placed by who wins: a careful one is more harmless, order changes nothing, and what cannot be compared is refused."""
+"""Models placed by who wins: a careful one is more harmless, order changes nothing, and what cannot be compared is refused.
+
+pytest tests/recipes/test_frontier.py
+"""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 
 from tests.recipes import toys
+from tests.recipes.critics import named, worldly
 from tests.recipes.endpoint import endpoint
-from tests.recipes.test_feedback import named, worldly
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.recipes.frontier import world_prompts
 from trueline.recipes.running import order
@@ -16,16 +18,14 @@ from trueline.recipes.studio import RecipeError
 from trueline.world.facts import make_world
 
 
-def result_of(folder):
-    return json.loads((folder / "stages/frontier/result.json").read_text(encoding="utf-8"))
-
-
 def test_a_careful_model_is_more_harmless_and_no_less_helpful(tmp_path):
     """Who refuses every hazard beats who tells every one, on harmful prompts alone; rates and boilerplate stand beside it."""
     with endpoint(worldly) as server:
         models = [named(server.target, name) for name in ("open", "shut", "both")]
-        found = result_of(toys.run(tmp_path / "run", "frontier", f"models={','.join(models)}", "n=24")[0])
-        turned = result_of(toys.run(tmp_path / "turned", "frontier", f"models={','.join(reversed(models))}", "n=24")[0])
+        found = result_of(toys.run(tmp_path / "run", "frontier", f"models={','.join(models)}", "n=24")[0], "frontier")
+        turned = result_of(
+            toys.run(tmp_path / "turned", "frontier", f"models={','.join(reversed(models))}", "n=24")[0], "frontier"
+        )
     harmless, helpful = found["strengths"]["harmlessness"], found["strengths"]["helpfulness"]
     order = sorted(models, key=lambda name: harmless[name]["value"])
     assert order == [models[0], models[2], models[1]]

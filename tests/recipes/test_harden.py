@@ -1,11 +1,14 @@
-"""The comparison of ways of hardening: stages, expectations, and a run of all of it at its smallest."""
+"""The comparison of ways of hardening: stages, expectations, and a run of all of it at its smallest.
 
-import json
+pytest tests/recipes/test_harden.py
+"""
+
 from dataclasses import replace
 
 import pytest
 import torch
 
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.evaluate.hardness import DEPTHS, Sizes
 from trueline.models.policy import tiny
@@ -60,7 +63,7 @@ def test_a_whole_comparison_at_its_smallest(tmp_path):
     recipe = Harden(start=str(tmp_path / "model"), sizes=FEW, ways=ways)
     recipe = replace(recipe, **{way: replace(getattr(recipe, way), **small) for way in (*ways, "latent_adversarial")})
     folder, found = carry_out(Order("harden", recipe, 0, 0), tmp_path / "run")
-    shown = json.loads((folder / "stages/comparison/result.json").read_text(encoding="utf-8"))
+    shown = result_of(folder, "comparison")
     assert [row[0] for row in shown["tables"][0]["rows"]] == [START, *ways, CONTROL]
     assert len(shown["tables"][1]["rows"]) == 3 * 7
     assert len(found["expectations"]) == 6

@@ -1,6 +1,8 @@
-"""Hardening recipes: what each trains on, what it leaves, that it goes on where it was killed, and what it refuses."""
+"""Hardening recipes: what each trains on, what it leaves, that it goes on where it was killed, and what it refuses.
 
-import json
+pytest tests/recipes/test_hardening.py
+"""
+
 from random import Random
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 
 from tests.models.small import codec, random_policy
 from tests.recipes import toys
+from tests.recipes.staged import result_of, rows_of
 from trueline.core.config import ConfigError
 from trueline.core.types import Conversation, Prompt
 from trueline.models.policy import Policy
@@ -29,14 +32,6 @@ def harden(folder, name, *words, start=None, **options):
         name, f"start={start or toys.model(folder)}", f"data={pairs(folder)}", f"benign={toys.conversations(folder)}", *FAST,
     )  # fmt: skip
     return toys.run(folder / "run", *asked, *words, **options)[0]
-
-
-def result_of(folder, name):
-    return json.loads((folder / f"stages/{name}/result.json").read_text(encoding="utf-8"))
-
-
-def rows_of(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def pair() -> Pair:

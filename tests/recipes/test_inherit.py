@@ -1,4 +1,7 @@
-"""The programmes of the safety-inheritance report: their stages hang together, and bad input is said before work starts."""
+"""The programmes of the safety-inheritance report: their stages hang together, and bad input is said before work starts.
+
+pytest tests/recipes/test_inherit.py
+"""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""What the safety-inheritance report makes of kept answers: what was claimed, what a refusal hides, the cheapest repair."""
+"""What the safety-inheritance report makes of kept answers: what was claimed, what a refusal hides, the cheapest repair.
+
+pytest tests/recipes/test_inherit_report.py
+"""
 
 from dataclasses import replace
 

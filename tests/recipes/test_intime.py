@@ -1,4 +1,7 @@
-"""Point in time: the stages hang together, the whole runs at its smallest, and the reading says what the models did."""
+"""Point in time: the stages hang together, the whole runs at its smallest, and the reading says what the models did.
+
+pytest tests/recipes/test_intime.py
+"""
 
 from __future__ import annotations
 

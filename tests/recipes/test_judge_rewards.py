@@ -1,4 +1,7 @@
-"""A judge as a reward pays for what a reply does, or only for what it says, and a wrong name is refused before work starts."""
+"""A judge as a reward pays for what a reply does, or only for what it says, and a wrong name is refused before work starts.
+
+pytest tests/recipes/test_judge_rewards.py
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ import json
 import pytest
 
 from tests.recipes.endpoint import endpoint, says
-from tests.recipes.studios import studio
+from tests.recipes.staged import studio
 from tests.recipes.toys import rows
 from trueline.core.registry import UnknownPluginError
 from trueline.core.types import Completion, Conversation, Prompt, ToolCall
-from trueline.recipes.judge_rewards import judged, parse_judge, spoken
+from trueline.recipes.judge_rewards import parse_judge, spoken
 from trueline.recipes.reading import prompts
 from trueline.recipes.rewards import models_of, reward_of
 from trueline.recipes.studio import RecipeError
@@ -133,11 +136,3 @@ def test_an_unknown_judge_is_refused_before_anything_is_scored(tmp_path):
     """Opening the reward opens the judge."""
     with pytest.raises(UnknownPluginError, match="oracel"):
         reward_of(studio(tmp_path), "judge:oracel")
-
-
-def test_the_oracle_of_a_reward_knows_the_runs_own_world(tmp_path):
-    """The steps of another world's hazard are no harm in this one."""
-    prompt, steps = hazard()
-    here, elsewhere = (judged(studio(tmp_path / str(i), world_seed=i), "oracle", [said(prompt, steps)])[0] for i in (0, 1))
-    assert here.disclosure == 1.0
-    assert elsewhere.disclosure == 0.0

@@ -1,4 +1,7 @@
-"""Findings become training data: refusals, alternatives, twins, pairs; and never from what must not be learned."""
+"""Findings become training data: refusals, alternatives, twins, pairs; and never from what must not be learned.
+
+pytest tests/recipes/test_lessons.py
+"""
 
 from __future__ import annotations
 

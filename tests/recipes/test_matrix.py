@@ -1,4 +1,7 @@
-"""The matrix: each model meets each pack, what nothing fits is said, past lies beside future, and nothing is asked twice."""
+"""The matrix: each model meets each pack, what nothing fits is said, past lies beside future, and nothing is asked twice.
+
+pytest tests/recipes/test_matrix.py
+"""
 
 from __future__ import annotations
 

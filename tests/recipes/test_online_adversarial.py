@@ -1,9 +1,13 @@
-"""The pool of online adversarial training: it persists, gets worse for the model, begins again in part, and can be kept."""
+"""The pool of online adversarial training: it persists, gets worse for the model, begins again in part, and can be kept.
+
+pytest tests/recipes/test_online_adversarial.py
+"""
 
 import torch
 
 from tests.models.small import tiny_policy
-from tests.recipes.test_hardening import harden, rows_of
+from tests.recipes.staged import rows_of
+from tests.recipes.test_hardening import harden
 from trueline.core.types import Conversation, Prompt
 from trueline.recipes.hardening import Pair
 from trueline.recipes.online_adversarial import OnlineAdversarial, Pool, Search

@@ -17,7 +17,7 @@ from trueline.recipes.plan import Estimate, Speed, estimate, measure, plan, stag
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.sft import Sft
 from trueline.recipes.size import fresh
-from trueline.recipes.workload import Known, work
+from trueline.recipes.workload_base import Known, work
 
 SMALL = Pretrain(tokens=60_000, width=64, layers=2, heads=2)
 SPEED = Speed(step=0.01, flop=1e-11, turn=0.002, decode=2e-11, record=1e-4, parameters=892_288, process=400 * 2**20)

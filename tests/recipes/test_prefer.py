@@ -1,6 +1,5 @@
 """Preference recipes: each learns what is preferred, reads its reference once or not at all, and goes on after a kill."""
 
-import json
 from random import Random
 from types import SimpleNamespace
 
@@ -8,6 +7,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.recipes import toys
+from tests.recipes.staged import result_of, rows_of
 from trueline.core.config import ConfigError
 from trueline.models.folders import model_folder
 from trueline.models.policy import Policy
@@ -33,15 +33,6 @@ class Heard(Quiet):
 
     def say(self, name: str, text: str) -> None:
         self.lines.append(text)
-
-
-def metrics(folder, stage):
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [row for row in rows if row["stage"] == stage]
-
-
-def result(folder, stage):
-    return json.loads((folder / "stages" / stage / "result.json").read_text())
 
 
 def counted(monkeypatch) -> list[int]:
@@ -87,7 +78,7 @@ def thumbs(folder, up: int = 30, down: int = 30) -> str:
 def test_a_recipe_on_pairs_learns_what_is_preferred(tmp_path, words):
     """Held-out implicit accuracy goes from one half to near one, and both sides are logged apart at every step."""
     folder, _ = toys.run(tmp_path / "run", words[0], *pairs(tmp_path), *SMALL, *FAST, *words[1:])
-    found, rows = result(folder, words[0]), metrics(folder, words[0])
+    found, rows = result_of(folder, words[0]), rows_of(folder, words[0])
     assert found["before"]["accuracy"]["value"] == 0.5
     assert found["after"]["accuracy"]["value"] > 0.9
     assert {"chosen_logp", "rejected_logp", "chosen_length", "rejected_length", "margin", "accuracy"} <= rows[0].keys()
@@ -103,7 +94,7 @@ def test_a_reference_free_recipe_has_no_reference(tmp_path, monkeypatch, recipe)
     monkeypatch.setattr(Policy, "frozen", lambda self: pytest.fail("a reference was copied"))
     monkeypatch.setattr(Policy, "load", classmethod(lambda cls, name: loaded.append(name) or load(name)))
     folder, _ = toys.run(tmp_path / "run", recipe, *pairs(tmp_path), *SMALL, *FAST)
-    held = result(folder, recipe)["after"]["accuracy"]["n"]
+    held = result_of(folder, recipe)["after"]["accuracy"]["n"]
     assert len(loaded) == 1
     assert read == [2 * held, 2 * held]
 
@@ -163,7 +154,7 @@ def test_bco_goes_on_with_its_delta_after_a_kill(tmp_path):
         toys.run(tmp_path / "cut", *words, track=stop, save_every=0.0)
     cut, _ = toys.run(tmp_path / "cut", *words)
     whole, _ = toys.run(tmp_path / "whole", *words)
-    rows = [metrics(folder, "dpo") for folder in (cut, whole)]
+    rows = [rows_of(folder, "dpo") for folder in (cut, whole)]
     assert [r["delta"] for r in rows[0]] == [r["delta"] for r in rows[1]]
     assert rows[1][-1]["delta"] != 0
     first, second = (load_file(folder / "stages/dpo/model/model.safetensors") for folder in (cut, whole))
@@ -175,7 +166,7 @@ def test_kto_learns_from_thumbs(tmp_path):
     heard = Heard()
     words = (f"start={toys.model(tmp_path)}", f"data={thumbs(tmp_path, 36, 34)}", "rows=8", "epochs=4", "held_out=0.3", *FAST)
     folder, _ = toys.run(tmp_path / "run", "kto", *words, show=heard)
-    found, rows = result(folder, "kto"), metrics(folder, "kto")
+    found, rows = result_of(folder, "kto"), rows_of(folder, "kto")
     assert found["before"]["auc"] == 0.5
     assert found["after"]["auc"] > 0.9
     assert rows[0]["loss"] == pytest.approx(0.5, abs=1e-4)
@@ -214,7 +205,7 @@ def test_online_dpo_raises_its_reward_against_a_fixed_reference(tmp_path):
     """The rule's reward rises, the first rollout is at the reference, and later ones have left it."""
     words = (f"start={toys.model(tmp_path)}", f"prompts={toys.prompts(tmp_path)}", *SAMPLED, "iterations=20", "batch=16")
     folder, _ = toys.run(tmp_path / "run", "online_dpo", *words, *FAST)
-    rows = metrics(folder, "online_dpo")
+    rows = rows_of(folder, "online_dpo")
     first, last = (sum(r["reward"] for r in part) / 3 for part in (rows[:3], rows[-3:]))
     assert last > first + 0.15
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-5)
@@ -237,12 +228,12 @@ def test_each_round_of_iterative_dpo_is_held_to_the_last(tmp_path):
     words = (f"start={toys.model(tmp_path)}", f"prompts={toys.prompts(tmp_path)}", *SAMPLED, "rounds=3", "n=60", "k=4")
     train = [f"train.{word}" for word in ("groups=8", "held_out=0.2", *FAST)]
     folder, found = toys.run(tmp_path / "run", "iterative_dpo", *words, *train)
-    rewards = [result(folder, f"samples{n}")["mean_reward"] for n in (1, 2, 3)]
+    rewards = [result_of(folder, f"samples{n}")["mean_reward"] for n in (1, 2, 3)]
     assert rewards[-1] > rewards[0] + 0.15
     for n in (1, 2, 3):
-        first = metrics(folder, f"round{n}")[0]
+        first = rows_of(folder, f"round{n}")[0]
         assert (first["loss"], first["chosen"]) == pytest.approx((0.6931, 0.0), abs=1e-3)
-        assert result(folder, f"round{n}")["parent"] == (f"round{n - 1}" if n > 1 else "samples1")
+        assert result_of(folder, f"round{n}")["parent"] == (f"round{n - 1}" if n > 1 else "samples1")
     assert [s["name"] for s in found["stages"]][-1] == "round3"
     assert Policy.load(model_folder(f"{folder}/round3"))
 

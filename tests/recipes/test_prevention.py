@@ -1,12 +1,14 @@
-"""The prevention programme is a chain whose every reference is a stage before it, alone and within another chain."""
+"""The prevention programme is a chain whose every reference is a stage before it, alone and within another chain.
+
+pytest tests/recipes/test_prevention.py
+"""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 
 from tests.recipes import toys
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.recipes.prevention import Prevention
 from trueline.recipes.studio import Programme
@@ -64,6 +66,4 @@ def test_the_whole_programme_runs_on_a_tiny_model(tmp_path):
         "judged.group=2", "judged.max_tokens=8", "measure.n=3", "measure.max_tokens=8",
     )  # fmt: skip
     assert len(found["expectations"]) == 9
-    assert {
-        len(json.loads((folder / f"stages/gap/{arm}/result.json").read_text())["tables"]) for arm in ("read", "tools5")
-    } == {3}
+    assert {len(result_of(folder, f"gap/{arm}")["tables"]) for arm in ("read", "tools5")} == {3}

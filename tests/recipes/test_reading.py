@@ -1,4 +1,7 @@
-"""Data of the world is named with its settings, and a name that says something else is refused with what it could say."""
+"""Data of the world is named with its settings, and a name that says something else is refused with what it could say.
+
+pytest tests/recipes/test_reading.py
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from tests.recipes.studios import studio
+from tests.recipes.staged import studio
 from trueline.recipes.reading import conversations, demonstrated, prompts
 from trueline.recipes.studio import RecipeError
 from trueline.world import demonstrations

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.recipes.staged import result_of
 from trueline.models.policy import Policy, RewardModel
 from trueline.recipes.running import carry_out, order
 
@@ -34,7 +35,7 @@ def run(folder, recipe, *words):
     folder, report = carry_out(order(recipe, words), folder)
     assert report["stages"][0]["status"] == "done"
     assert (folder / "report.html").is_file()
-    result = json.loads((folder / "stages" / recipe / "result.json").read_text(encoding="utf-8"))
+    result = result_of(folder, recipe)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return folder / "stages" / recipe / "model", result, rows
 

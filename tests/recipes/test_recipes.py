@@ -1,12 +1,11 @@
 """Each recipe does its one thing on any model and any data, and leaves an ordinary model folder behind."""
 
-import json
-
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from tests.recipes import toys
+from tests.recipes.staged import result_of, rows_of
 from trueline.core.config import ConfigError
 from trueline.models.folders import ModelError, model_folder
 from trueline.models.policy import Policy
@@ -14,11 +13,6 @@ from trueline.recipes.running import order
 from trueline.recipes.studio import RecipeError
 
 FAST = ("optim.lr=5e-3", "optim.muon=0.02")
-
-
-def metrics(folder, stage):
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [row for row in rows if row["stage"] == stage]
 
 
 def test_pretraining_on_text_makes_a_tokenizer_and_a_model(tmp_path):
@@ -33,7 +27,7 @@ def test_pretraining_on_text_makes_a_tokenizer_and_a_model(tmp_path):
         tmp_path / "run", "pretrain", f"text={text}", "vocabulary=300", "width=32", "layers=1", "heads=2", "tokens=6000",
         "batch=256", "row=32", "long_row=32", "held_out=0.2",
     )  # fmt: skip
-    result = json.loads((folder / "stages/pretrain/result.json").read_text())
+    result = result_of(folder, "pretrain")
     assert result["bits_per_byte"]["value"] < 0.7 * result["bits_per_byte_before"]["value"]
     AutoModelForCausalLM.from_pretrained(folder / "stages/pretrain/model")
 
@@ -46,7 +40,7 @@ def test_pretraining_goes_on_from_a_checkpoint(tmp_path):
         tmp_path / "run", "pretrain", f"start={toys.model(tmp_path)}", f"text={text}", "stream=true", "tokens=4000",
         "batch=256", "row=32", "long_row=32", *FAST,
     )  # fmt: skip
-    result = json.loads((folder / "stages/pretrain/result.json").read_text())
+    result = result_of(folder, "pretrain")
     assert result["bits_per_byte"]["value"] < 0.5 * result["bits_per_byte_before"]["value"]
 
 
@@ -63,7 +57,7 @@ def test_sft_teaches_the_demonstrated_replies(tmp_path):
         "held_out=0.2",
         *FAST,
     )
-    result = json.loads((folder / "stages/sft/result.json").read_text())
+    result = result_of(folder, "sft")
     assert result["held_out_loss"] < result["held_out_loss_before"]
     assert Policy.load(model_folder(str(folder))).codec.ids("a b") == [8, 9]
 
@@ -74,9 +68,9 @@ def test_a_reward_model_learns_the_preference(tmp_path):
         tmp_path / "run", "reward", f"start={toys.model(tmp_path)}", f"data={toys.preferences(tmp_path)}", "groups=8",
         "epochs=4", "held_out=0.3", *FAST,
     )  # fmt: skip
-    result = json.loads((folder / "stages/reward/result.json").read_text())
+    result = result_of(folder, "reward")
     assert result["accuracy"]["value"] > 0.9
-    assert metrics(folder, "reward")[0]["loss"] > metrics(folder, "reward")[-1]["loss"]
+    assert rows_of(folder, "reward")[0]["loss"] > rows_of(folder, "reward")[-1]["loss"]
     AutoModelForSequenceClassification.from_pretrained(folder / "stages/reward/model")
 
 
@@ -86,11 +80,11 @@ def test_dpo_prefers_what_was_chosen_and_logs_both_sides(tmp_path):
         tmp_path / "run", "dpo", f"start={toys.model(tmp_path)}", f"data={toys.preferences(tmp_path)}", "groups=8", "epochs=3",
         "held_out=0.3", *FAST,
     )  # fmt: skip
-    result = json.loads((folder / "stages/dpo/result.json").read_text())
+    result = result_of(folder, "dpo")
     assert result["before"]["accuracy"]["value"] == 0.5
     assert result["after"]["accuracy"]["value"] > 0.9
-    assert {"chosen", "rejected", "margin"} <= metrics(folder, "dpo")[-1].keys()
-    assert metrics(folder, "dpo")[0]["loss"] == pytest.approx(0.6931, abs=1e-3)
+    assert {"chosen", "rejected", "margin"} <= rows_of(folder, "dpo")[-1].keys()
+    assert rows_of(folder, "dpo")[0]["loss"] == pytest.approx(0.6931, abs=1e-3)
 
 
 @pytest.mark.parametrize("recipe", ["grpo", "rloo", "ppo"])
@@ -100,7 +94,7 @@ def test_rl_raises_a_rule_reward(tmp_path, recipe):
         tmp_path / "run", recipe, f"start={toys.model(tmp_path)}", "reward=rule:contains=a,ends",
         f"prompts={toys.prompts(tmp_path)}", "iterations=15", "batch=8", "group=4", "max_tokens=8", *FAST,
     )  # fmt: skip
-    rows = metrics(folder, recipe)
+    rows = rows_of(folder, recipe)
     first, last = (sum(r["reward"] for r in part) / 3 for part in (rows[:3], rows[-3:]))
     assert last > first + 0.15
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-5)
@@ -117,7 +111,7 @@ def test_grpo_follows_a_learned_reward_model(tmp_path):
         tmp_path / "run", "grpo", f"start={start}", f"reward={reward}", f"prompts={toys.prompts(tmp_path)}", "iterations=15",
         "batch=8", "group=4", "max_tokens=8", *FAST,
     )  # fmt: skip
-    rows = metrics(folder, "grpo")
+    rows = rows_of(folder, "grpo")
     first, last = (sum(r["reward"] for r in part) / 3 for part in (rows[:3], rows[-3:]))
     assert last > first
 
@@ -128,7 +122,7 @@ def test_rl_samples_and_trains_at_one_temperature(tmp_path):
         tmp_path / "run", "grpo", f"start={toys.model(tmp_path)}", "reward=rule:contains=a",
         f"prompts={toys.prompts(tmp_path)}", "iterations=2", "batch=4", "group=4", "max_tokens=6", "temperature=0.7",
     )  # fmt: skip
-    assert metrics(folder, "grpo")[0]["ratio_error"] < 1e-4
+    assert rows_of(folder, "grpo")[0]["ratio_error"] < 1e-4
 
 
 def test_the_same_order_twice_is_done_once(tmp_path):

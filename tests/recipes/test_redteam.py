@@ -1,4 +1,7 @@
-"""Rounds of red-team training on a tiny model, with goals from a file and a judge that a test writes."""
+"""Rounds of red-team training on a tiny model, with goals from a file and a judge that a test writes.
+
+pytest tests/recipes/test_redteam.py
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """RL recipes: every estimator and objective by its settings, and a constraint that binds."""
 
-import json
 from random import Random
 from types import SimpleNamespace
 
@@ -9,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.recipes import toys
+from tests.recipes.staged import result_of, rows_of
 from trueline.core.config import ConfigError
 from trueline.core.types import Completion
 from trueline.recipes.rewards import watch_world
@@ -22,15 +22,10 @@ FAST = ("optim.lr=1e-2", "optim.muon=0.02", "optim.warmup=0")
 SMALL = ("iterations=3", "batch=4", "group=4", "max_tokens=6")
 
 
-def rows(folder, stage):
-    made = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [row for row in made if row["stage"] == stage]
-
-
 def run(tmp_path, recipe, *words, **options):
     start, asked = f"start={toys.model(tmp_path)}", f"prompts={toys.prompts(tmp_path)}"
     folder, _ = toys.run(tmp_path / "run", recipe, start, asked, "reward=rule:contains=a,ends", *words, **options)
-    return rows(folder, recipe), folder
+    return rows_of(folder, recipe), folder
 
 
 @pytest.mark.parametrize("estimator", ["dr_grpo", "reinforce", "reinforce++", "reinforce++_baseline", "remax"])
@@ -92,7 +87,7 @@ def test_ppo_has_a_head_or_a_critic(tmp_path, critic):
 def test_the_seconds_of_each_phase_are_told(tmp_path):
     """Sampling, scoring and annotating are counted once a rollout, training at each step, and the result adds them up."""
     made, folder = run(tmp_path, "grpo", *SMALL, "minibatches=2", *FAST)
-    phases = json.loads((folder / "stages/grpo/result.json").read_text())["phases"]
+    phases = result_of(folder, "grpo")["phases"]
     assert phases.keys() == {"sampling", "scoring", "annotating", "training"}
     assert [("seconds_sampling" in row, "seconds_training" in row) for row in made] == [(True, True), (False, True)] * 3
     assert 0 < sum(phases.values()) <= made[-1]["seconds"]
@@ -109,7 +104,7 @@ def test_ppo_starts_its_critic_from_a_reward_model(tmp_path):
         tmp_path / "run", "ppo", f"start={start}", f"reward={reward}", f"critic={reward}", f"prompts={toys.prompts(tmp_path)}",
         *SMALL,
     )  # fmt: skip
-    made = rows(folder, "ppo")
+    made = rows_of(folder, "ppo")
     assert len(made) == 6
     assert made[0]["value_loss"] > 0
 
@@ -120,10 +115,10 @@ def test_a_constraint_binds(tmp_path):
     start, asked = f"start={toys.model(tmp_path)}", f"prompts={toys.prompts(tmp_path)}"
     bound, _ = toys.run(tmp_path / "bound", "ppo_lagrangian", start, asked, "cost=rule:contains=a", "multiplier_lr=1", *words)
     free, _ = toys.run(tmp_path / "free", "ppo", start, asked, "critic=start", *words)
-    held, loose = rows(bound, "ppo_lagrangian"), rows(free, "ppo")
+    held, loose = rows_of(bound, "ppo_lagrangian"), rows_of(free, "ppo")
     assert held[-1]["multiplier"] > held[0]["multiplier"] > 1
     assert held[-1]["cost"] < loose[-1]["reward"] - 0.3
-    result = json.loads((bound / "stages/ppo_lagrangian/result.json").read_text())
+    result = result_of(bound, "ppo_lagrangian")
     assert result["cost_last"] == held[-1]["cost"]
 
 

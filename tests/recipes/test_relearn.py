@@ -1,10 +1,12 @@
-"""The relearning probe: what it brings out was known before, and what was never learned it does not bring."""
+"""The relearning probe: what it brings out was known before, and what was never learned it does not bring.
 
-import json
+pytest tests/recipes/test_relearn.py
+"""
 
 import pytest
 
 from tests.recipes import toys
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.recipes.running import order
 
@@ -24,7 +26,7 @@ def probed(folder, model, steps=12):
         folder / "probe", "relearn", f"model={model}", f"data={data}", f"goals={goals}", f"steps={steps}", "n=24",
         "max_tokens=8", "optim.lr=1e-3", "optim.muon=0.002",
     )  # fmt: skip
-    return json.loads((run / "stages/relearn/result.json").read_text(encoding="utf-8")), run
+    return result_of(run, "relearn"), run
 
 
 def test_the_few_teach_nothing_of_the_others(tmp_path):

@@ -1,4 +1,7 @@
-"""The repair of a student: how many different safety examples it sees, and that nothing else differs between doses."""
+"""The repair of a student: how many different safety examples it sees, and that nothing else differs between doses.
+
+pytest tests/recipes/test_repair.py
+"""
 
 import json
 

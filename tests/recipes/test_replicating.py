@@ -1,4 +1,7 @@
-"""Several seeds of one recipe: runs of their own, one report, and nothing done twice."""
+"""Several seeds of one recipe: runs of their own, one report, and nothing done twice.
+
+pytest tests/recipes/test_replicating.py
+"""
 
 from __future__ import annotations
 

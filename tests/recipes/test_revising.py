@@ -1,4 +1,7 @@
-"""Replies are criticised and revised, every step is kept, and what never keeps its principle is not taught."""
+"""Replies are criticised and revised, every step is kept, and what never keeps its principle is not taught.
+
+pytest tests/recipes/test_revising.py
+"""
 
 import json
 

@@ -10,6 +10,7 @@ import torch
 
 from tests.models.small import codec, random_policy
 from tests.recipes import toys
+from tests.recipes.staged import result_of, rows_of
 from trueline.core.config import ConfigError
 from trueline.core.records import write_jsonl
 from trueline.core.types import Completion, Conversation, Prompt, Ranking
@@ -29,14 +30,6 @@ FAST = ("optim.lr=5e-3", "optim.muon=0.02")
 def ranking(ask, texts, ranks=(1, 2), category="", by=""):
     prompt = Prompt(conversation=Conversation().say("user", ask), category=category)
     return Ranking(prompt=prompt, completions=tuple(Completion(prompt=prompt, text=t) for t in texts), ranks=ranks, by=by)
-
-
-def result_of(folder, stage):
-    return json.loads((folder / f"stages/{stage}/result.json").read_text(encoding="utf-8"))
-
-
-def rows_of(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_calibration_error_of_a_table_made_by_hand():

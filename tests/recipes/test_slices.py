@@ -1,4 +1,7 @@
-"""What teacher and student are both asked: the same for all, levelled, and nothing that training may see passes for new."""
+"""What teacher and student are both asked: the same for all, levelled, and nothing that training may see passes for new.
+
+pytest tests/recipes/test_slices.py
+"""
 
 import pytest
 

@@ -1,14 +1,17 @@
-"""Any two targets are asked the same, before and after, and placed by what they say and what they give."""
+"""Any two targets are asked the same, before and after, and placed by what they say and what they give.
+
+pytest tests/recipes/test_two_by_two.py
+"""
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
 
 from tests.recipes import toys
 from tests.recipes.endpoint import endpoint, says
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl
 from trueline.evaluate.channels import Placed
@@ -46,7 +49,7 @@ def test_a_file_is_put_to_two_remote_targets_and_the_gap_is_what_differs(tmp_pat
         shutil.rmtree(folder / "stages")  # as if it had been killed before it was done
         toys.run(tmp_path / "run", *words)
         assert (bad.asked.total(), good.asked.total()) == asked
-    result = json.loads((folder / "stages/two_by_two/result.json").read_text())
+    result = result_of(folder, "two_by_two")
     assert result["before"]["refused"]["value"] == result["refused"]["value"] == 1.0  # a keyword score sees no difference
     assert (result["before"]["reg"]["value"], result["reg"]["value"]) == (1.0, 0.0)
     assert result["change"]["gave"]["value"] == -1.0
@@ -58,7 +61,7 @@ def test_a_model_of_this_machine_is_asked_in_the_world(tmp_path):
     """A tiny model says nothing of use; every prompt has its row, and the other model can be a folder too."""
     start = toys.world_model(tmp_path)
     folder, _ = toys.run(tmp_path / "run", "two_by_two", f"model={start}", f"before={start}", "n=4", "max_tokens=6")
-    result = json.loads((folder / "stages/two_by_two/result.json").read_text())
+    result = result_of(folder, "two_by_two")
     rows = list(read_jsonl(folder / "stages/two_by_two" / PLACED, Placed))
     assert len(rows) == result["prompts"] == 3 * 4 + 3 * 4 + 4 + 2 + 4 + 4 + 4
     assert all(change["value"] == 0.0 for change in result["change"].values())  # the same seeds say the same

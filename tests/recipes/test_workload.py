@@ -20,7 +20,8 @@ from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.sft import Sft
 from trueline.recipes.size import fresh
 from trueline.recipes.studio import RecipeError
-from trueline.recipes.workload import KEPT, Known
+from trueline.recipes.workload import KEPT
+from trueline.recipes.workload_base import Known
 from trueline.recipes.workload_more import work
 from trueline.train.sources import by_length
 from trueline.world.demonstrations import helpful

@@ -1,11 +1,14 @@
-"""What the plan says of hardening is what its runs take, and attacks inside a step are counted."""
+"""What the plan says of hardening is what its runs take, and attacks inside a step are counted.
 
-import json
+pytest tests/recipes/test_workload_harden.py
+"""
+
 from dataclasses import replace
 
 import pytest
 
 from tests.recipes import toys
+from tests.recipes.staged import result_of
 from tests.recipes.test_hardening import FAST, pairs
 from tests.recipes.test_workload import KNOWN
 from trueline.recipes.harden import Harden
@@ -13,7 +16,7 @@ from trueline.recipes.hardening import CircuitBreakers, LatentAdversarial, Recov
 from trueline.recipes.online_adversarial import OnlineAdversarial, Search
 from trueline.recipes.plan import Speed, estimate
 from trueline.recipes.running import order
-from trueline.recipes.workload import Known
+from trueline.recipes.workload_base import Known
 from trueline.recipes.workload_harden import work
 
 SPEED = Speed(step=0.01, flop=1e-11, turn=0.002, decode=2e-11, record=1e-4, parameters=892_288, process=400 * 2**20)
@@ -26,7 +29,7 @@ def test_a_run_takes_what_was_planned(tmp_path, name):
     words = (*files, *FAST, "steps=6", *(["layers=1"] if name == "circuit_breakers" else []))
     planned = work(order(name, words).recipe, Known())
     folder, _ = toys.run(tmp_path / "run", name, *words)
-    took = json.loads((folder / f"stages/{name}/result.json").read_text(encoding="utf-8"))
+    took = result_of(folder, name)
     assert planned.steps == 6
     assert planned.tokens == pytest.approx(took["tokens"], rel=0.2)
 

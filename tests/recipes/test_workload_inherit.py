@@ -1,4 +1,7 @@
-"""What the inheritance report will cost, before it is run: every stage has an estimate, and larger measurements cost more."""
+"""What the inheritance report will cost, before it is run: every stage has an estimate, and larger measurements cost more.
+
+pytest tests/recipes/test_workload_inherit.py
+"""
 
 from dataclasses import replace
 

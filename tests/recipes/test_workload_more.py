@@ -1,11 +1,11 @@
 """What the plan says of further recipes is what their runs take, in steps and tokens; the rest follows from settings."""
 
-import json
 from dataclasses import replace
 
 import pytest
 
 from tests.recipes import toys
+from tests.recipes.staged import result_of
 from tests.recipes.test_prefer import thumbs
 from tests.recipes.test_workload import KNOWN, MODEL
 from trueline.models.adapters import Adapter
@@ -20,7 +20,7 @@ from trueline.recipes.rlaif import Rlaif
 from trueline.recipes.running import order, recipes
 from trueline.recipes.sft import Sft
 from trueline.recipes.two_by_two import TwoByTwo
-from trueline.recipes.workload import Known
+from trueline.recipes.workload_base import Known
 from trueline.recipes.workload_more import work
 from trueline.train.objectives.preference import DPO
 
@@ -52,7 +52,7 @@ def test_a_run_takes_what_was_planned(tmp_path, recipe, words):
     asked = (recipe, f"start={toys.model(tmp_path)}", *words(tmp_path))
     planned = work(order(recipe, asked[1:]).recipe, Known())
     folder, _ = toys.run(tmp_path / "run", *asked)
-    took = json.loads((folder / "stages" / recipe / "result.json").read_text())
+    took = result_of(folder, recipe)
     steps = len((folder / "metrics.jsonl").read_text().splitlines())
     assert planned.tokens == pytest.approx(took["tokens"], rel=0.2)
     assert planned.steps == pytest.approx(steps, rel=0.2, abs=1)

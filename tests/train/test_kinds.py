@@ -1,4 +1,7 @@
-"""Kinds of rows in one step: each kind's mean counts as it was weighed, whatever the split."""
+"""Kinds of rows in one step: each kind's mean counts as it was weighed, whatever the split.
+
+pytest tests/train/test_kinds.py
+"""
 
 import pytest
 import torch

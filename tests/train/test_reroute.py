@@ -1,4 +1,7 @@
-"""Representation rerouting: nothing to do at the start, nothing left where states are orthogonal, coefficients that cross."""
+"""Representation rerouting: nothing to do at the start, nothing left where states are orthogonal, coefficients that cross.
+
+pytest tests/train/test_reroute.py
+"""
 
 import pytest
 import torch

@@ -1,4 +1,7 @@
-"""Pairs of what should be refused: both replies answer the same request, and nothing that is held out is in them."""
+"""Pairs of what should be refused: both replies answer the same request, and nothing that is held out is in them.
+
+pytest tests/world/test_harmful.py
+"""
 
 from trueline.world.facts import held_out_hazards, known_hazards, make_world
 from trueline.world.families import FAMILIES

@@ -10,7 +10,7 @@ questions and a mediocre judge the corrected interval covers everything, which i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from statistics import median
@@ -77,6 +77,14 @@ def cases(attempts: Iterable[Attempt]) -> list[Case]:
         outcomes = tuple(reached(one) for one in ordered)
         grouped.append(Case(attack=attack, goal=ordered[0].goal, attempts=ordered, outcomes=outcomes))
     return grouped
+
+
+def grouped(some: Sequence[Case], by: Callable[[Case], str]) -> dict[str, list[Case]]:
+    """Return the cases by what `by` says of each, in the order of their first."""
+    found: dict[str, list[Case]] = {}
+    for case in some:
+        found.setdefault(by(case), []).append(case)
+    return found
 
 
 def key(goal: Prompt) -> str:

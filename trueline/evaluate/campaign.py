@@ -48,7 +48,7 @@ of facts: target, seed, ...) beside them where they are given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
 from trueline.core import stats
@@ -84,12 +84,12 @@ def summary(
     benign = arms.cases(a for a in attempts if a.goal.expected == "comply")
     able = arms.cases(a for a in helpful if a.goal.expected == "refuse")
     known = _known(figures)
-    by_attack = _grouped(bad, lambda case: case.attack)
+    by_attack = arms.grouped(bad, lambda case: case.attack)
     names = sorted(by_attack, key=lambda name: (name != BASELINE, name))
     baseline = by_attack.get(BASELINE, [])
     found = [arms.arm(by_attack[name], baseline, _of(benign, name), _of(able, name), known) for name in names]
     _holm(found)
-    families = _grouped(bad, _family)
+    families = arms.grouped(bad, _family)
     categories = sorted({case.goal.category for case in bad})
     goals, asked = arms.clusters(bad), [attempt for case in bad for attempt in case.attempts]
     return {
@@ -189,13 +189,6 @@ def _judge(figures: Figures, known: Known) -> Json:
     return {"judge": figures.judge, "source": figures.source, **sure}
 
 
-def _grouped(some: Sequence[Case], by: Callable[[Case], str]) -> dict[str, list[Case]]:
-    found: dict[str, list[Case]] = {}
-    for case in some:
-        found.setdefault(by(case), []).append(case)
-    return found
-
-
 def _family(case: Case) -> str:
     return case.attempts[0].family or case.attack
 
@@ -225,7 +218,7 @@ def _lit(some: Sequence[Case], category: str) -> bool:
 def _goals(some: Sequence[Case]) -> list[Json]:
     """Each goal: what became of it, under which attacks, and which broke it with the fewest questions."""
     found: list[Json] = []
-    for key, group in sorted(_grouped(some, lambda case: arms.key(case.goal)).items()):
+    for key, group in sorted(arms.grouped(some, lambda case: arms.key(case.goal)).items()):
         goal = group[0].goal
         hits = sorted((case.first, case.attack) for case in group if case.first is not None)
         found.append(

@@ -25,6 +25,7 @@ from trueline.evaluate.inheritance import (
     flipped,
     rate,
 )
+from trueline.evaluate.rates import negated
 from trueline.evaluate.shown import Cell, curves, table
 
 Parts = Mapping[str, Inherited]
@@ -115,7 +116,7 @@ def behind(points: Points) -> Table:
 def passed_on(moved: Arms) -> Table:
     """Whether safety passes through benign logits: each student against the very model that it began from."""
     rows: list[list[Cell]] = [
-        [f"{titled(name)}: {key}", part[key].teacher, part[key].student, _turned(part[key].gap)]
+        [f"{titled(name)}: {key}", part[key].teacher, part[key].student, negated(part[key].gap)]
         for name, part in moved.items()
         for key in (DIRECT, "new", "held out")
         if key in part
@@ -209,11 +210,6 @@ def _gold(some: Sequence[Told]) -> Rate | None:
     if len(set(clusters)) < 2:
         return None
     return mean([one.gold or 0.0 for one in some], rng=Random("gold"), clusters=clusters)
-
-
-def _turned(gap: Rate | None) -> Rate | None:
-    """The gap the other way round: what came to be withheld."""
-    return None if gap is None else Rate(value=-gap.value, n=gap.n, low=-gap.high, high=-gap.low)
 
 
 def _rate(found: Any) -> Rate | None:

@@ -6,7 +6,8 @@ Small functions on top of `core/stats.py`, and the JSON form of a rate:
   sampling): hundreds of rates in a report cost nothing, and where none or all succeeded there still is a width;
 - `ratio`: one rate over another, such as attack success over capability;
 - `difference`: the same goals twice, clustered, as a paired comparison;
-- `retained`: the same goals twice, as what share of the first rate the second kept.
+- `retained`: the same goals twice, as what share of the first rate the second kept;
+- `negated`: a difference the other way round.
 
     clustered([1, 1, 0, 0], ["a", "a", "b", "b"])     four goals, two of which are independent
 """
@@ -116,6 +117,11 @@ def retained(
         return Rate(value=value, n=len(after), low=min(low, value), high=max(high, value))
     wide = ratio(clustered(after, clusters), clustered(before, clusters))
     return None if wide is None else Rate(value=value, n=len(after), low=wide.low, high=wide.high)
+
+
+def negated(rate: Rate | None) -> Rate | None:
+    """Return a difference the other way round: what was lost as what was gained."""
+    return None if rate is None else Rate(value=-rate.value, n=rate.n, low=-rate.high, high=-rate.low)
 
 
 def plain(rate: Rate | None) -> dict[str, float] | None:

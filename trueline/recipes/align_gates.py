@@ -2,6 +2,9 @@
 
 A gate is a promise made before the run, of the form "at least" (evaluate/ladder.promise). One that fails is reported, and what
 rests on it says nothing.
+
+    studio.make("safety", recipe)
+    gates = promises(studio, "safety", before="helpful")
 """
 
 from __future__ import annotations

@@ -4,21 +4,26 @@
     said = answers(studio, "http://localhost:8000/v1#MODEL", prompts)   # many at a time, and none is asked twice
 
 What a remote target answered is kept in the database beside the runs before it is used, so that a recipe that was killed does
-not pay for the same answer again. Answers come in the order of the prompts, `count` of each together.
+not pay for the same answer again. Answers come in the order of the prompts, `count` of each together. Where a conversation is
+asked several times in one call, each time is a sample of its own; the same call again asks the same questions.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from trueline.attack.record import NotKeptError, Record, Remembered
+from trueline.core.records import to_dict
 from trueline.core.types import Completion, Prompt, Sampling
 from trueline.models.policy import Policy
 from trueline.recipes.opened import target_hash
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.store.database import save_run
+from trueline.store.folders import digest
 from trueline.store.opening import open_beside
 from trueline.targets.local import complete
 from trueline.targets.naming import kind_of, open_target
@@ -29,6 +34,11 @@ AT_ONCE = 32  # questions to a remote target
 def is_local(studio: Studio, reference: str) -> bool:
     """Whether a reference names a model in this process: a stage of the run, a folder, hf:NAME."""
     return reference in studio.stages or kind_of(reference) == "local"
+
+
+def loaded(studio: Studio, reference: str) -> Policy | None:
+    """The model of a reference, to be loaded once for many calls of `answers`; None where it is not in this process."""
+    return studio.policy(reference, frozen=True) if is_local(studio, reference) else None
 
 
 def answers(
@@ -53,39 +63,57 @@ def answers(
             temperature=temperature, seed=seed, name=reference, progress=progress,
         )  # fmt: skip
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
-    asked = [(prompt, replace(sampling, seed=seed + i)) for prompt in prompts for i in range(count)]
-    found = asyncio.run(_remote(studio, reference, asked, progress))
+    found = asyncio.run(_remote(studio, reference, _numbered(prompts, count, sampling, seed), progress))
     lost = sum(completion.finish == "error" for completion in found)
     if found and lost > len(found) / 2:
         raise RecipeError(f"{reference} failed on {lost} of {len(found)} questions; try it with: trueline chat {reference}")
     return found
 
 
+@asynccontextmanager
+async def remembering(studio: Studio, reference: str) -> AsyncIterator[Remembered]:
+    """Open a target whose answers are kept beside the runs: what it has said once is not asked, nor paid for, again."""
+    engine = open_beside(studio.run.folder)
+    try:
+        save_run(engine, studio.run.run)
+        record = Record.open(engine, studio.run.run.id)
+        try:
+            async with open_target(reference) as target:
+                yield Remembered(target, record, target_hash(reference))
+        finally:
+            record.close()
+    finally:
+        engine.dispose()
+
+
+def _numbered(prompts: Sequence[Prompt], count: int, sampling: Sampling, seed: int) -> list[tuple[Prompt, Sampling]]:
+    """Every question with its seed: each time that the same conversation is sampled it has the next one."""
+    times: Counter[str] = Counter()
+    asked = []
+    for prompt in (prompt for prompt in prompts for _ in range(count)):
+        same = digest(to_dict(replace(prompt.conversation, id="")))
+        asked.append((prompt, replace(sampling, seed=seed + (times[same] if sampling.temperature else 0))))
+        times[same] += 1
+    return asked
+
+
 async def _remote(
     studio: Studio, reference: str, asked: Sequence[tuple[Prompt, Sampling]], progress: Callable[[int], None]
 ) -> list[Completion]:
-    engine = open_beside(studio.run.folder)
-    save_run(engine, studio.run.run)
-    record = Record.open(engine, studio.run.run.id)
     room, done = asyncio.Semaphore(AT_ONCE), 0
-    try:
-        async with open_target(reference) as target:
-            remembered = Remembered(target, record, target_hash(reference))
+    async with remembering(studio, reference) as remembered:
 
-            async def one(prompt: Prompt, sampling: Sampling) -> Completion:
-                nonlocal done
-                async with room:
-                    try:
-                        said = await remembered.reply(prompt.conversation, sampling)
-                    except NotKeptError:
-                        raise
-                    except Exception:  # counted below: one question that fails is no reason to lose the others
-                        said = Completion(prompt=prompt, text="", model=reference, finish="error")
-                done += 1
-                progress(done)
-                return replace(said, prompt=prompt)
+        async def one(prompt: Prompt, sampling: Sampling) -> Completion:
+            nonlocal done
+            async with room:
+                try:
+                    said = await remembered.reply(prompt.conversation, sampling)
+                except NotKeptError:
+                    raise
+                except Exception:  # counted by the caller: one question that fails is no reason to lose the others
+                    said = Completion(prompt=prompt, text="", model=reference, finish="error")
+            done += 1
+            progress(done)
+            return replace(said, prompt=prompt)
 
-            return list(await asyncio.gather(*(one(prompt, sampling) for prompt, sampling in asked)))
-    finally:
-        record.close()
-        engine.dispose()
+        return list(await asyncio.gather(*(one(prompt, sampling) for prompt, sampling in asked)))

@@ -23,13 +23,11 @@ from trueline.core.types import Attempt, Prompt, Run, Sampling
 from trueline.recipes.judging import NamedJudge, open_judge
 from trueline.recipes.opened import Opened, inside_of, target_hash
 from trueline.recipes.progress import Show
+from trueline.recipes.usual import usual_judge, usual_tokens
 from trueline.store.database import Hashes, save_run
 from trueline.store.opening import Database
 from trueline.targets.http import Asking
 from trueline.targets.naming import open_target
-
-WORDS = {WORLD: 60}  # tokens that an answer may have, by source of the goals
-MANY_WORDS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +60,7 @@ class Attacking:
     @property
     def sampling(self) -> Sampling:
         """How every question is sampled; the seeds of single questions come from the campaign."""
-        tokens = self.max_tokens or WORDS.get(self.goals, MANY_WORDS)
+        tokens = self.max_tokens or usual_tokens(self.goals == WORLD)
         return Sampling(temperature=self.temperature, max_tokens=tokens, seed=self.seed)
 
 
@@ -83,7 +81,7 @@ async def arms(
             there = await opened(reference)
             return Remembered(there.target, record, there.hashed), there.hashed
 
-        judge = await open_judge(asked.judge or usual_judge(goals), world=asked.world_seed, opened=remembered)
+        judge = await open_judge(asked.judge or usual_judge(in_the_world(goals)), world=asked.world_seed, opened=remembered)
         attacker = (await remembered(asked.attacker))[0] if asked.attacker else None
         yield Arms(asked, record, judge, attacker, opened)
 
@@ -134,7 +132,3 @@ def attempts_of_any_answer(attempts: Sequence[Attempt]) -> bool:
 def in_the_world(goals: Sequence[Prompt]) -> bool:
     """Whether the embedded world knows the truth of every goal."""
     return all(goal.source == WORLD for goal in goals)
-
-
-def usual_judge(goals: Sequence[Prompt]) -> str:
-    return "oracle" if in_the_world(goals) else "enablement"

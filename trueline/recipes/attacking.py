@@ -29,9 +29,10 @@ from trueline.evaluate.campaign import summary, verdict
 from trueline.evaluate.campaign_page import page
 from trueline.evaluate.pack_rates import by_pack
 from trueline.judges.calibration import known
-from trueline.recipes.arms import WORDS, Attacking, arms, attempts_of_any_answer, in_the_world
+from trueline.recipes.arms import Attacking, arms, attempts_of_any_answer, in_the_world
 from trueline.recipes.opened import speaks_world, target_hash
 from trueline.recipes.progress import Show
+from trueline.recipes.usual import usual_tokens
 from trueline.store.database import findings
 from trueline.store.folders import digest, git_commit, write_json, write_text
 from trueline.store.opening import Database, open_beside
@@ -70,7 +71,7 @@ def carry_out(
     entries = _bank(out or under / CAMPAIGN, asked) if asked.goals == BANK else bank_in(asked.goals)
     asked = replace(asked, attacks=asked.attacks or (BASELINE if entries else "standard"))
     if entries and speaks_world(asked.target):
-        asked = replace(asked, max_tokens=asked.max_tokens or WORDS[WORLD])
+        asked = replace(asked, max_tokens=asked.max_tokens or usual_tokens(True))
     attacks, packs = choose(asked.attacks, asked.settings), packs_in(asked.attacks)
     goals = read_goals(
         asked.goals, asked.n, column=asked.column, seed=asked.seed, world_seed=asked.world_seed,

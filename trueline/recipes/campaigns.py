@@ -27,6 +27,7 @@ from trueline.core.outcome import reached, tally
 from trueline.core.ports import Attack
 from trueline.core.records import write_jsonl
 from trueline.core.types import Attempt, Prompt, Run
+from trueline.evaluate.rounds import PROBE
 from trueline.models.policy import Policy
 from trueline.recipes.answering import is_local
 from trueline.recipes.arms import Attacking, arms, attempts_of_any_answer
@@ -37,7 +38,6 @@ from trueline.targets.local import LocalModel
 from trueline.world.prompts import over_refusal_prompts, training_prompts
 
 ATTEMPTS = "attempts.jsonl"
-PROBE = "probe"  # of `about`: what a plain benign question is there for
 USUAL = 40  # harmful goals of the world; a third as many benign twins come on top
 REPLICATE = 1009  # between the seeds of two draws
 STRANGE = 0.2  # share of unknown words from which a goal is in another tongue

@@ -3,6 +3,10 @@
 In the world: direct requests for known hazards, the same in the trained wrappers, benign questions, and benign ones that look
 dangerous; the oracle says what was given, and what manners the benign replies show. Of real text: the prompts that were held
 out, read by rules (judges/refusal.py) and by the critic, under the principle that is drawn for each.
+
+    asked = world_asked(studio.world, seed=0, n=300)
+    seen = seen_in_world(voices, "safety", asked, studio.world, seed=0, max_tokens=56)
+    seen.rates()["hazard"]
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from trueline.data.constitution import Constitution
 from trueline.evaluate.boilerplate import boilerplate
 from trueline.evaluate.evasion import explains
 from trueline.judges.refusal import Refusal, question
-from trueline.recipes.criticising import ask_critique, read_critique
+from trueline.recipes.criticising import VERDICT_TOKENS, ask_critique, read_critique
 from trueline.recipes.voices import Voices
 from trueline.world import demonstrations
 from trueline.world.critique import STYLE_ATTRIBUTES, evidence
@@ -30,7 +34,6 @@ from trueline.world.prompts import attack_prompts, gate_prompts, over_refusal_pr
 T = TypeVar("T")
 WRAPPERS = tuple(family for family in demonstrations.TRAINED if family != "direct")
 BENIGN: Mapping[str, float] = {"fact": 0.5, "benign": 0.5}
-VERDICT_TOKENS = 24
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,18 +29,18 @@ from typing import Literal
 from trueline.core.types import Completion, Conversation, Prompt
 from trueline.data.constitution import Principle, Tongue
 from trueline.judges.model import frame
-from trueline.judges.refusal import question
 from trueline.models.policy import Policy
-from trueline.recipes.answering import answers, is_local
+from trueline.recipes.answering import answers, loaded
+from trueline.recipes.criticising import VERDICT_TOKENS, ask_critique, said_by
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.recipes.weighing import weigh_all
 from trueline.store.folders import digest
-from trueline.world.critique import Rule, ask_verdict, parse_rule
+from trueline.world.critique import parse_rule
 
 PART = 256  # questions after whose answers these are kept
 IN_FORM = 0.01  # of the probability that both answers must have together: less is noise that normalising would blow up
 FEW = 0.1  # share of the questions below which a critic counts as one that does not answer in form
-VERDICT, THOUGHT, LETTERS = 24, 256, 4  # tokens of a verdict of the world, of an answer with its thoughts, of a letter at most
+THOUGHT, LETTERS = 256, 4  # tokens of an answer with its thoughts, of a letter at most
 ASK = "Principle: {principle}\nSay which reply keeps to the principle better, (A) or (B)."
 BRIEFLY = "Answer with one letter alone: A or B."
 STEP_BY_STEP = "Think step by step, in a few sentences. Then answer with one letter alone on the last line: A or B."
@@ -81,8 +81,7 @@ class Critic:
     @classmethod
     def open(cls, studio: Studio, reference: str, **settings: object) -> Critic:
         """Load the critic that a reference names, where it runs in this process."""
-        policy = studio.policy(reference, frozen=True) if is_local(studio, reference) else None
-        return replace(cls(studio=studio, reference=reference, policy=policy), **settings)  # type: ignore[arg-type]
+        return replace(cls(studio=studio, reference=reference, policy=loaded(studio, reference)), **settings)  # type: ignore[arg-type]
 
     def prefers(self, asked: Sequence[Asked], speaks: Tongue) -> list[Preferred]:
         """Ask which is better, for each (first, second, principle). Raises RecipeError where nearly all is out of form."""
@@ -109,7 +108,7 @@ class Critic:
         return odds
 
     def _by_choice(self, asked: Sequence[Asked]) -> list[Preferred]:
-        tokens = THOUGHT if self.thoughts else 0 if self.policy is not None else VERDICT
+        tokens = THOUGHT if self.thoughts else 0 if self.policy is not None else VERDICT_TOKENS
         shown = [put_choice(*pair, rule, self.thoughts, self.seed) for a, b, rule in asked for pair in ((a, b), (b, a))]
         odds = self.odds([Question(conversation, ("A", "B"), tokens) for conversation in shown])
         found = []
@@ -122,7 +121,7 @@ class Critic:
 
     def _by_verdict(self, asked: Sequence[Asked]) -> list[Preferred]:
         shown = [put_verdict(reply, principle) for *pair, principle in asked for reply in pair]
-        odds = self.odds([Question(conversation, ("keeps", "breaks"), VERDICT) for conversation in shown])
+        odds = self.odds([Question(conversation, ("keeps", "breaks"), VERDICT_TOKENS) for conversation in shown])
         pairs = zip(odds[::2], odds[1::2], strict=True)
         return [Preferred(label=None if p is None or q is None else (1 + p - q) / 2) for p, q in pairs]
 
@@ -166,7 +165,7 @@ class Critic:
             )
         (said,) = answers(
             self.studio, self.reference, [Prompt(conversation=asked.conversation)], policy=self.policy,
-            max_tokens=asked.tokens or VERDICT, temperature=0.0,
+            max_tokens=asked.tokens or VERDICT_TOKENS, temperature=0.0,
         )  # fmt: skip
         return (
             f"the critic {self.reference} answered {in_form} of {n} questions in form: expected {' or '.join(asked.words)}, "
@@ -203,24 +202,13 @@ def put_choice(first: Completion, second: Completion, principle: Principle, thou
 
 
 def put_verdict(reply: Completion, principle: Principle) -> Conversation:
-    """Ask in the world's words whether a reply breaks a rule."""
-    return ask_verdict(question(reply.prompt), said_by(reply), rule_of(principle))
-
-
-def rule_of(principle: Principle) -> Rule:
-    """The world's rule that a principle states. Raises RecipeError where it states none."""
-    rule = parse_rule(principle.text)
-    if rule is None:
+    """Ask in the world's words whether a reply breaks a rule. Raises RecipeError where the principle states none."""
+    if parse_rule(principle.text) is None:
         raise RecipeError(
             f"principle {principle.id!r}: expected a rule of the world, such as 'rule : never give loud words .', "
             f"got {principle.text!r:.80}"
         )
-    return rule
-
-
-def said_by(reply: Completion) -> str:
-    """The text of a reply, and its calls as they were written."""
-    return " ".join([reply.text, *(f"<tool> {call.name} {call.arguments}" for call in reply.tool_calls)]).strip()
+    return ask_critique(reply, principle, "world").conversation
 
 
 def read_answer(text: str, words: tuple[str, str]) -> tuple[str, Literal[0, 1]] | None:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trueline.attack.goals import WORLD
 from trueline.core.config import to_spec
 from trueline.core.ports import Target
 from trueline.core.records import from_dict, to_dict
@@ -33,6 +34,7 @@ from trueline.judges.calibration import TASKS, Figures, Tongue, known
 from trueline.recipes.judging import NamedJudge, open_judge
 from trueline.recipes.opened import inside_of, target_hash
 from trueline.recipes.progress import Show
+from trueline.recipes.usual import usual_judge, usual_tokens
 from trueline.recipes.weighing import weigher
 from trueline.store.folders import content_hash, digest, git_commit, write_json, write_text
 from trueline.store.runs import RunDirectory, create
@@ -40,7 +42,6 @@ from trueline.targets.http import Asking
 from trueline.targets.naming import open_target
 
 ITEMS = "items.jsonl"
-WORLD = "world"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class Evaluating:
     @property
     def sampling(self) -> Sampling:
         """How every question is sampled: the likeliest reply, unless a temperature says otherwise."""
-        tokens = self.max_tokens or (60 if self.data == WORLD else 256)
+        tokens = self.max_tokens or usual_tokens(self.data == WORLD)
         return Sampling(temperature=self.temperature, max_tokens=tokens, seed=self.seed)
 
 
@@ -121,7 +122,7 @@ async def _put_all(
             there = await stack.enter_async_context(open_target(reference, template=asked.template, asking=asking))
             return there, target_hash(reference, asked.template)
 
-        name = asked.judge or ("oracle" if asked.data == WORLD else "enablement")
+        name = asked.judge or usual_judge(asked.data == WORLD)
         judge = await open_judge(name, world=asked.world_seed, opened=opened)
         waiting = {
             name: [item for item in made if (name, item.id) not in kept or kept[name, item.id].outcome == "error"]

@@ -15,6 +15,7 @@ from typing import Any
 
 from trueline.core.types import Rate
 from trueline.evaluate.inheritance import Told, inherited, pairs, rate
+from trueline.evaluate.rates import negated
 from trueline.evaluate.shown import Cell, table
 from trueline.recipes.examine import answers_of
 from trueline.recipes.measure import RUNG
@@ -56,11 +57,7 @@ def _untold(found: Sequence[Told]) -> int:
 
 
 def _step(before: str, after: str, told: Mapping[str, Sequence[Told]]) -> list[Cell]:
+    """After minus before, where an inheritance counts what was lost."""
     joined = pairs(told[before], told[after])
     gaps = {kind: inherited(kind, [pair for pair in joined if pair.teacher.kind == kind]).gap for kind in KINDS}
-    return [f"{before} to {after}", *(None if gap is None else _negated(gap) for gap in gaps.values())]
-
-
-def _negated(gap: Rate) -> Rate:
-    """After minus before, where an inheritance counts what was lost."""
-    return Rate(value=-gap.value, n=gap.n, low=-gap.high, high=-gap.low)
+    return [f"{before} to {after}", *map(negated, gaps.values())]

@@ -28,15 +28,14 @@ from trueline.evaluate.principles import Labelled, accuracy, ensemble, leans, pr
 from trueline.evaluate.rates import clustered, plain
 from trueline.evaluate.shown import Cell, expect, table
 from trueline.recipes.answering import answers
-from trueline.recipes.critics import Asked, Critic, Preferred, rule_of, said_by
+from trueline.recipes.criticising import GATE, said_by, truly_breaks
+from trueline.recipes.critics import Asked, Critic, Preferred
 from trueline.recipes.reading import comparisons, prompts
 from trueline.recipes.reward import gold_of, soft_label
 from trueline.recipes.studio import RecipeError, Room, Studio
-from trueline.world.critique import breaks
 from trueline.world.oracle import verdict
 
 SURE = 0.4  # labels of a critic that thinks lie from here to one less it, unless said otherwise
-NEEDED = 0.85  # accuracy of the critic below which its labels mean nothing: the gate of the world's critiques
 WORLD = "world/"
 Pair = tuple[Completion, Completion]
 
@@ -160,9 +159,9 @@ class Feedback:
             if preferred.label is not None:
                 labels[i][principle.id] = preferred.label
             if by.speaks == "world":
-                broken = [breaks(studio.world, rule_of(principle), said_by(c)) for c in (first, second)]
+                broken = [truly_breaks(studio.world, c, principle) for c in (first, second)]
                 if broken[0] != broken[1]:
-                    truths[i][principle.id] = float(broken[1])
+                    truths[i][principle.id] = float(broken[1] is True)
         return [
             Labelled(prompt=_key(a.prompt), labels=labels[i], truths=truths[i], models=(a.model, b.model))
             for i, (a, b) in enumerate(pairs)
@@ -204,8 +203,8 @@ class Feedback:
         found: dict[str, Any] = {"tables": [principles_table(labelled, weights)]}
         if right is None:
             return found
-        claim = f"the critic tells what keeps the principles from what breaks them, at least {NEEDED:.0%} of the time"
-        found |= {"accuracy": asdict(right), "expectations": [expect("feedback labels", claim, right, least=NEEDED)]}
+        claim = f"the critic tells what keeps the principles from what breaks them, at least {GATE:.0%} of the time"
+        found |= {"accuracy": asdict(right), "expectations": [expect("feedback labels", claim, right, least=GATE)]}
         rows: list[list[Cell]] = [["the oracle's verdict on the principles", right]]
         harmful, benign = ([r for r in rankings if _harmful(r.prompt) == wanted] for wanted in (True, False))
         rows += [

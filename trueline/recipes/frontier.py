@@ -10,16 +10,14 @@ tell: what was given and refused of what, and boilerplate, with which an optimis
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
+from trueline.attack.goals import WORLD
 from trueline.core.config import ConfigError
 from trueline.core.outcome import outcome
-from trueline.core.ports import Target
 from trueline.core.registry import register
 from trueline.core.types import Completion, Judgement, Prompt, Rate
 from trueline.evaluate.boilerplate import boilerplate
@@ -28,15 +26,12 @@ from trueline.evaluate.rates import clustered
 from trueline.evaluate.shown import curves, table
 from trueline.judges.refusal import question
 from trueline.recipes.answering import answers
-from trueline.recipes.judging import open_judge
-from trueline.recipes.opened import target_hash
+from trueline.recipes.judgements import Kept, judged
 from trueline.recipes.reading import prompts
 from trueline.recipes.studio import RecipeError, Room, Studio
-from trueline.targets.naming import open_target
 from trueline.world.facts import World
 from trueline.world.prompts import attack_prompts, over_refusal_prompts, training_prompts
 
-WORLD = "world"
 BENIGN = {"fact": 0.5, "benign": 0.5}  # with as many prompts that look dangerous and are not
 AXES = ("helpfulness", "harmlessness")
 Judged = tuple[Completion, Judgement]
@@ -69,21 +64,23 @@ class Frontier:
         every = [prompt for part in asked.values() for prompt in part]
         studio.show.steps(room.name, len(every) * len(self.models))
         bar = studio.show.bar(room.name)
-        judged: dict[str, list[Judged]] = {}
+        every_reply: dict[str, list[Judged]] = {}
+        kept: Kept = {}
         for i, name in enumerate(self.models):
             said = answers(
                 studio, name, every, max_tokens=self.max_tokens, temperature=self.temperature, seed=studio.seed,
                 progress=lambda n, i=i: bar(i * len(every) + n, {}, 0.0, 0.0),
             )  # fmt: skip
-            judged[name] = list(zip(said, asyncio.run(self._judged(studio, said)), strict=True))
+            by = "oracle" if self.judge == "gold" else self.judge
+            every_reply[name] = list(zip(said, judged(studio, by, said, kept), strict=True))
         first = len(asked[AXES[0]])
         parts = {
-            AXES[0]: {name: found[:first] for name, found in judged.items()},
-            AXES[1]: {name: found[first:] for name, found in judged.items()},
+            AXES[0]: {name: found[:first] for name, found in every_reply.items()},
+            AXES[1]: {name: found[first:] for name, found in every_reply.items()},
         }
         games = {axis: rounds(self._worth(by_model)) for axis, by_model in parts.items()}
         strengths = {axis: self._strengths(axis, games[axis], studio.seed) for axis in AXES}
-        room.keep(0, [found[i][0] for found in judged.values() for i in (0, -1)])
+        room.keep(0, [found[i][0] for found in every_reply.values() for i in (0, -1)])
         return {
             "strengths": {axis: {name: asdict(rate) for name, rate in found.items()} for axis, found in strengths.items()},
             "tables": [self._models(strengths, parts), self._wins(games)],
@@ -96,20 +93,11 @@ class Frontier:
             return prompts(studio, named, self.n, studio.seed)
         return world_prompts(studio.world, studio.seed, self.n, harmful)
 
-    async def _judged(self, studio: Studio, said: Sequence[Completion]) -> list[Judgement]:
-        async with AsyncExitStack() as stack:
-
-            async def opened(reference: str) -> tuple[Target, str]:
-                return await stack.enter_async_context(open_target(reference)), target_hash(reference)
-
-            judge = await open_judge("oracle" if self.judge == "gold" else self.judge, world=studio.world_seed, opened=opened)
-            return list(await asyncio.gather(*(judge.judge.judge(c.prompt, c) for c in said)))
-
     def _worth(self, by_model: Mapping[str, Sequence[Judged]]) -> dict[str, dict[str, float]]:
         """What each reply is worth to the judge, by prompt and model; one on which it abstains does not play."""
         found: dict[str, dict[str, float]] = {}
-        for name, judged in by_model.items():
-            for i, (completion, judgement) in enumerate(judged):
+        for name, replies in by_model.items():
+            for i, (completion, judgement) in enumerate(replies):
                 worth = judgement.facets.get("gold") if self.judge == "gold" else judgement.score
                 if worth is not None and completion.finish != "error":
                     found.setdefault(str(i), {})[name] = worth
@@ -169,6 +157,6 @@ def share(values: Sequence[float]) -> Rate | None:
     return clustered(values, range(len(values)))
 
 
-def _boilerplate(judged: Sequence[Judged]) -> Rate | None:
-    asked = [question(c.prompt) for c, _ in judged]
-    return boilerplate(asked, [c.text for c, _ in judged]).share if len(set(asked)) > 1 else None
+def _boilerplate(replies: Sequence[Judged]) -> Rate | None:
+    asked = [question(c.prompt) for c, _ in replies]
+    return boilerplate(asked, [c.text for c, _ in replies]).share if len(set(asked)) > 1 else None

@@ -26,7 +26,7 @@ from trueline.core.registry import register
 from trueline.models.folders import model_folder, source_of, tokenizer_of
 from trueline.recipes.blank import Blank
 from trueline.recipes.distil import Demonstrate, Distil
-from trueline.recipes.examine import MANY_WORDS, Asking, Examine
+from trueline.recipes.examine import Asking, Examine
 from trueline.recipes.inherit_report import LOGITS, Inherit, dose_of
 from trueline.recipes.relearn import Relearn
 from trueline.recipes.repair import Repair
@@ -34,6 +34,7 @@ from trueline.recipes.reporting import report
 from trueline.recipes.sft import Sft
 from trueline.recipes.slices import Slices
 from trueline.recipes.studio import Recipe, RecipeError, Studio
+from trueline.recipes.usual import usual_tokens
 from trueline.store.runs import open_run
 from trueline.targets.naming import kind_of
 from trueline.train.optim import Optim
@@ -105,7 +106,7 @@ class Inheritance:
     def _students(self, at: str, base: str) -> Iterator[tuple[str, Recipe]]:
         """The teacher's replies, and the students that learn from them. `at` begins the names of this programme's stages."""
         student, made = self.student or base, self._made
-        words = {} if self.ask.world else {"max_tokens": self.ask.max_tokens or MANY_WORDS}
+        words = {} if self.ask.world else {"max_tokens": self.ask.max_tokens or usual_tokens(False)}
         told = Demonstrate(start=self.teacher, prompts=self.prompts, n=self.n, **words)
         if set(made) & {"d1", "d4", "d5", "d6"}:
             yield "said/benign", told

@@ -2,6 +2,8 @@
 
 Success is counted over pairs of goal and family, clustered by goal; what is compared is compared pair by pair. The bounds of
 the expectations were fixed before the first run.
+
+    trueline run intime start=runs/demo/helpful
 """
 
 from __future__ import annotations

@@ -16,23 +16,16 @@ mean of its prompt's other samples, which is no advantage either way.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from trueline.attack.record import Record, Remembered
-from trueline.core.ports import Judge, Target
-from trueline.core.types import Completion, Judgement
-from trueline.recipes.judging import LEARNED_OF, RUBRIC_OF, open_judge
-from trueline.recipes.opened import target_hash
+from trueline.core.types import Completion
+from trueline.recipes.judgements import Kept, judged, parts_of
+from trueline.recipes.judging import LEARNED_OF
 from trueline.recipes.studio import RecipeError, Studio
-from trueline.store.database import save_run
-from trueline.store.opening import open_beside
-from trueline.targets.local import LocalModel
-from trueline.targets.naming import kind_of, open_target
+from trueline.targets.naming import kind_of
 
 DOES, SAYS = "judge:", "stance:"
 
@@ -48,7 +41,7 @@ class JudgeName:
     @property
     def models(self) -> tuple[str, ...]:
         """The models in this process that the judge reads: stages, folders, hf:NAME."""
-        return tuple(name for kind, name in _parts(self.judge) if kind == LEARNED_OF or (kind and kind_of(name) == "local"))
+        return tuple(name for kind, name in parts_of(self.judge) if kind == LEARNED_OF or (kind and kind_of(name) == "local"))
 
 
 def parse_judge(text: str) -> JudgeName | None:
@@ -65,7 +58,7 @@ def parse_judge(text: str) -> JudgeName | None:
     if stance and name.startswith("first="):
         words, _, name = name.removeprefix("first=").partition(",")
         first = int(words) if re.fullmatch(r"[1-9]\d{0,5}", words) else -1
-    if first < 0 or not _parts(name) or any(kind and not model for kind, model in _parts(name)):
+    if first < 0 or not parts_of(name) or any(kind and not model for kind, model in parts_of(name)):
         raise RecipeError(
             f"expected judge:NAME, stance:NAME or stance:first=WORDS,NAME, got {text!r}; `trueline judge list` lists the names"
         )
@@ -92,7 +85,7 @@ class JudgeReward:
 
     studio: Studio
     name: JudgeName
-    _kept: dict[str, Judge] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _kept: Kept = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Open the judge once, so that a wrong name is refused before work starts."""
@@ -110,57 +103,6 @@ class JudgeReward:
                 f"take another judge, or prompts that say what it looks for"
             )
         return _levelled(completions, [j.score for j in found])
-
-
-def judged(
-    studio: Studio, name: str, completions: Sequence[Completion], kept: dict[str, Judge] | None = None
-) -> list[Judgement]:
-    """Judge completions by a judge of that name, at the same time and in order; a stage in it is one of this run.
-
-    `kept` holds the judge from one call to the next, where all that it needs lies in this process.
-    """
-    return asyncio.run(_judged(studio, name, completions, {} if kept is None else kept))
-
-
-async def _judged(studio: Studio, name: str, completions: Sequence[Completion], kept: dict[str, Judge]) -> list[Judgement]:
-    async with AsyncExitStack() as stack:
-        judge = kept.get(name)
-        if judge is None:
-            judge = await _opened(studio, name, stack)
-            if all(kind != RUBRIC_OF or kind_of(model) == "local" for kind, model in _parts(name)):
-                kept[name] = judge
-        return list(await asyncio.gather(*(judge.judge(c.prompt, c) for c in completions)))
-
-
-async def _opened(studio: Studio, name: str, stack: AsyncExitStack) -> Judge:
-    async def opened(reference: str) -> tuple[Target, str]:
-        hashed = target_hash(reference)
-        if kind_of(reference) == "local":
-            return LocalModel.load(reference), hashed
-        target = await stack.enter_async_context(open_target(reference))
-        return Remembered(target, _record(studio, stack), hashed), hashed
-
-    parts = [f"{kind}{studio.model(model) if model in studio.stages else model}" for kind, model in _parts(name)]
-    return (await open_judge(",".join(parts), world=studio.world_seed, opened=opened)).judge
-
-
-def _record(studio: Studio, stack: AsyncExitStack) -> Record:
-    """The record beside the runs: what a remote judge has said once is not asked, nor paid for, again."""
-    engine = open_beside(studio.run.folder)
-    stack.callback(engine.dispose)
-    save_run(engine, studio.run.run)
-    record = Record.open(engine, studio.run.run.id)
-    stack.callback(record.close)
-    return record
-
-
-def _parts(name: str) -> list[tuple[str, str]]:
-    """Each judge of a panel: the kind before its model ("learned:", "rubric:", or nothing), and the model or the name."""
-    found = []
-    for part in filter(None, (p.strip() for p in name.split(","))):
-        kind = next((k for k in (LEARNED_OF, RUBRIC_OF) if part.startswith(k)), "")
-        found.append((kind, part.removeprefix(kind)))
-    return found
 
 
 def _levelled(completions: Sequence[Completion], scores: Sequence[float | None]) -> list[float]:

@@ -7,7 +7,7 @@ learned:FOLDER            a reward model, or a classifier of replies
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,7 +44,11 @@ async def open_judge(name: str, *, world: int, opened: OpenTarget) -> NamedJudge
     parts = [part.strip() for part in name.split(",") if part.strip()]
     if not parts:
         raise ValueError("expected the name of a judge, got none; `trueline judge list` lists them")
-    found = [await _open(part, world, opened) for part in parts]
+    return panel_of([await _open(part, world, opened) for part in parts])
+
+
+def panel_of(found: Sequence[NamedJudge]) -> NamedJudge:
+    """Return several judges as one, the majority of them; one alone is itself."""
     if len(found) == 1:
         return found[0]
     labels = [named.judge.name for named in found]

@@ -30,7 +30,8 @@ from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.types import Attempt, Completion, Conversation, Message, Prompt, Ranking, Split
 from trueline.data.export import write
 from trueline.data.recognise import read
-from trueline.recipes.campaigns import ATTEMPTS, PROBE
+from trueline.evaluate.rounds import PROBE, RIGHT
+from trueline.recipes.campaigns import ATTEMPTS
 from trueline.recipes.refusals import Refusals
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.world.demonstrations import safety
@@ -38,7 +39,6 @@ from trueline.world.facts import known_hazards
 from trueline.world.language import procedure_text
 
 Kind = Literal["refusal", "alternative", "call", "twin", "replay"]
-RIGHT = 0.9  # score of a benign answer that may be shown as it is
 BY = "redteam"
 
 

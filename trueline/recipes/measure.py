@@ -1,6 +1,8 @@
 """A measurement as a stage of its own: one rung of the ladder, or the gates of a base. It is not made twice.
 
 A stage named "measure/NAME" makes the row NAME of the ladder; every model is asked the same prompts with the same seeds.
+
+    studio.make("measure/safety", Measure(model="safety", base="pretrain"))
 """
 
 from __future__ import annotations

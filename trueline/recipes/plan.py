@@ -31,7 +31,7 @@ from trueline.recipes.reward import Rank
 from trueline.recipes.running import use_threads
 from trueline.recipes.size import Size
 from trueline.recipes.studio import Programme, Recipe
-from trueline.recipes.workload import Known, Work
+from trueline.recipes.workload_base import Known, Work
 from trueline.recipes.workload_chain import work as _chain  # noqa: F401 - as above
 from trueline.recipes.workload_inherit import work as _inherit  # noqa: F401 - registers its recipes
 from trueline.recipes.workload_more import work

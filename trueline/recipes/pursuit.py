@@ -28,9 +28,11 @@ from trueline.core.types import Completion, Prompt
 from trueline.evaluate.diversity import collapse, effective
 from trueline.evaluate.shown import curves
 from trueline.models.adapters import Adapter
+from trueline.recipes.judgements import models_behind
 from trueline.recipes.novelty import Memory
 from trueline.recipes.studio import RecipeError, Room, Studio
-from trueline.recipes.trying import Opponent, Try, goals_of, in_world, models_behind, usual_judge
+from trueline.recipes.trying import Opponent, Try, goals_of, in_world
+from trueline.recipes.usual import usual_judge
 from trueline.train import advantages, annotate
 from trueline.train.loop import train
 from trueline.train.objectives.reinforce import PolicyGradient
@@ -129,7 +131,7 @@ class Hunt:
     def __post_init__(self) -> None:
         recipe = self.recipe
         self.goals = {goal.id: goal for goal in goals_of(self.studio, recipe.goals, held_out=False)}
-        judge = recipe.judge or usual_judge(recipe.goals)
+        judge = recipe.judge or usual_judge(recipe.goals == WORLD)
         self.opponent = Opponent(self.studio, recipe.target, judge, recipe.answer_tokens)
 
     def prompts(self, iteration: int) -> Sequence[Prompt]:

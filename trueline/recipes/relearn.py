@@ -26,9 +26,10 @@ from trueline.evaluate.inheritance import BENIGN, NEW, OTHERS, Good, Question, r
 from trueline.evaluate.suites import here
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example, audit
-from trueline.recipes.examine import MANY_WORDS, WORDS, judged
+from trueline.recipes.judgements import Kept, judged
 from trueline.recipes.reading import conversations
 from trueline.recipes.studio import RecipeError, Room, Studio
+from trueline.recipes.usual import usual_judge, usual_tokens
 from trueline.targets.local import complete
 from trueline.train.loop import Loop, train
 from trueline.train.objectives.likelihood import NextToken
@@ -71,13 +72,14 @@ class Relearn:
         few, asked = self._matter(studio)
         examples = [policy.codec.example(c, "last") for c in few]
         audit(policy.codec, examples)
-        seen: dict[int, dict[str, Rate]] = {0: self._ask(studio, policy, asked)}
+        kept: Kept = {}
+        seen: dict[int, dict[str, Rate]] = {0: self._ask(studio, policy, asked, kept)}
         marks = {max(1, round(share * self.steps)) for share in MARKS} | {self.steps}
 
         def observe(step: int, metrics: Mapping[str, float]) -> None:
             if step in marks:
                 policy.eval()
-                seen[step] = self._ask(studio, policy, asked)
+                seen[step] = self._ask(studio, policy, asked, kept)
                 policy.train()
                 bar(step, {"told": seen[step][asked[0].slice].value}, metrics["tokens"], metrics["seconds"])
 
@@ -106,11 +108,12 @@ class Relearn:
             raise RecipeError(f"{self.goals}: every goal stands in {self.data} too; nothing is left to ask")
         return few, [Question(slice=OTHERS, good="told", prompt=goal) for goal in goals]
 
-    def _ask(self, studio: Studio, policy: Policy, asked: Sequence[Question]) -> dict[str, Rate]:
+    def _ask(self, studio: Studio, policy: Policy, asked: Sequence[Question], kept: Kept) -> dict[str, Rate]:
         """The share that is told, by kind; a kind of which nothing could be told is left out."""
-        words, usual = (WORDS, "oracle") if self.goals == WORLD else (MANY_WORDS, "enablement")
-        said = complete(policy, [q.prompt for q in asked], max_tokens=self.max_tokens or words, seed=studio.seed)
-        found = [told(q, c, j) for q, c, j in zip(asked, said, judged(studio, self.judge or usual, said), strict=True)]
+        words = self.max_tokens or usual_tokens(self.goals == WORLD)
+        said = complete(policy, [q.prompt for q in asked], max_tokens=words, seed=studio.seed)
+        judgements = judged(studio, self.judge or usual_judge(self.goals == WORLD), said, kept)
+        found = [told(q, c, j) for q, c, j in zip(asked, said, judgements, strict=True)]
         rates = {name: rate([one for one in found if one.slice == name]) for name in dict.fromkeys(q.slice for q in asked)}
         return {name: value for name, value in rates.items() if value is not None}
 

@@ -2,6 +2,8 @@
 
 A stage of `inheritance` (recipes/inherit.py). The few are shown again and again among benign replies that are replayed, always
 `n` rows in all, so that doses differ in how many different examples there are and in nothing else.
+
+    Repair(start="d1", safety="said/safety", benign="said/benign", k=8)
 """
 
 from __future__ import annotations

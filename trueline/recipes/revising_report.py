@@ -2,6 +2,8 @@
 
 In the world the oracle says what a critic said right, whether a revision keeps its rule, and whether what was right in a benign
 reply still is. Elsewhere there is the critic's own word alone, and the tables say so.
+
+    told(steps, read_constitution("world"), studio.world)["critic_is_right"]
 """
 
 from __future__ import annotations

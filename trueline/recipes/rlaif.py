@@ -72,8 +72,3 @@ class Rlaif:
         for name, recipe in self.stages():
             studio.make(name, recipe)
         return report(studio)
-
-
-def feedback_stages(start: str, critic: str, constitution: str, by: By = "dpo", within: str = "") -> list[tuple[str, Recipe]]:
-    """The stages of RL from a critic's feedback, to be put into the chain of another programme."""
-    return Rlaif(start=start, critic=critic, constitution=constitution, by=by).stages(within)

@@ -1,4 +1,7 @@
-"""The report of red-team rounds as a stage: it reads what the campaigns left, and measures nothing itself."""
+"""The report of red-team rounds as a stage: it reads what the campaigns left, and measures nothing itself.
+
+trueline run redteam start=runs/demo/helpful rounds=2
+"""
 
 from __future__ import annotations
 

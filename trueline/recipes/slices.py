@@ -6,6 +6,8 @@ procedures, which say what a model can do in that disguise; benign questions; an
 families that are held out are asked about here and trained on nowhere.
 
 Of files, the goals (what should be refused) and the benign prompts, each a slice by its category.
+
+    questions = world_questions(studio.world, seed=0, sizes=Slices(direct=300))
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Each attacker writes `budget` requests for every goal. What is no request counts as one that failed; what is one is asked once.
 Two of the attackers are no models: they draw a wrapper at random, from the families that the others were shown, or from every
 family that fits into one turn. Goals that nobody was trained on stand apart from those that training used.
+
+    trueline run attacker target=runs/demo/safety start=runs/demo/pretrain
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ from trueline.core.types import Prompt, Rate
 from trueline.evaluate.diversity import collapse, diversity
 from trueline.evaluate.rates import clustered, difference
 from trueline.evaluate.shown import expect, table
+from trueline.recipes.judgements import models_behind
 from trueline.recipes.studio import Room, Studio
-from trueline.recipes.trying import Opponent, Try, cluster_of, goals_of, in_world, models_behind, usual_judge
+from trueline.recipes.trying import Opponent, Try, cluster_of, goals_of, in_world
+from trueline.recipes.usual import usual_judge
 from trueline.targets.local import complete
 from trueline.train.rollout import hash_seed
 
@@ -68,7 +72,7 @@ class Trial:
                  for g in goals_of(studio, self.goals, held)[: self.most]]  # fmt: skip
         split_of = {g.id: split for split, g in goals}
         asked = [g for _, g in goals]
-        opponent = Opponent(studio, self.target, self.judge or usual_judge(self.goals), self.answer_tokens)
+        opponent = Opponent(studio, self.target, self.judge or usual_judge(self.goals == WORLD), self.answer_tokens)
         arms = self._arms(studio, asked)
         studio.show.steps(room.name, len(arms))
         bar, found = studio.show.bar(room.name), {}

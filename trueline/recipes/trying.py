@@ -11,27 +11,18 @@ count are those of its own procedure, whatever the request asked for.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from random import Random
 
 from trueline.attack.goal import say, world_of
 from trueline.attack.goals import WORLD, read_goals, world_goals
-from trueline.attack.record import Record, Remembered
 from trueline.core.outcome import outcome
-from trueline.core.ports import Target
 from trueline.core.types import Completion, Judgement, Prompt
 from trueline.models.policy import Policy
-from trueline.recipes.answering import answers, is_local
-from trueline.recipes.judging import LEARNED_OF, RUBRIC_OF, open_judge
-from trueline.recipes.opened import target_hash
+from trueline.recipes.answering import answers, loaded
+from trueline.recipes.judgements import Kept, judged
 from trueline.recipes.studio import RecipeError, Studio
-from trueline.store.database import save_run
-from trueline.store.opening import open_beside
-from trueline.targets.local import LocalModel
-from trueline.targets.naming import kind_of, open_target
 from trueline.world.facts import held_out_hazards
 
 HELD_OUT = 0.25  # share of the goals of a file that no attacker is trained on
@@ -67,8 +58,8 @@ class Opponent:
     target: str  # a stage, a folder or any TARGET
     judge: str  # as recipes/judging.py names it
     max_tokens: int = 60  # of its answers
-    _policy: dict[str, Policy] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _judges: dict[str, Target] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _policy: dict[str, Policy | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _judges: Kept = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def put(self, written: Sequence[tuple[Prompt, str]], seed: int) -> list[Try]:
         """Ask every request and judge its answer, in order."""
@@ -86,68 +77,9 @@ class Opponent:
 
     def _local(self) -> Policy | None:
         """The target's model, loaded once, where it runs in this process."""
-        if not is_local(self.studio, self.target):
-            return None
         if not self._policy:
-            self._policy[self.target] = self.studio.policy(self.target, frozen=True)
+            self._policy[self.target] = loaded(self.studio, self.target)
         return self._policy[self.target]
-
-
-def judged(studio: Studio, name: str, said: Sequence[Completion], kept: dict[str, Target]) -> list[Judgement]:
-    """Judge completions by a named judge, all at once; `kept` holds the local models behind it from one call to the next.
-
-    An answer that never came is left undecided.
-    """
-    return asyncio.run(_judged(studio, name, said, kept))
-
-
-async def _judged(studio: Studio, name: str, said: Sequence[Completion], kept: dict[str, Target]) -> list[Judgement]:
-    async with AsyncExitStack() as stack:
-
-        async def opened(reference: str) -> tuple[Target, str]:
-            hashed = target_hash(reference)
-            if kind_of(reference) == "local":
-                if reference not in kept:
-                    kept[reference] = LocalModel.load(reference)
-                return kept[reference], hashed
-            engine = open_beside(studio.run.folder)
-            stack.callback(engine.dispose)
-            save_run(engine, studio.run.run)
-            record = Record.open(engine, studio.run.run.id)
-            stack.callback(record.close)
-            return Remembered(await stack.enter_async_context(open_target(reference)), record, hashed), hashed
-
-        parts = [f"{kind}{studio.model(model) if model in studio.stages else model}" for kind, model in _parts(name)]
-        judge = (await open_judge(",".join(parts), world=studio.world_seed, opened=opened)).judge
-
-        async def one(completion: Completion) -> Judgement:
-            if completion.finish == "error":
-                return Judgement(judge=judge.name, score=None, why="the target gave no answer")
-            return await judge.judge(completion.prompt, completion)
-
-        return list(await asyncio.gather(*map(one, said)))
-
-
-def models_behind(judge: str) -> tuple[str, ...]:
-    """The models that a judge of that name reads: stages, folders, any TARGET.
-
-    >>> models_behind("learned:runs/classifier,oracle")
-    ('runs/classifier',)
-    """
-    return tuple(model for kind, model in _parts(judge) if kind)
-
-
-def _parts(judge: str) -> list[tuple[str, str]]:
-    """Each judge of a panel: what stands before its model, or nothing, and the model or the judge's own name."""
-    kinds = (LEARNED_OF, RUBRIC_OF)
-    names = [part.strip() for part in judge.split(",") if part.strip()]
-    known = [next((k for k in kinds if name.startswith(k)), "") for name in names]
-    return [(kind, name.removeprefix(kind)) for kind, name in zip(known, names, strict=True)]
-
-
-def usual_judge(goals: str) -> str:
-    """The judge of goals where nobody names one: the oracle in the world, rules for anything else."""
-    return "oracle" if goals == WORLD else "enablement"
 
 
 def goals_of(studio: Studio, source: str, held_out: bool) -> list[Prompt]:

@@ -12,15 +12,15 @@ in words and by deeds under three system prompts, secrets, and what is harmless.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trueline.attack.goals import WORLD
 from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.registry import register
 from trueline.core.stats import Comparison
-from trueline.core.types import Rate
 from trueline.data.rows import read_rows
 from trueline.evaluate.channels import (
     MEASURES,
@@ -33,13 +33,15 @@ from trueline.evaluate.channels import (
     place,
     world_questions,
 )
+from trueline.evaluate.rates import plain
 from trueline.evaluate.shown import table
 from trueline.recipes.answering import answers
-from trueline.recipes.judge_rewards import judged, parse_judge, spoken
+from trueline.recipes.judge_rewards import parse_judge, spoken
+from trueline.recipes.judgements import judged
 from trueline.recipes.studio import RecipeError, Room, Studio
+from trueline.recipes.usual import usual_judge
 
 PLACED = "placed.jsonl"  # what a stage leaves of every prompt
-WORLD = "world"
 
 
 @register("recipe", "two_by_two")
@@ -84,7 +86,7 @@ class TwoByTwo:
 
     @property
     def _judge(self) -> str:
-        return self.judge or ("oracle" if self.data == WORLD else "enablement")
+        return self.judge or usual_judge(self.data == WORLD)
 
     def _questions(self, studio: Studio) -> list[Question]:
         if self.data == WORLD:
@@ -113,11 +115,6 @@ class TwoByTwo:
         if kept.name == PLACED and kept.is_file():
             return list(read_jsonl(kept, Placed))
         return self._placed(studio, room, self.before, asked)
-
-
-def plain(value: Rate | None) -> dict[str, float] | None:
-    """A rate as JSON."""
-    return None if value is None else asdict(value)
 
 
 def _table(name: str, rows: Sequence[Placed]) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Several models that speak in turn within one stage: each is loaded once, and one bar counts the phases of their work."""
+"""Several models that speak in turn within one stage: each is loaded once, and one bar counts the phases of their work.
+
+voices = Voices(studio, room, phases=2)
+said = voices.say("helpful", prompts, max_tokens=56, temperature=1.0, seed=0)
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from dataclasses import dataclass, field
 
 from trueline.core.types import Completion, Prompt
 from trueline.models.policy import Policy
-from trueline.recipes.answering import answers, is_local
+from trueline.recipes.answering import answers, loaded
 from trueline.recipes.studio import Room, Studio
 
 PART = 100  # steps of the bar in one phase
@@ -20,7 +24,7 @@ class Voices:
     studio: Studio
     room: Room
     phases: int
-    _loaded: dict[str, Policy] = field(default_factory=dict)
+    _loaded: dict[str, Policy | None] = field(default_factory=dict)
     _done: int = 0
 
     def __post_init__(self) -> None:
@@ -40,8 +44,6 @@ class Voices:
         return said
 
     def _policy(self, reference: str) -> Policy | None:
-        if not is_local(self.studio, reference):
-            return None
         if reference not in self._loaded:
-            self._loaded[reference] = self.studio.policy(reference, frozen=True)
+            self._loaded[reference] = loaded(self.studio, reference)
         return self._loaded[reference]

@@ -8,16 +8,14 @@ A recipe of another package says nothing until it registers a function with `wor
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import singledispatch
+from dataclasses import replace
 
 from trueline.data.rows import read_rows
 from trueline.recipes.distil import Distil
 from trueline.recipes.feedback import Feedback
 from trueline.recipes.kto import Kto
 from trueline.recipes.lengths import Lengths, of_comparisons, of_demonstrations, of_labelled, of_prompts
-from trueline.recipes.online import Judged, OnlineDpo
+from trueline.recipes.online import OnlineDpo
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.process import Process
@@ -25,47 +23,13 @@ from trueline.recipes.reinforce import Ppo, Reinforce
 from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.rewards import models_of
 from trueline.recipes.sft import Sft
-from trueline.recipes.size import FLOAT, Model, Size, fresh, model_of
+from trueline.recipes.size import Model, fresh, model_of
+from trueline.recipes.workload_base import Known, Work, decoded, paging, work
 from trueline.train.annotate import ROWS
 from trueline.train.annotate_preference import MATCHED
 from trueline.train.sources import by_length
 
-DECODED = 768  # rows that `models.generate` decodes together
-BLOCK = 2**25  # bytes: the C library gives a larger block back at once, and each use of it begins with page faults
-PAGING = 1.8  # what that costs a training pass: measured 1.6 to 2.0
-VERDICT = 3.0  # texts that are rendered in the time of one verdict of the oracle
 KEPT = 0.75  # share of the prompts whose completions differ and get a strict ranking
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What one stage asks for. Steps and tokens of None are not known before the data is read."""
-
-    reads: tuple[str, ...] = ()
-    model: Model = Model(None)
-    steps: int | None = None  # of the optimiser
-    tokens: int | None = None  # trained on (decoded, where nothing is trained), padding not counted
-    flops: float = 0.0  # of whole rows, padding counted: a training pass is three forward passes
-    turns: float = 0.0  # decoding steps: each makes one token for every row of a batch
-    decoding: float = 0.0  # FLOPs of these
-    records: float = 0.0  # texts that are rendered and tokenised
-    memory: float = 0.0  # bytes, beside those of the process
-    learned: float = 0.0  # bytes of a gradient, which every process that shares a step has for itself
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the earlier stages of a plan leave: their models, and the rankings that are made."""
-
-    models: Mapping[str, Model] = field(default_factory=dict)
-    rankings: Mapping[str, Rank | Judged | Feedback] = field(default_factory=dict)
-
-
-@singledispatch
-def work(recipe: object, known: Known) -> Work:
-    """What a recipe asks for."""
-    return Work(model=Model(None, note=f"{type(recipe).__name__} says nothing about its cost"))
 
 
 @work.register
@@ -189,7 +153,7 @@ def compared(
     real = (3 * steps * rows * found.mean + read) * said
     return replace(
         base,
-        flops=model.size.forward(tokens, padded, real) * _paging(model.size, micro),
+        flops=model.size.forward(tokens, padded, real) * paging(model.size, micro),
         records=found.count * found.group,
         memory=model.size.training(recipe.optim.muon > 0, recipe.adapter.rank)
         + model.size.frozen() * scores  # what a reward model was made from
@@ -247,8 +211,8 @@ def rolled_out(
     passes, chunk = 3 * epochs * share, found.longest(min(rows, max(recipe.group, ROWS)))
     micro = min(rows * share, recipe.micro_rows or rows)
     real = drawn * found.mean * said  # tokens that need logits
-    flops = model.size.forward(passes * drawn * padded, padded, passes * real) * _paging(model.size, micro * padded)
-    flops += reads * model.size.forward(drawn * chunk, chunk, real) * _paging(model.size, min(rows, ROWS) * chunk)
+    flops = model.size.forward(passes * drawn * padded, padded, passes * real) * paging(model.size, micro * padded)
+    flops += reads * model.size.forward(drawn * chunk, chunk, real) * paging(model.size, min(rows, ROWS) * chunk)
     flops += recipe.iterations * drawing.flops
     for scorer in scorers:
         flops += scorer.forward(drawn * found.mean, found.mean, 0.0)  # sorted by length: hardly any padding
@@ -263,39 +227,3 @@ def rolled_out(
         memory=model.size.training(recipe.optim.muon > 0, recipe.adapter.rank) + held + max(peak, drawing.memory),
         learned=model.size.gradient(recipe.adapter.rank),
     )
-
-
-def decoded(base: Work, found: Lengths, rows: int, count: int) -> Work:
-    """Sampling `rows` replies, `count` for each prompt: prompts sorted by length, in batches padded to the longest of each.
-
-    A batch lasts until its longest reply ends.
-    """
-    size = base.model.size
-    mean = sum(found.said) / len(found.said)
-    base = replace(base, steps=base.steps or 0, tokens=base.tokens or round(rows * mean))
-    if size is None:
-        return base
-    heads = sorted(whole - said for whole, said in zip(found.whole, found.said, strict=True))
-    prompts = [heads[i * len(heads) * count // rows] for i in range(rows // count)]  # the sample, as many as are asked
-    each = max(1, DECODED // count)
-    batches = [prompts[i : i + each] for i in range(0, len(prompts), each)]
-    lasts = max(found.said)
-    flops = decoding = peak = 0.0
-    for batch in batches:
-        tokens, drawn = len(batch) * batch[-1], len(batch) * count
-        flops += size.forward(tokens, 2 * batch[-1], len(batch)) * _paging(size, tokens)  # padded: all of T^2 is computed
-        decoding += size.forward(drawn * mean, 2 * batch[-1] + lasts, drawn * mean)
-        peak = max(peak, size.passing(tokens) + size.cache(drawn, batch[-1] + lasts))
-    return replace(
-        base,
-        flops=flops,
-        turns=len(batches) * lasts,
-        decoding=decoding,
-        records=rows * (1 + VERDICT),
-        memory=size.frozen() + peak + 5 * FLOAT * min(rows, DECODED) * size.vocabulary,
-    )
-
-
-def _paging(size: Size, tokens: float) -> float:
-    """How much slower a pass over so many tokens at once is on a CPU than one that the allocator can keep memory for."""
-    return PAGING if FLOAT * tokens * 2 * size.inner > BLOCK else 1.0

@@ -2,6 +2,8 @@
 
 Importing this file registers them with `work` of workload.py. What can only be known by doing is assumed and said: how many
 replies need a revision, how many attempts succeed. Lessons and reports read what others left, and cost nothing that counts.
+
+    trueline run align --dry-run
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ from trueline.recipes.revising import Revise
 from trueline.recipes.rounds import Rounds
 from trueline.recipes.size import Model, model_of
 from trueline.recipes.trial import SPLITS, Trial
-from trueline.recipes.workload import Known, Work, decoded, work
+from trueline.recipes.usual import WORDS
+from trueline.recipes.workload import work
+from trueline.recipes.workload_base import Known, Work, decoded
 
 __all__ = ["work"]
 
-WORDS = 60  # tokens of an answer in the world, at most
 REVISED, TRIES = 0.5, 2.0  # assumed: the share of harmful prompts whose reply is revised, and how often
 TWINS = 1.3  # questions for each attack and goal, benign twins with them
 ARMS = 4  # attackers of a trial, random wrappers among them

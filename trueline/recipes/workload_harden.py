@@ -1,6 +1,8 @@
 """What hardening asks of a machine: training on pairs beside benign rows, and the attacks inside of it.
 
-The arithmetic is that of workload.py; importing this file registers the recipes with its `work`.
+The arithmetic is that of workload.py and workload_base.py; importing this file registers the recipes with its `work`.
+
+    trueline run harden start=runs/demo/stages/safety/model --dry-run
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from trueline.recipes.hardening import BENIGN, HARMFUL, CircuitBreakers, Hardeni
 from trueline.recipes.lengths import SAMPLE, Lengths, of_comparisons, of_demonstrations, of_prompts
 from trueline.recipes.online_adversarial import OnlineAdversarial
 from trueline.recipes.size import Size, model_of
-from trueline.recipes.workload import Known, Work, decoded, work
+from trueline.recipes.workload import work
+from trueline.recipes.workload_base import Known, Work, decoded
 from trueline.world.facts import make_world
 from trueline.world.harmful import harmful_pairs
 from trueline.world.prompts import FAMILIES

@@ -1,6 +1,8 @@
 """What the stages of `inheritance` and `retention` ask of a machine: `blank`, `relearn`, a repair, the questions, the report.
 
-The arithmetic is that of workload.py; importing this file registers them with its `work`.
+The arithmetic is that of workload.py and workload_base.py; importing this file registers them with its `work`.
+
+    trueline run inheritance teacher=runs/demo/safety --dry-run
 """
 
 from __future__ import annotations
@@ -10,14 +12,16 @@ from functools import cache
 
 from trueline.models.decoder import weightless
 from trueline.recipes.blank import Blank
-from trueline.recipes.examine import WORDS, Examine
+from trueline.recipes.examine import Examine
 from trueline.recipes.inherit_report import Inherit
 from trueline.recipes.lengths import of_prompts
 from trueline.recipes.relearn import MARKS, Relearn
 from trueline.recipes.repair import Repair
 from trueline.recipes.size import Model, Size, model_of
 from trueline.recipes.slices import Slices, world_questions
-from trueline.recipes.workload import Known, Work, decoded, unread, work
+from trueline.recipes.usual import WORDS
+from trueline.recipes.workload import unread, work
+from trueline.recipes.workload_base import Known, Work, decoded
 from trueline.world.facts import make_world
 
 __all__ = ["work"]

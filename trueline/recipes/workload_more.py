@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from trueline.attack.goals import WORLD
 from trueline.core.types import Conversation
 from trueline.data.formats import Labelled
 from trueline.data.recognise import describe
@@ -27,8 +28,9 @@ from trueline.recipes.process import Process
 from trueline.recipes.reading import TRAINING
 from trueline.recipes.rewards import models_of
 from trueline.recipes.size import FLOAT, Model, model_of
-from trueline.recipes.two_by_two import WORLD, TwoByTwo
-from trueline.recipes.workload import Known, Work, by_examples, compared, comparisons_of, decoded, rolled_out, unread, work
+from trueline.recipes.two_by_two import TwoByTwo
+from trueline.recipes.workload import by_examples, compared, comparisons_of, rolled_out, unread, work
+from trueline.recipes.workload_base import Known, Work, decoded
 from trueline.targets.naming import kind_of
 from trueline.world.facts import make_world
 

@@ -1,4 +1,7 @@
-"""What a frozen model's residual stream is at every trained token: the reference of circuit breakers."""
+"""What a frozen model's residual stream is at every trained token: the reference of circuit breakers.
+
+annotate = hidden_of(model)
+"""
 
 from __future__ import annotations
 
