@@ -87,7 +87,7 @@ class Align:
     distil: Inheritance = Inheritance(arms=("d1", "d7"), n=2000, doses=(16, 64))
     asked: Asking = Asking()  # what every model is asked, and by whom it is judged, where files take the world's place
     red: str = ""  # with files: requests to refuse, to learn from, of each link that names none: constitution, redteam, distil
-    benign: str = ""  # with files: requests to answer, likewise: rlhf, constitution, redteam, distil
+    benign: str = ""  # with files: requests to answer, likewise: rlhf, constitution, distil
     sizes: Sizes = Sizes()
 
     def __post_init__(self) -> None:
@@ -122,6 +122,8 @@ class Align:
         passed: list[dict[str, Any]] = []
         for name, recipe in self.stages():
             studio.make(name, recipe)
+            if name == "pretrain" and not self.in_world:
+                align_files.check_room(self, studio)
             passed += promises(studio, name, self._before(name.removeprefix(RUNG))) if self.in_world else []
             failed = [g["name"] for g in passed if g["status"] == "FAIL"]
             if failed and self.stop_at_gate:

@@ -1,7 +1,7 @@
 """What the links of `align` read where files take the world's place: what is said once for all of them, and what is refused.
 
     asked          goals and benign prompts that every model is measured on; judge and longest answer, for the campaigns too
-    red, benign    requests to learn from: constitution, redteam and distil; rlhf, constitution and distil
+    red, benign    requests to learn from: of constitution, redteam and distil; and of rlhf, constitution and distil
     helpful.data   also what is replayed beside lessons and revisions
 
 A link's own setting wins, such as redteam.campaign.goals. What is taught is not asked about: one file in both is refused, and
@@ -18,13 +18,16 @@ from trueline.core.config import ConfigError
 from trueline.data.rows import DataError, read_rows
 from trueline.recipes.constitution import Constitutional
 from trueline.recipes.inherit import Inheritance
+from trueline.recipes.red_prompts import asked_prompts
 from trueline.recipes.redteam import Redteam
 from trueline.recipes.reinforce import Grpo
+from trueline.recipes.studio import Studio
 
 if TYPE_CHECKING:
     from trueline.recipes.align import Align
 
 WORLD = "world"
+PLAIN = "plain"  # the constitution that files are in the tongue of
 SIMULATED = ("rankings", "compared")  # stages whose rankings the world's rater makes
 
 
@@ -98,6 +101,16 @@ def check_there(align: Align) -> None:
                 raise ConfigError(f"{setting}: {error}") from None
 
 
+def check_room(align: Align, studio: Studio) -> None:
+    """Refuse a base that is to be its own critic and has no room for a critique, before it is trained."""
+    if "constitution" not in align.chain or align.constitution.critic not in ("", "pretrain"):
+        return
+    base = studio.policy("pretrain", frozen=True)
+    revise = replace(link(align, "constitution").revise, start="pretrain")
+    asked = asked_prompts(studio, revise.red, revise.n, revise.held_out).train
+    revise.fitting(asked, revise.check(), (base, base))
+
+
 def _constitution(align: Align, own: Constitutional) -> Constitutional:
     revise, helpful = own.revise, align.helpful.data
     revise = replace(
@@ -107,15 +120,15 @@ def _constitution(align: Align, own: Constitutional) -> Constitutional:
         replay=revise.replay or ("" if _of_world(helpful) else helpful),
         max_tokens=revise.max_tokens or align.asked.max_tokens,
     )
-    return replace(own, revise=replace(revise, constitution=own.constitution))
+    constitution = PLAIN if own.constitution == WORLD else own.constitution
+    return replace(own, constitution=constitution, revise=replace(revise, constitution=constitution))
 
 
 def _redteam(align: Align, own: Redteam) -> Redteam:
     campaign, helpful = own.campaign, align.helpful.data
-    goals = ",".join(filter(None, (align.red, align.benign)))
     campaign = replace(
         campaign,
-        goals=_or(campaign.goals, goals),
+        goals=_or(campaign.goals, align.red),
         judge=campaign.judge or align.asked.judge,
         max_tokens=campaign.max_tokens or align.asked.max_tokens,
     )
