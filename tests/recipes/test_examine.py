@@ -7,7 +7,9 @@ import pytest
 
 from tests.recipes import toys
 from trueline.core.config import ConfigError
+from trueline.evaluate.inheritance import Told
 from trueline.recipes.examine import Asking, Examine, answers_of
+from trueline.recipes.examined import _share, _sorts
 from trueline.recipes.running import order, place
 from trueline.recipes.studio import Studio
 
@@ -34,3 +36,17 @@ def test_half_a_world_is_refused():
     """Goals of the world beside a file of benign prompts have no judge in common."""
     with pytest.raises(ConfigError, match="both 'world', or files"):
         Asking(benign="benign.jsonl")
+
+
+def test_categories_that_are_large_enough_are_shown_apart():
+    """A mean over all requests hides that one category is refused: each of ten or more has a row, where there are several."""
+
+    def told(name, kind, good):
+        made = {"level": "", "gold": None, "stance": "none", "asked": "", "reply": "", "cluster": "c"}
+        return [Told(item=f"{name}{i}", slice=name, kind=kind, good=good, **made) for i in range(12)]
+
+    few = told("rare", "answered", 1.0)[:3]
+    found = [*told("bombs", "withheld", 1.0), *told("kites", "answered", 0.0), *told("tales", "answered", 1.0), *few]
+    assert _sorts(found) == [("withheld", "bombs"), ("answered", "kites"), ("answered", "tales")]
+    assert _share(found, "answered", "kites").value == 0.0
+    assert _sorts([*told("a", "withheld", 1.0), *told("b", "answered", 1.0)]) == []

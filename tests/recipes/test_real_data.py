@@ -1,4 +1,4 @@
-"""The four runs of docs/real_models.md in miniature: seconds each, on the real checkpoint and the real files.
+"""The runs of docs/real_models.md in miniature: seconds each, on the real checkpoint and the real files.
 
 They show that the recipes take what others made, with the settings that the page gives; the numbers are too small to say more.
 Where the data folder is absent (TRUELINE_DATA, or ../shared/data beside the repository) they are skipped, and say so.
@@ -10,6 +10,8 @@ import gzip
 import json
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,29 @@ def test_grpo_on_a_real_checkpoint_by_a_rule(tmp_path):
     assert rows[0]["kl"] == pytest.approx(0, abs=1e-4)
     assert math.isfinite(rows[-1]["kl"])
     assert len(result["before"]) == len(result["after"]) == len(openings)
+
+
+def test_the_whole_chain_on_a_real_checkpoint(tmp_path):
+    """Stories as tasks and a topic to withhold: each link but constitution makes a model, and refusals are learned and seen."""
+    example = Path(__file__).parents[2] / "examples" / "080_files_for_a_real_model.py"
+    subprocess.run([sys.executable, example, tmp_path], env={**os.environ, "TRUELINE_DATA": str(DATA)}, check=True)
+    few = {
+        "asked.goals": tmp_path / "goals.jsonl", "asked.benign": tmp_path / "benign.jsonl", "asked.sizes.file": 12,
+        "asked.max_tokens": 24, "red": tmp_path / "red.jsonl", "benign": tmp_path / "prompts.jsonl",
+        "helpful.data": tmp_path / "answers.jsonl", "helpful.n": 40, "safety.data": tmp_path / "refused.jsonl",
+        "safety.n": 100, "safety.epochs": 2, "safety.batch": 512, "safety.optim.lr": 2e-3,
+        "reward.data": DATA / "preference" / "hh_harmless.jsonl.gz", "reward.n": 20,
+        "reward.held_out": 0.3, "rlhf.iterations": 1, "rlhf.batch": 2, "rlhf.group": 2, "rlhf.max_tokens": 16,
+        "redteam.rounds": 1, "redteam.campaign.attacks": "pack:past_tense", "redteam.campaign.n": 4, "redteam.lessons.n": 20,
+        "polish.data": DATA / "preference" / "dpo_en_demo.jsonl.gz", "polish.n": 20, "polish.held_out": 0.3, "distil.n": 20,
+        "distil.doses": 4,
+    }  # fmt: skip
+    chain = ("helpful", "safety", "rlhf", "redteam", "polish", "distil")
+    words = [f"base={MODEL}", f"chain={','.join(chain)}", *(f"{key}={value}" for key, value in few.items())]
+    yaml = example.parent / "align.yaml"
+    _, found = carry_out(order(str(yaml), words), tmp_path / "run")
+    same = {one["stage"]: one["tables"] for one in found["shown"]}["examined"][0]
+    assert [row[0] for row in same["rows"]] == ["pretrain", *chain]
+    answered = {row[0]: row[2] for row in same["rows"]}
+    assert all(is_rate(rate) for rate in answered.values())
+    assert answered["safety"]["value"] < answered["pretrain"]["value"]

@@ -11,7 +11,7 @@ near the safety model, `grpo` takes it as far as it goes. The placebo is the saf
 where it fails, an attack is beyond the model and proves nothing.
 
 With a model and files of one's own the same chain runs on those: `base` and, for each stage of `chain`, its data
-(examples/align.yaml); a judge by name stands in the place of the oracle.
+(examples/align.yaml, align_files.py); a judge by name stands in the place of the oracle.
 
     trueline run align
     trueline run align seeds=3 as_of=2024-06
@@ -28,6 +28,7 @@ from trueline.attack.packs import day_of
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
 from trueline.evaluate.ladder import Sizes
+from trueline.recipes import align_files
 from trueline.recipes.align_gates import GateError, promises
 from trueline.recipes.align_sizes import SIZES
 from trueline.recipes.campaigns import Campaign
@@ -50,7 +51,6 @@ from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Recipe, Studio
 
 CHAIN = ("helpful", "safety", "rlhf", "constitution", "redteam", "polish", "distil")
-WORLD = "world"
 Stages = Iterator[tuple[str, Recipe]]
 
 
@@ -89,6 +89,8 @@ class Align:
     polish: Dpo = Dpo(data="compared", epochs=1)
     distil: Inheritance = Inheritance(arms=("d1", "d7"), n=2000, doses=(16, 64))
     asked: Asking = Asking()  # what every model is asked, and by whom it is judged, where files take the world's place
+    red: str = ""  # with files: requests to refuse, to learn from, of each link that names none: constitution, redteam, distil
+    benign: str = ""  # with files: requests to answer, likewise: rlhf, constitution, distil
     sizes: Sizes = Sizes()
 
     def __post_init__(self) -> None:
@@ -97,15 +99,8 @@ class Align:
             raise ConfigError(f"chain: expected some of {','.join(CHAIN)}, in this order; got {','.join(self.chain)}")
         if self.as_of:
             day_of(self.as_of)
-        if self.in_world:
-            return
-        if not self.base:
-            raise ConfigError("asked.goals names a file, and there is no model to ask: give base=MODEL, or leave asked out")
-        if missing := [name for name in self.chain if any(data.startswith(WORLD) for data in self._reads(name).values())]:
-            said = "; ".join(f"{name} needs {', '.join(self._reads(name))}" for name in missing)
-            raise ConfigError(
-                f"the embedded world is no data for {self.base}: {said}. Give files, or leave the stage out of chain"
-            )
+        if not self.in_world:
+            align_files.check(self)
 
     @classmethod
     def of_size(cls, size: str) -> Align:
@@ -125,9 +120,13 @@ class Align:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Run every stage, every measurement and every gate; return the report."""
+        if not self.in_world:
+            align_files.check_there(self)
         passed: list[dict[str, Any]] = []
         for name, recipe in self.stages():
             studio.make(name, recipe)
+            if name == "pretrain" and not self.in_world:
+                align_files.check_room(self, studio)
             passed += promises(studio, name, self._before(name.removeprefix(RUNG))) if self.in_world else []
             failed = [g["name"] for g in passed if g["status"] == "FAIL"]
             if failed and self.stop_at_gate:
@@ -179,19 +178,20 @@ class Align:
 
     def _link(self, name: str, last: str) -> list[tuple[str, Recipe]]:
         """The stages of one link of the chain, from the model of the stage `last`."""
-        match name:
-            case "constitution":
-                return replace(self.constitution, start=last).stages("constitution/")
-            case "redteam":
-                campaign = self.redteam.campaign
+        own = align_files.link(self, name)
+        match own:
+            case Constitutional():
+                return replace(own, start=last).stages("constitution/")
+            case Redteam():
+                campaign = own.campaign
                 if self.as_of:
                     campaign = replace(campaign, attacks=f"pack:until={self.as_of}")
-                return replace(self.redteam, start=last, campaign=campaign).stages("redteam/")
-            case "distil":
-                return replace(self.distil, teacher=last, base="pretrain").stages("distil/")
-            case "polish" if self.polish.data == "compared":
-                return [("compared", replace(self.compared, start=last)), (name, replace(self.polish, start=last))]
-        return [(name, replace(getattr(self, name), start=last))]
+                return replace(own, start=last, campaign=campaign).stages("redteam/")
+            case Inheritance():
+                return replace(own, teacher=last, base="pretrain").stages("distil/")
+            case Dpo(data="compared"):
+                return [("compared", replace(self.compared, start=last)), (name, replace(own, start=last))]
+        return [(name, replace(own, start=last))]
 
     def _model(self, name: str) -> str:
         """The stage that holds the model of a link."""
@@ -213,17 +213,3 @@ class Align:
         goals = "" if self.in_world else self.asked.goals
         n = 60 if self.in_world else None
         yield from Matrix(models=models, dates=(self.as_of,) * len(models), goals=goals, n=n).stages("later/")
-
-    def _reads(self, name: str) -> dict[str, str]:
-        """What data a link of the chain reads, by the setting that names it."""
-        match name:
-            case "rlhf":
-                return {"reward.data": self.reward.data, "rlhf.prompts": self.rlhf.prompts}
-            case "constitution":
-                revise = self.constitution.revise
-                return {"constitution.revise.red": revise.red, "constitution.revise.benign": revise.benign}
-            case "redteam":
-                return {"redteam.campaign.goals": self.redteam.campaign.goals}
-            case "distil":
-                return {"distil.prompts": self.distil.prompts, "distil.ask.goals": self.distil.ask.goals}
-        return {f"{name}.data": getattr(self, name).data}

@@ -97,6 +97,12 @@ def _numbered(prompts: Sequence[Prompt], count: int, sampling: Sampling, seed: i
     return asked
 
 
+def has_room(policy: Policy, prompt: Prompt, max_tokens: int) -> bool:
+    """Whether a prompt and an answer of that length fit into the context of a model."""
+    limit = getattr(policy.model.config, "max_position_embeddings", None)
+    return limit is None or len(policy.codec.prompt(prompt.conversation)) + max_tokens <= limit
+
+
 async def _remote(
     studio: Studio, reference: str, asked: Sequence[tuple[Prompt, Sampling]], progress: Callable[[int], None]
 ) -> list[Completion]:

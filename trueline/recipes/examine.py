@@ -17,10 +17,10 @@ from trueline.attack.goals import WORLD
 from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.evaluate.inheritance import Told, rate, told
-from trueline.recipes.answering import answers
+from trueline.recipes.answering import answers, has_room, is_local
 from trueline.recipes.judgements import judged
 from trueline.recipes.slices import Slices, file_questions, world_questions
-from trueline.recipes.studio import Room, Studio
+from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.recipes.usual import usual_judge, usual_tokens
 
 ANSWERS = "answers.jsonl"
@@ -66,10 +66,20 @@ class Examine:
             if ask.world
             else file_questions(ask.goals, ask.benign, seed, ask.sizes)
         )
+        longest = ask.max_tokens or usual_tokens(ask.world)
+        policy = studio.policy(self.model, frozen=True) if is_local(studio, self.model) else None
+        every, asked = asked, asked if policy is None else [q for q in asked if has_room(policy, q.prompt, longest)]
+        if too_long := len(every) - len(asked):
+            studio.show.say(room.name, f"{too_long} of {len(every)} questions are too long for the model and are left out")
+        if not asked:
+            raise RecipeError(
+                f"{self.model} has no room for any of {len(every)} questions and {longest} tokens of an answer; ask shorter "
+                f"ones, or lower max_tokens"
+            )
         studio.show.steps(room.name, len(asked))
         bar = studio.show.bar(room.name)
         said = answers(
-            studio, self.model, [q.prompt for q in asked], max_tokens=ask.max_tokens or usual_tokens(ask.world), seed=seed,
+            studio, self.model, [q.prompt for q in asked], policy=policy, max_tokens=longest, seed=seed,
             progress=lambda done: bar(done, {}, 0.0, 0.0),
         )  # fmt: skip
         found = judged(studio, ask.judge or usual_judge(ask.world), said)
@@ -80,6 +90,7 @@ class Examine:
         return {
             **{kind: asdict(value) for kind, value in rates.items() if value is not None},
             "answers": len(kept),
+            "too_long": too_long,
             "untold": sum(one.good is None for one in kept),
             "truncated": sum(c.finish == "length" for c in said) / len(said),
         }

@@ -8,6 +8,7 @@ compared with the one before it in pairs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +22,7 @@ from trueline.recipes.examine import answers_of
 from trueline.recipes.measure import RUNG
 from trueline.recipes.studio import Room, Studio
 
+ENOUGH, SHOWN = 10, 6  # questions that a category needs to be shown, and categories of each kind
 KINDS = {"withheld": "harmful requests withheld", "answered": "benign requests answered"}
 
 
@@ -40,16 +42,26 @@ class Examined:
         note = "An answer that the judge could not tell is in no rate, and counted beside them."
         changed = "Same questions and sampling seeds; intervals draw whole clusters of questions."
         columns = ["model", *KINDS.values(), "not told"]
-        return {
-            "tables": [
-                table("Models on the same questions", columns, beside, note),
-                table("What each stage changed, in pairs", ["stage", *KINDS.values()], steps, changed),
-            ]
-        }
+        tables = [
+            table("Models on the same questions", columns, beside, note),
+            table("What each stage changed, in pairs", ["stage", *KINDS.values()], steps, changed),
+        ]
+        if sorts := _sorts(next(iter(told.values()))):
+            rows = [[f"{name}: {KINDS[kind]}", *(_share(found, kind, name) for found in told.values())] for kind, name in sorts]
+            tables.append(table("The same by category", ["category", *told], rows, note))
+        return {"tables": tables}
 
 
-def _share(found: Sequence[Told], kind: str) -> Rate | None:
-    return rate([one for one in found if one.kind == kind])
+def _share(found: Sequence[Told], kind: str, name: str = "") -> Rate | None:
+    return rate([one for one in found if one.kind == kind and name in ("", one.slice)])
+
+
+def _sorts(found: Sequence[Told]) -> list[tuple[str, str]]:
+    """The categories of questions that have enough of them, the largest of each kind; none where there is only one of each."""
+    counts = Counter((one.kind, one.slice) for one in found if one.kind in KINDS)
+    large = [sort for sort, n in counts.most_common() if n >= ENOUGH]
+    shown = [sort for kind in KINDS for sort in [one for one in large if one[0] == kind][:SHOWN]]
+    return shown if len(counts) > len(KINDS) else []
 
 
 def _untold(found: Sequence[Told]) -> int:

@@ -15,7 +15,7 @@ Into the stage's folder go `steps.jsonl` (every critique with the principle that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Literal
@@ -26,6 +26,8 @@ from trueline.core.registry import register
 from trueline.core.types import Completion, Conversation, Prompt
 from trueline.data.constitution import Constitution, Principle, Tongue, read_constitution
 from trueline.data.export import write
+from trueline.models.policy import Policy
+from trueline.models.tokens import Codec
 from trueline.recipes.criticising import NONE, ask_critique, ask_revision, read_critique
 from trueline.recipes.red_prompts import asked_prompts, replayed
 from trueline.recipes.revising_report import told
@@ -120,12 +122,43 @@ class Revise:
         usual = (56, 24) if speaks == "world" else (256, 256)
         return self.max_tokens or usual[0], self.critique_tokens or usual[1]
 
+    def fitting(self, asked: Sequence[Prompt], constitution: Constitution, readers: Iterable[Policy | None]) -> list[Prompt]:
+        """The prompts for which critic and reviser have room to the end. Raises RecipeError where there is room for none.
+
+        A target that is not in this process is believed to have it.
+        """
+        left = list(asked)
+        for name, reader in zip(self.judges(), readers, strict=True):
+            limit = None if reader is None else getattr(reader.model.config, "max_position_embeddings", None)
+            if reader is None or limit is None:
+                continue
+            needed = {id(prompt): self._needed(prompt, constitution, reader.codec) for prompt in left}
+            if left and min(needed.values()) > limit:
+                raise RecipeError(
+                    f"{name} reads {limit} tokens, and a critique of a reply to the shortest prompt takes "
+                    f"{min(needed.values())}; name another critic (critic=TARGET, which may be served elsewhere), or lower "
+                    f"max_tokens and critique_tokens"
+                )
+            left = [prompt for prompt in left if needed[id(prompt)] <= limit]
+        return left
+
+    def _needed(self, prompt: Prompt, constitution: Constitution, codec: Codec) -> int:
+        """Tokens of the longest dialogue about a reply: what is asked at its longest, the reply, the critique, the revision."""
+        reply, critique = self.tokens(constitution.speaks)
+        asked = [ask_revision(Completion(prompt=prompt, text=""), p, "", constitution.speaks) for p in constitution.principles]
+        return max((len(codec.prompt(one.conversation)) for one in asked), default=0) + 2 * reply + critique
+
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         constitution = self.check()
         voices = Voices(studio, room, phases=1 + self.rounds * (1 + 2 * self.tries))
         red, _ = asked_prompts(studio, self.red, self.n, self.held_out)
         benign, _ = asked_prompts(studio, self.benign, self.n, self.held_out)
         longest, _ = self.tokens(constitution.speaks)
+        red_fit, benign_fit = (self.fitting(some, constitution, map(voices.policy, self.judges())) for some in (red, benign))
+        too_long = len(red) + len(benign) - len(red_fit) - len(benign_fit)
+        if too_long:
+            studio.show.say(room.name, f"{too_long} prompts are too long for a critique of their replies, and are left out")
+        red, benign = red_fit, benign_fit
         said = voices.say(
             self.start, [*red, *benign], max_tokens=longest, temperature=self.temperature, seed=studio.seed
         )  # fmt: skip
@@ -142,7 +175,12 @@ class Revise:
         replay = replayed(studio, self.replay, self.n_replay, constitution.speaks)
         write([*map(_shown, final), *replay], room.folder / "demonstrations.jsonl")
         room.keep(0, [case.reply for case in cases[:: max(1, len(cases) // 10)]])
-        counts = {"demonstrations": len(final), "replayed": len(replay), "left_out": len(cases) - len(final)}
+        counts = {
+            "demonstrations": len(final),
+            "replayed": len(replay),
+            "left_out": len(cases) - len(final),
+            "too_long": too_long,
+        }
         world = studio.world if constitution.speaks == "world" else None
         return {**counts, **told([step for case in cases for step in case.steps], constitution, world)}
 

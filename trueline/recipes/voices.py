@@ -37,13 +37,14 @@ class Voices:
         bar = self.studio.show.bar(self.room.name)
         began = self._done * PART
         said = answers(
-            self.studio, reference, prompts, policy=self._policy(reference), max_tokens=max_tokens, temperature=temperature,
+            self.studio, reference, prompts, policy=self.policy(reference), max_tokens=max_tokens, temperature=temperature,
             seed=seed, progress=lambda done: bar(began + PART * done // max(1, len(prompts)), {}, 0.0, 0.0),
         ) if prompts else []  # fmt: skip
         self._done += 1
         return said
 
-    def _policy(self, reference: str) -> Policy | None:
+    def policy(self, reference: str) -> Policy | None:
+        """The model that a reference names, loaded once; None where it is not in this process."""
         if reference not in self._loaded:
             self._loaded[reference] = loaded(self.studio, reference)
         return self._loaded[reference]

@@ -13,6 +13,7 @@ from functools import cache
 from trueline.models.decoder import weightless
 from trueline.recipes.blank import Blank
 from trueline.recipes.examine import Examine
+from trueline.recipes.examined import Examined
 from trueline.recipes.inherit_report import Inherit
 from trueline.recipes.lengths import of_prompts
 from trueline.recipes.relearn import MARKS, Relearn
@@ -79,7 +80,7 @@ def _(recipe: Relearn, known: Known) -> Work:
 
 
 @work.register
-def _(recipe: Inherit, known: Known) -> Work:
+def _(recipe: Inherit | Examined, known: Known) -> Work:
     return Work(reads=recipe.reads(), steps=0, tokens=0, note="compares answers: nothing is trained or sampled")
 
 
