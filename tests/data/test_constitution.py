@@ -131,7 +131,12 @@ def test_an_ablation_lacks_one_principle():
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Always refuse.", "Never refuse."), ("Do not flatter.", "flatter"), ("Don’t say please", "say please")]
+    ("one", "other"),
+    [
+        ("Always refuse.", "Never refuse."),
+        ("Do not flatter.", "flatter"),
+        ("Don\N{RIGHT SINGLE QUOTATION MARK}t say please", "say please"),
+    ],
 )
 def test_plain_opposites_in_english_are_a_contradiction(one, other):
     """Principles that differ in what asks or forbids alone are refused; those that share words are not."""

@@ -199,7 +199,11 @@ def _bare(text: str) -> list[str]:
     >>> _bare("Never flatter.") == _bare("Always flatter.")
     True
     """
-    return [word for word in re.findall(r"[\w'’]+", text.lower().replace("’", "'")) if word not in POLAR]
+    return [
+        word
+        for word in re.findall(r"[\w']+", text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+        if word not in POLAR
+    ]
 
 
 def _known_keys(spec: Mapping[Any, Any], known: tuple[str, ...], where: str) -> None:

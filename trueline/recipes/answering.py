@@ -17,9 +17,10 @@ from trueline.attack.record import NotKeptError, Record, Remembered
 from trueline.core.types import Completion, Prompt, Sampling
 from trueline.models.policy import Policy
 from trueline.recipes.opened import target_hash
-from trueline.recipes.studio import RecipeError, Studio
+from trueline.recipes.studio import Studio
 from trueline.store.database import save_run
 from trueline.store.opening import open_beside
+from trueline.targets.errors import TargetError
 from trueline.targets.local import complete
 from trueline.targets.naming import kind_of, open_target
 
@@ -45,7 +46,7 @@ def answers(
 ) -> list[Completion]:
     """Return `count` completions of each prompt; `policy` is the local model where it is loaded already.
 
-    Raises RecipeError where a remote target fails on more than half of the prompts; those that it failed on end with "error".
+    Raises TargetError where a remote target fails on more than half of the prompts; those that it failed on end with "error".
     """
     if is_local(studio, reference):
         return complete(
@@ -54,38 +55,46 @@ def answers(
         )  # fmt: skip
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
     asked = [(prompt, replace(sampling, seed=seed + i)) for prompt in prompts for i in range(count)]
-    found = asyncio.run(_remote(studio, reference, asked, progress))
+    found, why = asyncio.run(_remote(studio, reference, asked, progress))
     lost = sum(completion.finish == "error" for completion in found)
     if found and lost > len(found) / 2:
-        raise RecipeError(f"{reference} failed on {lost} of {len(found)} questions; try it with: trueline chat {reference}")
+        raise TargetError(
+            f"{reference} failed on {lost} of {len(found)} questions, last with: {why}; what it answered is kept: "
+            f"run the same command again once it is up (trueline chat {reference} tries it)"
+        )
+    if lost:
+        studio.show.say(reference, f"failed on {lost} of {len(found)} questions, which go on without an answer: {why}")
     return found
 
 
 async def _remote(
     studio: Studio, reference: str, asked: Sequence[tuple[Prompt, Sampling]], progress: Callable[[int], None]
-) -> list[Completion]:
+) -> tuple[list[Completion], str]:
+    """Return what was answered, and why the last question that failed did."""
     engine = open_beside(studio.run.folder)
     save_run(engine, studio.run.run)
     record = Record.open(engine, studio.run.run.id)
     room, done = asyncio.Semaphore(AT_ONCE), 0
+    why = ""
     try:
         async with open_target(reference) as target:
             remembered = Remembered(target, record, target_hash(reference))
 
             async def one(prompt: Prompt, sampling: Sampling) -> Completion:
-                nonlocal done
+                nonlocal done, why
                 async with room:
                     try:
                         said = await remembered.reply(prompt.conversation, sampling)
                     except NotKeptError:
                         raise
-                    except Exception:  # counted below: one question that fails is no reason to lose the others
+                    except Exception as error:  # counted above: one question that fails is no reason to lose the others
+                        why = str(error) or type(error).__name__
                         said = Completion(prompt=prompt, text="", model=reference, finish="error")
                 done += 1
                 progress(done)
                 return replace(said, prompt=prompt)
 
-            return list(await asyncio.gather(*(one(prompt, sampling) for prompt, sampling in asked)))
+            return list(await asyncio.gather(*(one(prompt, sampling) for prompt, sampling in asked))), why
     finally:
         record.close()
         engine.dispose()

@@ -27,6 +27,7 @@ from trueline.core.outcome import reached, tally
 from trueline.core.ports import Attack
 from trueline.core.records import write_jsonl
 from trueline.core.types import Attempt, Prompt, Run
+from trueline.data.rows import names_file
 from trueline.models.policy import Policy
 from trueline.recipes.answering import is_local
 from trueline.recipes.arms import Attacking, arms, attempts_of_any_answer
@@ -74,7 +75,7 @@ class Campaign:
 
     def reads(self) -> tuple[str, ...]:
         files = [part.strip() for part in self.goals.split(",")]
-        return (self.target, self.attacker, self.people, *(name for name in files if Path(name).is_file()))
+        return (self.target, self.attacker, self.people, *(name for name in files if names_file(name) or Path(name).is_file()))
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         goals = self._goals(studio)
