@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trueline.attack.bank import found, remember
+from trueline.attack.bank import KEY, found, remember
 from trueline.attack.catalogue import BASELINE, attack_named, choose
 from trueline.attack.goals import WORLD, read_goals
 from trueline.attack.people import read_people
@@ -177,7 +177,8 @@ def beside(studio: Studio) -> Iterator[Database]:
 
 def _local(reference: str, studio: Studio, goals: Sequence[Prompt]) -> Opened:
     policy = studio.policy(reference, frozen=True)
-    if goals and all(_strange(policy, goal) > STRANGE for goal in goals):
+    plain = [goal for goal in goals if KEY not in goal.about]  # whole attacks may be strange words, and worked
+    if plain and all(_strange(policy, goal) > STRANGE for goal in plain):
         raise RecipeError(
             f"{reference} does not know the words of these goals; give goals in the model's own tongue: goals=world for a "
             "model of the embedded world, goals=FILE for others"
