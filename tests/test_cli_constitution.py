@@ -54,3 +54,13 @@ def test_check_refuses_with_one_line_and_code_2(tmp_path):
     assert "weight: expected a number above 0, got -1" in shown.err
     assert "\x1b" not in shown.err
     assert len(shown.err.strip().splitlines()) == 1
+
+
+def test_a_name_is_no_markup_of_the_terminal(tmp_path):
+    """A name that is the console's markup, an escape or a second line is shown as it is written, in one line."""
+    file = tmp_path / "c.yaml"
+    file.write_text('{name: "[red]x[/red]\\e[31m\\ny", version: 1, principles: [{id: a, text: "[bold]Be kind."}]}')
+    shown = trueline("constitution", "check", file).out
+    assert "[red]x[/red]⟨U+001B⟩[31m y, version 1" in shown
+    assert "[bold]Be kind." in shown
+    assert "\x1b" not in shown

@@ -131,3 +131,26 @@ def test_an_ablation_lacks_one_principle():
     assert [p.id for p in world.without("no-praise").principles] == ["no-dangerous-steps", "no-false-certainty"]
     with pytest.raises(ConstitutionError, match="no principle 'praise'; did you mean 'no-praise'"):
         world.without("praise")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Always refuse.", "Never refuse."),
+        ("Do not flatter.", "flatter"),
+        ("Don\N{RIGHT SINGLE QUOTATION MARK}t say please", "say please"),
+    ],
+)
+def test_plain_opposites_in_english_are_a_contradiction(one, other):
+    """Principles that differ in what asks or forbids alone are refused; those that share words are not."""
+    with pytest.raises(ConstitutionError, match="principle 'b': text: it forbids what 'a' asks for"):
+        parse_constitution(spec(said("a", one), said("b", other)))
+    assert parse_constitution(spec(said("a", one), said("b", f"{other} in winter")))
+
+
+def test_nesting_without_end_is_no_yaml_that_can_be_read(tmp_path):
+    """A file that is nested too deeply for the parser ends like any other that is no YAML."""
+    file = tmp_path / "deep.yaml"
+    file.write_text("[" * 3000)
+    with pytest.raises(ConstitutionError, match="expected YAML"):
+        read_constitution(str(file))

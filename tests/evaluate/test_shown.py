@@ -98,3 +98,13 @@ def test_a_cell_of_nothing_measured_is_not_zero() -> None:
     """A rate over no cases reads as not measured."""
     shown = [{"stage": "s", "tables": [table("t", ["a"], [[{"value": 0.0, "n": 0, "low": 0.0, "high": 1.0}]])]}]
     assert read(found(shown=shown)).shown[0].tables[0].rows == [[None]]
+
+
+def test_names_of_stages_and_numbers_cannot_steer_the_terminal() -> None:
+    """Where there is no ladder the numbers of each stage are printed; their names may be a stranger's."""
+    nasty = "\x1b[2J\u202e[red]x[/red]"
+    stages = [{"name": f"s{nasty}", "status": "done", "metrics": {f"m{nasty}": {"value": 0.5}, "none": {"value": None}}}]
+    screen = io.StringIO()
+    reporting.show(Path("page"), found(stages=stages), Console(file=screen, width=200))
+    assert "s⟨U+001B⟩[2J⟨U+202E⟩[red]x[/red]: m⟨U+001B⟩[2J⟨U+202E⟩[red]x[/red] 0.5" in screen.getvalue()
+    assert "\x1b[2J" not in screen.getvalue()

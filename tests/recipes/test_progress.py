@@ -84,3 +84,15 @@ def test_a_terminal_keeps_one_bar_and_a_line_for_each_stage_done():
             live.end(f"stage{i}", 1.0, {"loss": 0.5})
         assert live.progress.tasks == []
     assert out.getvalue().count("done in 1 s, loss 0.5") == 30
+
+
+def test_what_is_said_cannot_steer_the_terminal():
+    """Escapes and turns of direction in a stage's name, or in what a target said, are spelled out, live and in a log."""
+    nasty = "\x1b[2J\u202e[red]x[/nope]"
+    show, _, out = plain()
+    screen = StringIO()
+    for one in (show, Live(console=Console(file=screen, soft_wrap=True))):
+        one.say(f"stage {nasty}", f"failed: {nasty}")
+    for written in (out.getvalue(), screen.getvalue()):
+        assert written.count("⟨U+001B⟩[2J⟨U+202E⟩[red]x[/nope]") == 2
+        assert "\x1b[2J" not in written

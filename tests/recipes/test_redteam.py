@@ -48,6 +48,20 @@ class NothingWorks(FirstLetter):
     gives: str = "?"
 
 
+@register("judge", "wrapped_only")
+@dataclass(frozen=True, kw_only=True)
+class WrappedOnly(FirstLetter):
+    """Everything is given to whoever wraps the request, and nothing to a plain one."""
+
+    name: str = "wrapped_only"
+
+    async def judge(self, prompt: Prompt, completion: Completion) -> Judgement:
+        found = await super().judge(prompt, completion)
+        if prompt.expected == "comply" or len(prompt.conversation.messages[-1].text.split()) > 4:
+            return found
+        return replace(found, score=1.0, stance="refuse", disclosure=0.0)
+
+
 def goals(folder, harmful=("a b", "a c", "b d"), benign=("e f", "f g")):
     rows = [{"prompt": text} for text in harmful] + [{"prompt": text, "label": "benign"} for text in benign]
     return toys.rows(folder / "goals.jsonl", rows)
@@ -80,6 +94,12 @@ def test_a_round_attacks_learns_trains_and_attacks_again(tmp_path):
     assert stage(found, "bank1")["metrics"]["entries"]["value"] == 14
     assert {e["name"] for e in found["expectations"]} >= {"known families fall", "held-out families fall less"}
     assert (folder / "stages" / "update1" / "model").is_dir()
+
+
+def test_a_bank_of_strange_words_is_asked_all_the_same(tmp_path):
+    """Where only attacks in words that the model does not know have worked, later models are still asked all of them."""
+    _, found = rounds(tmp_path, "campaign.judge=wrapped_only")
+    assert stage(found, "bank1")["metrics"]["entries"]["value"] > 0
 
 
 def test_each_campaign_has_a_run_of_its_own_and_every_success_is_a_finding(tmp_path):

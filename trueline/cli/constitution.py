@@ -98,7 +98,7 @@ def _print(found: Constitution) -> None:
 
     from trueline.evaluate.shape import visible
 
-    title = visible(f"{found.name}, version {found.version}, {found.speaks}, {found.hash}", 200)
+    title = Text(visible(f"{' '.join(found.name.split())}, version {found.version}, {found.speaks}, {found.hash}", 200))
     table = Table("id", "scope", "weight", "principle", title=title, title_justify="left")
     for p in found.principles:
         table.add_row(Text(visible(p.id, 60)), p.scope, f"{p.weight:g}", Text(visible(" ".join(p.text.split()), 400)))

@@ -38,6 +38,8 @@ Tongue = Literal["english", "world"]
 SHIPPED = Path(__file__).parent / "constitutions"
 # A principle of the world is the sentence that its critics were trained on: world/critique.py, Rule.text.
 SENTENCE = re.compile(r"rule : (?P<polarity>never|always) give (?P<what>[a-z ]+) \.")
+# What an English principle asks or forbids with: principles that differ in nothing else contradict each other, or are one.
+POLAR = frozenset(("always", "never", "do", "not", "don't", "must", "mustn't", "should", "shouldn't"))
 
 
 class ConstitutionError(ValueError):
@@ -108,7 +110,7 @@ def read_constitution(name_or_path: str) -> Constitution:
     path = _path(name_or_path)
     try:
         return parse_constitution(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConstitutionError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
     except UnicodeDecodeError as error:
         raise ConstitutionError(f"{path}: expected UTF-8 text: {error}") from None
@@ -183,10 +185,25 @@ def _compatible(speaks: Tongue, one: Principle, other: Principle) -> None:
     where = f"principle {other.id!r}: text: "
     if " ".join(one.text.split()).lower() == " ".join(other.text.split()).lower():
         raise ConstitutionError(f"{where}it says what {one.id!r} says; leave one out, and raise the weight of the other")
+    if speaks == "english" and _bare(one.text) == _bare(other.text):
+        raise ConstitutionError(f"{where}it forbids what {one.id!r} asks for, or the other way round; leave one out")
     if speaks == "world":
         first, second = SENTENCE.fullmatch(one.text), SENTENCE.fullmatch(other.text)
         if first and second and first["what"] == second["what"]:
             raise ConstitutionError(f"{where}it contradicts {one.id!r} in the same scope; leave one out")
+
+
+def _bare(text: str) -> list[str]:
+    """Return the words of an English principle without those that ask or forbid: two opposites have the same ones.
+
+    >>> _bare("Never flatter.") == _bare("Always flatter.")
+    True
+    """
+    return [
+        word
+        for word in re.findall(r"[\w']+", text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+        if word not in POLAR
+    ]
 
 
 def _known_keys(spec: Mapping[Any, Any], known: tuple[str, ...], where: str) -> None:

@@ -46,12 +46,25 @@ def read_rows(source: str | Path, separator: str | None = None) -> Iterator[Row]
     path = Path(source)
     if not path.is_file():
         raise DataError(f"{name}: expected a file, {_what_is_there(path)}")
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    suffix = _suffix(path)
     if suffix not in _READERS:
         raise DataError(f"{name}: expected a file that ends in {', '.join(_READERS)} (or one of these and .gz)")
     if separator is not None and (suffix != ".txt" or not separator):
         raise DataError(f"{name}: a separator ({separator!r}) is some text between the documents of a .txt file")
     return _at_least_one(name, _guarded(path, _READERS[suffix], separator))
+
+
+def names_file(source: str) -> bool:
+    """Return whether a name is that of a file that can be read here, there or not; `hf:NAME` and addresses are not.
+
+    >>> names_file("goals.jsonl.gz"), names_file("hf:goals.csv"), names_file("safety")
+    (True, False, False)
+    """
+    return ":" not in source and _suffix(Path(source)) in _READERS
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
 
 
 def _at_least_one(name: str, rows: Iterator[Row]) -> Iterator[Row]:

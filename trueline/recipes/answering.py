@@ -21,10 +21,11 @@ from trueline.core.records import to_dict
 from trueline.core.types import Completion, Prompt, Sampling
 from trueline.models.policy import Policy
 from trueline.recipes.opened import target_hash
-from trueline.recipes.studio import RecipeError, Studio
+from trueline.recipes.studio import Studio
 from trueline.store.database import save_run
 from trueline.store.folders import digest
 from trueline.store.opening import open_beside
+from trueline.targets.errors import TargetError
 from trueline.targets.local import complete
 from trueline.targets.naming import kind_of, open_target
 
@@ -55,7 +56,7 @@ def answers(
 ) -> list[Completion]:
     """Return `count` completions of each prompt; `policy` is the local model where it is loaded already.
 
-    Raises RecipeError where a remote target fails on more than half of the prompts; those that it failed on end with "error".
+    Raises TargetError where a remote target fails on more than half of the prompts; those that it failed on end with "error".
     """
     if is_local(studio, reference):
         return complete(
@@ -63,10 +64,16 @@ def answers(
             temperature=temperature, seed=seed, name=reference, progress=progress,
         )  # fmt: skip
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
-    found = asyncio.run(_remote(studio, reference, _numbered(prompts, count, sampling, seed), progress))
+    asked = _numbered(prompts, count, sampling, seed)
+    found, why = asyncio.run(_remote(studio, reference, asked, progress))
     lost = sum(completion.finish == "error" for completion in found)
     if found and lost > len(found) / 2:
-        raise RecipeError(f"{reference} failed on {lost} of {len(found)} questions; try it with: trueline chat {reference}")
+        raise TargetError(
+            f"{reference} failed on {lost} of {len(found)} questions, last with: {why}; what it answered is kept: "
+            f"run the same command again once it is up (trueline chat {reference} tries it)"
+        )
+    if lost:
+        studio.show.say(reference, f"failed on {lost} of {len(found)} questions, which go on without an answer: {why}")
     return found
 
 
@@ -105,21 +112,23 @@ def has_room(policy: Policy, prompt: Prompt, max_tokens: int) -> bool:
 
 async def _remote(
     studio: Studio, reference: str, asked: Sequence[tuple[Prompt, Sampling]], progress: Callable[[int], None]
-) -> list[Completion]:
-    room, done = asyncio.Semaphore(AT_ONCE), 0
+) -> tuple[list[Completion], str]:
+    """Return what was answered, and why the last question that failed did."""
+    room, done, why = asyncio.Semaphore(AT_ONCE), 0, ""
     async with remembering(studio, reference) as remembered:
 
         async def one(prompt: Prompt, sampling: Sampling) -> Completion:
-            nonlocal done
+            nonlocal done, why
             async with room:
                 try:
                     said = await remembered.reply(prompt.conversation, sampling)
                 except NotKeptError:
                     raise
-                except Exception:  # counted by the caller: one question that fails is no reason to lose the others
+                except Exception as error:  # counted by the caller: one question that fails is no reason to lose the others
+                    why = str(error) or type(error).__name__
                     said = Completion(prompt=prompt, text="", model=reference, finish="error")
             done += 1
             progress(done)
             return replace(said, prompt=prompt)
 
-        return list(await asyncio.gather(*(one(prompt, sampling) for prompt, sampling in asked)))
+        return list(await asyncio.gather(*(one(prompt, sampling) for prompt, sampling in asked))), why

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trueline.attack.bank import found, remember
+from trueline.attack.bank import KEY, found, remember
 from trueline.attack.catalogue import BASELINE, attack_named, choose
 from trueline.attack.goals import WORLD, read_goals
 from trueline.attack.people import read_people
@@ -27,6 +27,7 @@ from trueline.core.outcome import reached, tally
 from trueline.core.ports import Attack
 from trueline.core.records import write_jsonl
 from trueline.core.types import Attempt, Prompt, Run
+from trueline.data.rows import names_file
 from trueline.evaluate.rounds import PROBE
 from trueline.models.policy import Policy
 from trueline.recipes.answering import is_local
@@ -74,7 +75,7 @@ class Campaign:
 
     def reads(self) -> tuple[str, ...]:
         files = [part.strip() for part in self.goals.split(",")]
-        return (self.target, self.attacker, self.people, *(name for name in files if Path(name).is_file()))
+        return (self.target, self.attacker, self.people, *(name for name in files if names_file(name) or Path(name).is_file()))
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         goals = self._goals(studio)
@@ -176,7 +177,8 @@ def beside(studio: Studio) -> Iterator[Database]:
 
 def _local(reference: str, studio: Studio, goals: Sequence[Prompt]) -> Opened:
     policy = studio.policy(reference, frozen=True)
-    if goals and all(_strange(policy, goal) > STRANGE for goal in goals):
+    plain = [goal for goal in goals if KEY not in goal.about]  # whole attacks may be strange words, and worked
+    if plain and all(_strange(policy, goal) > STRANGE for goal in plain):
         raise RecipeError(
             f"{reference} does not know the words of these goals; give goals in the model's own tongue: goals=world for a "
             "model of the embedded world, goals=FILE for others"

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from trueline.evaluate.shape import visible
+
 Bar = Callable[[int, Mapping[str, float], float, float], None]  # step, numbers, tokens so far, seconds so far
 MOST = 5  # numbers in the line of a stage that is done: the report has them all
 
@@ -98,7 +100,7 @@ class Plain:
         self.say(name, _done(seconds, numbers))
 
     def say(self, name: str, text: str) -> None:
-        self.console.print(Text(f"{name}: {text}"))
+        self.console.print(Text(visible(f"{name}: {text}")))
 
 
 @dataclass
@@ -147,7 +149,7 @@ class Live:
         self.say(name, _done(seconds, numbers))
 
     def say(self, name: str, text: str) -> None:
-        self.console.print(Text(f"{name:<16} {text}", style="dim"))
+        self.console.print(Text(visible(f"{name:<16} {text}"), style="dim"))
 
 
 def _done(seconds: float, numbers: Mapping[str, float]) -> str:

@@ -146,9 +146,9 @@ def show(page: Path, found: Mapping[str, Any], console: Console) -> None:
     if checked.ladder:
         console.print(table(found))
     else:
-        for stage in found["stages"]:
-            numbers = "  ".join(f"{k} {v['value']:.4g}" for k, v in stage["metrics"].items())
-            console.print(Text(f"{stage['name']}: {numbers}"), soft_wrap=True)
+        for stage in checked.stages:
+            numbers = "  ".join(f"{k} {m.value:.4g}" for k, m in stage.metrics.items() if m.value is not None)
+            console.print(Text(f"{stage.name}: {numbers}"), soft_wrap=True)
         for part in checked.shown:
             for each in part.tables:
                 console.print(_terminal_table(f"{part.stage}: {each.title}", each))

@@ -27,6 +27,7 @@ from trueline.core.config import ConfigError, combine, from_spec, parse_words, t
 from trueline.core.files import DiskFullError
 from trueline.core.registry import find, plugins
 from trueline.core.types import Run
+from trueline.data.rows import names_file, read_rows
 from trueline.models.machine import dtype_for
 from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.replicating import at_seed, every_seed
@@ -139,6 +140,7 @@ def carry_out(
         pooled = every_seed(folder, asked.name, seeds, lambda seed, one: again(asked.at(seed), one), (show or Quiet()).say)
         write(folder, pooled)
         return folder, pooled
+    _look_at_files(asked)
     with _one_error_for_a_full_disk(out or Path("runs")):
         run = place(asked, out)
         with run.lock():
@@ -163,6 +165,14 @@ def check_device(name: str) -> None:
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
         there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise ConfigError(f"device {name!r}: expected one of {', '.join(there)}: {str(error).partition(chr(10))[0]}") from None
+
+
+def _look_at_files(asked: Order) -> None:
+    """Read the first row of every file that a stage will read: what is missing or empty ends before work starts."""
+    stages = asked.recipe.stages() if isinstance(asked.recipe, Programme) else [(asked.name, asked.recipe)]
+    for reference in dict.fromkeys(reference for _, recipe in stages for reference in recipe.reads()):
+        if names_file(reference):
+            next(read_rows(reference))
 
 
 @contextmanager
