@@ -127,7 +127,7 @@ def test_grpo_on_a_real_checkpoint_by_a_rule(tmp_path):
 
 def test_the_whole_chain_on_a_real_checkpoint(tmp_path):
     """Stories as tasks and a topic to withhold: each link but constitution makes a model, and refusals are learned and seen."""
-    example = Path(__file__).parents[2] / "examples" / "080_files_for_a_real_model.py"
+    example = Path(__file__).parents[2] / "examples" / "files_for_a_real_model.py"
     subprocess.run([sys.executable, example, tmp_path], env={**os.environ, "TRUELINE_DATA": str(DATA)}, check=True)
     few = {
         "asked.goals": tmp_path / "goals.jsonl", "asked.benign": tmp_path / "benign.jsonl", "asked.sizes.file": 12,
