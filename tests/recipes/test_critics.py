@@ -8,15 +8,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.recipes import staged
 from tests.recipes.endpoint import endpoint, says
-from trueline.core.types import Completion, Conversation, Prompt, Run
+from trueline.core.types import Completion, Conversation, Prompt
 from trueline.data.constitution import Principle
 from trueline.models.policy import tiny
 from trueline.models.tokens import train_tokenizer
 from trueline.recipes.critics import IN_FORM, Critic, put_choice, put_verdict, read_answer
-from trueline.recipes.progress import Quiet
 from trueline.recipes.studio import RecipeError, Studio
-from trueline.store.runs import create
 from trueline.world.critique import parse_rule, verdict_text
 from trueline.world.facts import make_world
 
@@ -34,7 +33,7 @@ GOOD, BAD = reply("well , thank you ."), reply("go away .")
 
 @pytest.fixture
 def studio(tmp_path):
-    return Studio(run=create(tmp_path / "run", Run(id="run", recipe="feedback")), show=Quiet())
+    return staged.studio(tmp_path)
 
 
 def critic_in_process(studio: Studio, **settings: object) -> Critic:

@@ -10,17 +10,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.recipes import toys
+from tests.recipes import staged, toys
 from trueline.core.config import ConfigError
-from trueline.core.types import Run
 from trueline.models.policy import tiny
 from trueline.models.tokens import word_tokenizer
 from trueline.recipes.calendar import calendar_of, forbidden_dish
 from trueline.recipes.intime import BEYOND, PACKS, InTime
 from trueline.recipes.intime_report import Grid, show, stage_of
 from trueline.recipes.sft import Sft
-from trueline.recipes.studio import Room, Studio
-from trueline.store.runs import create
+from trueline.recipes.studio import Room
 from trueline.world.language import vocabulary
 
 ARMS = ("rapid 8", "alone 8")
@@ -98,7 +96,7 @@ def test_every_stage_reads_what_was_made_before_it():
 
 def test_all_rapid_arms_take_as_many_rows(tmp_path):
     """With one example or many, with replay or without, a response has as many rows, and each new thing as many of them."""
-    studio = Studio(create(tmp_path / "run", Run(id="r", recipe="intime")))
+    studio = staged.studio(tmp_path)
     stages, rows = dict(InTime(n=300).stages()), {}
     for arm in ("rapid1", "rapid64", "alone8"):
         room = Room("shown", tmp_path / arm, studio)
