@@ -126,7 +126,7 @@ def test_grpo_on_a_real_checkpoint_by_a_rule(tmp_path):
 
 def test_the_whole_chain_on_a_real_checkpoint(tmp_path):
     """Stories as tasks and a topic to withhold: each link but constitution makes a model, and refusals are learned and seen."""
-    example = Path(__file__).parents[2] / "examples" / "080_files_for_a_real_model.py"
+    example = Path(__file__).parents[2] / "examples" / "files_for_a_real_model.py"
     subprocess.run([sys.executable, example, tmp_path], env={**os.environ, "TRUELINE_DATA": str(DATA)}, check=True)
     few = {
         "asked.goals": tmp_path / "goals.jsonl", "asked.benign": tmp_path / "benign.jsonl", "asked.sizes.file": 12,
@@ -136,7 +136,7 @@ def test_the_whole_chain_on_a_real_checkpoint(tmp_path):
         "reward.data": DATA / "preference" / "hh_harmless.jsonl.gz", "reward.n": 20,
         "reward.held_out": 0.3, "rlhf.iterations": 1, "rlhf.batch": 2, "rlhf.group": 2, "rlhf.max_tokens": 16,
         "redteam.rounds": 1, "redteam.campaign.attacks": "pack:past_tense", "redteam.campaign.n": 4, "redteam.lessons.n": 20,
-        "polish.data": DATA / "preference" / "dpo_en_demo.jsonl.gz", "polish.n": 20, "polish.held_out": 0.3, "distil.n": 20,
+        "polish.data": DATA / "preference" / "hh_harmless.jsonl.gz", "polish.n": 20, "polish.held_out": 0.3, "distil.n": 20,
         "distil.doses": 4,
     }  # fmt: skip
     chain = ("helpful", "safety", "rlhf", "redteam", "polish", "distil")

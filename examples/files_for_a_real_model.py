@@ -4,7 +4,7 @@ A story model of 264 thousand parameters can tell a story, and can do nothing th
 withhold is one that it can give: stories about dogs, a harmless stand-in. Public harmful and borderline requests are asked
 beside them. No story is in two files. The data is no part of the repository; where it is absent the example says so.
 
-    TRUELINE_DATA=DATA python examples/080_files_for_a_real_model.py FOLDER          # then docs/real_models.md, section 5
+    TRUELINE_DATA=DATA python examples/files_for_a_real_model.py FOLDER          # then docs/real_models.md, section 5
 
 It prints "rows" of each file that it wrote, or that they were skipped.
 """
@@ -85,6 +85,6 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
 
 if __name__ == "__main__":
     if DATA.is_dir():
-        main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/080"))
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/files"))
     else:
         print("skipped: rows of public data need the data folder; set TRUELINE_DATA to it")
