@@ -137,7 +137,7 @@ def test_the_whole_chain_on_a_real_checkpoint(tmp_path):
         "reward.data": DATA / "preference" / "hh_harmless.jsonl.gz", "reward.n": 20,
         "reward.held_out": 0.3, "rlhf.iterations": 1, "rlhf.batch": 2, "rlhf.group": 2, "rlhf.max_tokens": 16,
         "redteam.rounds": 1, "redteam.campaign.attacks": "pack:past_tense", "redteam.campaign.n": 4, "redteam.lessons.n": 20,
-        "polish.data": DATA / "preference" / "dpo_en_demo.jsonl.gz", "polish.n": 20, "polish.held_out": 0.3, "distil.n": 20,
+        "polish.data": DATA / "preference" / "hh_harmless.jsonl.gz", "polish.n": 20, "polish.held_out": 0.3, "distil.n": 20,
         "distil.doses": 4,
     }  # fmt: skip
     chain = ("helpful", "safety", "rlhf", "redteam", "polish", "distil")
