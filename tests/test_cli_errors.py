@@ -176,8 +176,10 @@ def test_a_mask_that_cannot_teach_shows_its_tokens(tmp_path):
 
 def test_what_looks_like_markup_is_text():
     """Brackets and escape sequences in a name are shown as they are: no style, no crash, no terminal control."""
-    ended = trueline("run", "sft", "data=loss mask [/b]\x1b[31m.jsonl", "start=[/red]")
+    ended = trueline("run", "sft", "start=[/red]")
     assert ended.err.splitlines()[-1].startswith("error: '[/red]': expected a model folder")
+    ended = trueline("run", "sft", "data=loss mask [/b]\x1b[31m.jsonl", "start=[/red]")
+    assert ended.err.splitlines()[-1].startswith("error: loss mask [/b]⟨U+001B⟩[31m.jsonl: expected a file")
     ended = trueline("report", "loss mask [/b]\x1b[31m")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert "loss mask [/b]⟨U+001B⟩[31m" in ended.err
