@@ -4,18 +4,15 @@
     red, benign    requests to learn from: of constitution, redteam and distil; and of rlhf, constitution and distil
     helpful.data   also what is replayed beside lessons and revisions
 
-A link's own setting wins, such as redteam.campaign.goals. What is taught is not asked about: one file in both is refused, and
-so is a file that is not there, before the first stage starts.
+A link's own setting wins, such as redteam.campaign.goals. What is taught is not asked about: one file in both is refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueline.core.config import ConfigError
-from trueline.data.rows import DataError, read_rows
 from trueline.recipes.constitution import Constitutional
 from trueline.recipes.inherit import Inheritance
 from trueline.recipes.red_prompts import asked_prompts
@@ -86,29 +83,17 @@ def check(align: Align) -> None:
                 )
 
 
-def check_there(align: Align) -> None:
-    """Refuse what is not there or cannot be read, before the first stage starts and not when the last one comes to it."""
-    named = {"asked.goals": align.asked.goals, "asked.benign": align.asked.benign}
-    for name in align.chain:
-        named |= read_by(align, name)
-        if name == "constitution":
-            link(align, name).revise.check()
-    for setting, data in named.items():
-        for file in filter(_is_file, data.split(",")):
-            try:
-                next(iter(read_rows(file.strip())))
-            except DataError as error:
-                raise ConfigError(f"{setting}: {error}") from None
-
-
 def check_room(align: Align, studio: Studio) -> None:
-    """Refuse a base that is to be its own critic and has no room for a critique, before it is trained."""
-    if "constitution" not in align.chain or align.constitution.critic not in ("", "pretrain"):
+    """Refuse, before training, a constitution in another tongue, and a base that is its own critic and has no room for it."""
+    if "constitution" not in align.chain:
+        return
+    revise = replace(link(align, "constitution").revise, start="pretrain")
+    constitution = revise.check()
+    if align.constitution.critic not in ("", "pretrain"):
         return
     base = studio.policy("pretrain", frozen=True)
-    revise = replace(link(align, "constitution").revise, start="pretrain")
     asked = asked_prompts(studio, revise.red, revise.n, revise.held_out).train
-    revise.fitting(asked, revise.check(), (base, base))
+    revise.fitting(asked, constitution, (base, base))
 
 
 def _constitution(align: Align, own: Constitutional) -> Constitutional:
@@ -143,7 +128,3 @@ def _or(own: str, shared: str) -> str:
 
 def _of_world(data: str) -> bool:
     return data.partition("/")[0] == WORLD or data in SIMULATED
-
-
-def _is_file(data: str) -> bool:
-    return not data.startswith("hf:") and bool(Path(data.strip()).suffix) and not Path(data.strip()).is_dir()
