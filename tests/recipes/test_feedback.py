@@ -5,9 +5,13 @@ pytest tests/recipes/test_feedback.py
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from tests.recipes import toys
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.recipes import staged, toys
 from tests.recipes.critics import named, worldly
 from tests.recipes.endpoint import endpoint, says
 from tests.recipes.staged import result_of
@@ -18,7 +22,7 @@ from trueline.data.constitution import SHIPPED
 from trueline.recipes.feedback import constitution_file
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.reward import Reward
-from trueline.recipes.rlaif import Rlaif
+from trueline.recipes.rlaif import Preferring, Rlaif
 from trueline.recipes.running import order
 from trueline.recipes.studio import RecipeError
 
@@ -203,7 +207,7 @@ def test_stages_lie_within_another_programme(by):
         read = {r for r in recipe.reads() if r.startswith("constitution/")}
         assert read <= set(names[:place])
         assert recipe.start == "sl"
-    assert isinstance(made[1][1], Dpo if by == "dpo" else Reward)
+    assert isinstance(made[1][1], Preferring if by == "dpo" else Reward)
 
 
 def test_a_programme_trains_on_feedback(tmp_path, plain):
@@ -228,3 +232,17 @@ def test_the_world_s_helpfulness_comes_from_a_rater():
     assert Rlaif(rater="noisy").stages("c/")[1][1].helpful == "c/helpfulness"
     with pytest.raises(ConfigError, match="unknown rater"):
         Rlaif(rater="nobody")
+
+
+def test_where_a_critic_prefers_next_to_nothing_the_model_stays(tmp_path):
+    """A control's labels may all be ties: that is a finding, and no error that ends the other arms."""
+    start, run = toys.model(tmp_path), staged.studio(tmp_path)
+    prompt = Prompt(conversation=Conversation().say("user", "a b"))
+    said = tuple(Completion(prompt=prompt, text=text) for text in ("a", "b"))
+    staged.stage(run, "feedback", "rankings.jsonl", [Ranking(prompt=prompt, completions=said, ranks=(1, 1))] * 9)
+    done = run.make(
+        "dpo", Preferring(start=start, labels=str(run.run.folder / "stages" / "feedback" / "rankings.jsonl"), how=Dpo())
+    )
+    assert (done.result["kept"], done.result["pairs"]) == (1, 0)
+    kept, was = (load_file(Path(folder) / "model.safetensors") for folder in (done.model, start))
+    assert all(torch.equal(kept[name], was[name]) for name in was)

@@ -12,6 +12,7 @@ comparisons of helpfulness may be mixed into the labels: of a file (feedback.hel
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,13 +20,35 @@ from trueline.core.config import ConfigError
 from trueline.core.registry import register
 from trueline.recipes.feedback import Feedback
 from trueline.recipes.prefer import Dpo
+from trueline.recipes.reading import comparisons, pairs_of
 from trueline.recipes.reinforce import Grpo, Ppo
 from trueline.recipes.reporting import report
 from trueline.recipes.reward import Rank, Reward
-from trueline.recipes.studio import Recipe, Studio
+from trueline.recipes.studio import Recipe, Room, Studio
 from trueline.world.raters import RATERS
 
+FEW = 30  # strict pairs: with fewer, none may be left to measure on
 By = Literal["dpo", "grpo", "ppo"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preferring:
+    """Train on the likelier sides; where a critic prefers next to nothing, as of a control, the model stays as it is."""
+
+    start: str
+    labels: str
+    how: Dpo
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.start, self.labels)
+
+    def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
+        strict = sum(len(pairs_of(ranking)) for ranking in comparisons(studio, self.labels, 0))
+        if strict >= FEW:
+            return {"kept": 0, **replace(self.how, start=self.start, data=self.labels)(studio, room)}
+        studio.show.say(room.name, f"the critic prefers one side in {strict} pairs, too few to learn from: the model stays")
+        studio.policy(self.start).save(room.folder / "model")
+        return {"kept": 1, "pairs": strict}
 
 
 @register("recipe")
@@ -58,7 +81,7 @@ class Rlaif:
         asked = replace(self.feedback, start=self.start, critic=self.critic, constitution=self.constitution, helpful=helpful)
         made.append((labels, asked))
         if self.by == "dpo":
-            return [*made, (self.final(within), replace(self.dpo, start=self.start, data=labels))]
+            return [*made, (self.final(within), Preferring(start=self.start, labels=labels, how=self.dpo))]
         made.append((scores, replace(self.reward, start=self.start, data=labels)))
         chosen = self.grpo if self.by == "grpo" else self.ppo
         return [*made, (self.final(within), replace(chosen, start=self.start, reward=scores, prompts=self.feedback.prompts))]

@@ -24,6 +24,7 @@ from trueline.recipes.matrix import Row, Together
 from trueline.recipes.pursuit import Pursuit
 from trueline.recipes.redteam import Update
 from trueline.recipes.revising import Revise
+from trueline.recipes.rlaif import Preferring
 from trueline.recipes.rounds import Rounds
 from trueline.recipes.size import Model, model_of
 from trueline.recipes.trial import SPLITS, Trial
@@ -76,6 +77,11 @@ def _(recipe: Row, known: Known) -> Work:
 def _(recipe: Update, known: Known) -> Work:
     model = model_of(recipe.start, known.models)
     return Work(reads=recipe.reads(), model=model, note=f"its data is not there before {recipe.lessons} has run")
+
+
+@work.register
+def _(recipe: Preferring, known: Known) -> Work:
+    return work(replace(recipe.how, start=recipe.start, data=recipe.labels), known)
 
 
 @work.register
