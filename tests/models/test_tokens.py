@@ -5,7 +5,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.models.small import codec
 from trueline.core.types import Conversation, ToolCall
-from trueline.models.tokens import Codec, Example, TemplateError, audit, parse_tool_calls, train_tokenizer
+from trueline.models.tokens import Codec, Example, TemplateError, audit, train_tokenizer
 
 TALK = Conversation().say("system", "a b").say("user", "c d").say("assistant", "e f g").say("user", "h").say("assistant", "i")
 CHATML = (
@@ -72,8 +72,6 @@ def test_tool_calls_and_results_have_their_place():
     example = c.example(talk.say("assistant", "f"))
     assert c.tokenizer.decode(example.ids) == "<bos> <user> a <asst> <tool> b c d <eos> <result> e <asst> f <eos>"
     assert trained_text(c, example) == "<tool> b c d <eos> f <eos>"
-    assert parse_tool_calls("a <tool> b c d") == ("a", (ToolCall(name="b", arguments="c d"),))
-    assert parse_tool_calls("<tool> b c . d . <tool> e") == ("d .", (ToolCall(name="b", arguments="c"), ToolCall(name="e")))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ then maps characters to tokens by offsets; where a template or a tokenizer makes
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from jinja2 import TemplateError as JinjaError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from trueline.core.types import Conversation, Message, ToolCall
+from trueline.core.types import Conversation, Message
 from trueline.models.tokenizer import UNLIMITED, FastTokenizer, tokenizer_at
 
 if TYPE_CHECKING:
@@ -235,23 +234,6 @@ def coloured(codec: Codec, example: Example, width: int = 60) -> str:
     tokens = codec.tokenizer.convert_ids_to_tokens(list(example.ids[:width]))
     shown = [f"[{'green' if m else 'dim'}]{escape(t)}[/]" for t, m in zip(tokens, example.mask, strict=False)]
     return " ".join(shown) + (" ..." if len(example.ids) > width else "")
-
-
-def parse_tool_calls(text: str, marker: str = "<tool>") -> tuple[str, tuple[ToolCall, ...]]:
-    """Split the world's `<tool> NAME ARGUMENTS` out of a sampled reply; a call ends with its sentence.
-
-    >>> said, calls = parse_tool_calls("<tool> send bram note . sorry , i cannot .")
-    >>> said, calls[0].arguments
-    ('sorry , i cannot .', 'bram note')
-    """
-    head, *calls = text.split(marker)
-    said, parsed = [head.strip()], []
-    for call in calls:
-        written, *after = re.split(r" [.?!](?= |$)", f" {call.strip()}", maxsplit=1)
-        name, _, arguments = written.strip().partition(" ")
-        parsed.append(ToolCall(name=name, arguments=arguments.strip()))
-        said += [rest.strip() for rest in after]
-    return " ".join(filter(None, said)), tuple(parsed)
 
 
 def word_tokenizer(words: Sequence[str]) -> FastTokenizer:

@@ -26,7 +26,7 @@ from trueline.core.types import Conversation, Prompt
 from trueline.data.export import write
 from trueline.recipes.pursuit import Pursuit
 from trueline.recipes.reading import conversations
-from trueline.recipes.reporting import report
+from trueline.recipes.reporting import made_of
 from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Recipe, RecipeError, Room, Studio
 from trueline.recipes.trial import Trial
@@ -85,9 +85,7 @@ class Attacker:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry the stages out; return the report."""
-        for name, recipe in self.stages():
-            studio.make(name, recipe)
-        return report(studio)
+        return made_of(self, studio)
 
 
 def plain(rl: Pursuit) -> Pursuit:

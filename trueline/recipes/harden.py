@@ -32,7 +32,7 @@ from trueline.evaluate.shown import expect
 from trueline.recipes.answering import answers
 from trueline.recipes.hardening import CircuitBreakers, Hardening, LatentAdversarial, Recovery
 from trueline.recipes.online_adversarial import OnlineAdversarial
-from trueline.recipes.reporting import report
+from trueline.recipes.reporting import made_of
 from trueline.recipes.studio import Recipe, Room, Studio
 from trueline.store.folders import write_json
 
@@ -126,9 +126,7 @@ class Harden:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Make every stage; return the report."""
-        for name, recipe in self.stages():
-            studio.make(name, recipe)
-        return report(studio)
+        return made_of(self, studio)
 
 
 def expectations(models: Mapping[str, Answers]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from trueline.recipes.examine import Asking, Examine
 from trueline.recipes.inherit_report import LOGITS, Inherit, dose_of
 from trueline.recipes.relearn import Relearn
 from trueline.recipes.repair import Repair
-from trueline.recipes.reporting import report
+from trueline.recipes.reporting import made_of
 from trueline.recipes.sft import Sft
 from trueline.recipes.slices import Slices
 from trueline.recipes.studio import Recipe, RecipeError, Studio
@@ -90,9 +90,7 @@ class Inheritance:
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry every stage out; return the report."""
         self._check(studio)
-        for name, recipe in self.stages():
-            studio.make(name, recipe)
-        return report(studio, not_measured=["one seed: repeat it with others", *self._missing()])
+        return made_of(self, studio, ["one seed: repeat it with others", *self._missing()])
 
     @property
     def _made(self) -> list[str]:
@@ -182,9 +180,7 @@ class Retention:
         """Carry every stage out; return the report."""
         if self.ask.world:
             check_world(studio, self.teacher, self.student)
-        for name, recipe in self.stages():
-            studio.make(name, recipe)
-        return report(studio)
+        return made_of(self, studio)
 
 
 def probes(models: Mapping[str, str], ask: Asking) -> dict[str, Relearn]:

@@ -29,7 +29,7 @@ from trueline.data.export import write
 from trueline.recipes.calendar import PLAIN, Calendar, calendar_of, fresh, repeated, replayed, seen
 from trueline.recipes.intime_report import Beside, Reading, stage_of
 from trueline.recipes.matrix import Row
-from trueline.recipes.reporting import report
+from trueline.recipes.reporting import made_of
 from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Recipe, Room, Studio
 from trueline.world.facts import rng_for
@@ -157,9 +157,7 @@ class InTime:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry every arm through the calendar; return the report."""
-        for name, recipe in self.stages():
-            studio.make(name, recipe)
-        return report(studio)
+        return made_of(self, studio)
 
     def _known(self, t: int) -> Known:
         return Known(packs=self.packs, change=self.change, date=t, n=self.n)

@@ -24,7 +24,7 @@ from trueline.core.types import Rate
 from trueline.evaluate.shown import curves, table
 from trueline.recipes.answering import is_local
 from trueline.recipes.attacking import Attacking, carry_out, usual_goals
-from trueline.recipes.reporting import report
+from trueline.recipes.reporting import made_of
 from trueline.recipes.studio import Recipe, RecipeError, Room, Studio
 
 AT_ONCE = 512  # pairs of attack and goal at a time, of a model in this process: they share batches
@@ -166,9 +166,7 @@ class Matrix:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Attack every model, and put the rows together."""
-        for name, recipe in self.stages():
-            studio.make(name, recipe)
-        return report(studio)
+        return made_of(self, studio)
 
 
 def _head(pack: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from trueline.core.types import Completion, Prompt, Ranking
 from trueline.models.adapters import Adapter
 from trueline.recipes.prefer import Dpo, warn_of_displacement
 from trueline.recipes.reading import prompts
-from trueline.recipes.reporting import report
+from trueline.recipes.reporting import made_of
 from trueline.recipes.rewards import models_of, reward_of, watch_world
 from trueline.recipes.studio import Recipe, RecipeError, Room, Studio
 from trueline.targets.local import complete
@@ -183,9 +183,7 @@ class IterativeDpo:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry the rounds out; return the report."""
-        for name, recipe in self.stages():
-            studio.make(name, recipe)
-        return report(studio)
+        return made_of(self, studio)
 
 
 def draw(studio: Studio, data: str, n: int, index: int) -> Sequence[Prompt]:

@@ -29,7 +29,7 @@ from trueline.core.registry import register
 from trueline.evaluate.channels import Placed
 from trueline.evaluate.prevented import Arms, expectations, figures, shown
 from trueline.recipes.reinforce import Grpo
-from trueline.recipes.reporting import report
+from trueline.recipes.reporting import made_of
 from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Recipe, Room, Studio
@@ -86,9 +86,7 @@ class Prevention:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry everything out; return the report."""
-        for name, recipe in self.stages():
-            studio.make(name, recipe)
-        return report(studio, not_measured=NOT_MEASURED)
+        return made_of(self, studio, NOT_MEASURED)
 
     def _skimmed(self, within: str, rate: float) -> list[tuple[str, Recipe]]:
         name = percent(rate)

@@ -27,7 +27,7 @@ from trueline.recipes.campaigns import Campaign
 from trueline.recipes.lessons import Lessons
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.reinforce import Grpo
-from trueline.recipes.reporting import report
+from trueline.recipes.reporting import made_of
 from trueline.recipes.rewards import models_of
 from trueline.recipes.rounds import Rounds
 from trueline.recipes.sft import Sft
@@ -112,9 +112,7 @@ class Redteam:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry everything out; return the report."""
-        for name, recipe in self.stages():
-            studio.make(name, recipe)
-        return report(studio)
+        return made_of(self, studio)
 
     def _round(self, within: str, number: int, model: str, bank: str) -> list[tuple[str, Recipe]]:
         """Learn from all campaigns so far, train, attack what came of it, and ask it the bank."""

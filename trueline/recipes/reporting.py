@@ -24,7 +24,7 @@ from trueline.evaluate.shape import read
 from trueline.evaluate.shown import cell
 from trueline.recipes.attacking import CAMPAIGN, write_campaign
 from trueline.recipes.measure import RUNG
-from trueline.recipes.studio import RecipeError, Stage, Studio, numbers_of
+from trueline.recipes.studio import Programme, RecipeError, Stage, Studio, numbers_of
 from trueline.store.folders import write_json, write_text
 from trueline.world.raters import fingerprint
 
@@ -107,6 +107,13 @@ def report(studio: Studio, gates: Iterable[Mapping[str, Any]] = (), not_measured
             "calibration": reward.result["calibration"],
         }
     return found
+
+
+def made_of(programme: Programme, studio: Studio, not_measured: Iterable[str] = ()) -> dict[str, Any]:
+    """Make every stage of a programme in order; return the report."""
+    for name, recipe in programme.stages():
+        studio.make(name, recipe)
+    return report(studio, not_measured=not_measured)
 
 
 def write(folder: Path, found: Mapping[str, Any]) -> Path:

@@ -22,7 +22,7 @@ from trueline.recipes.feedback import Feedback
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.reading import comparisons, pairs_of
 from trueline.recipes.reinforce import Grpo, Ppo
-from trueline.recipes.reporting import report
+from trueline.recipes.reporting import made_of
 from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.studio import Recipe, Room, Studio
 from trueline.world.raters import RATERS
@@ -92,6 +92,4 @@ class Rlaif:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry the stages out; return the report."""
-        for name, recipe in self.stages():
-            studio.make(name, recipe)
-        return report(studio)
+        return made_of(self, studio)

@@ -12,7 +12,8 @@ from trueline.core.types import GREEDY, Completion, Conversation, Prompt, Sampli
 from trueline.models.folders import model_folder
 from trueline.models.generate import Sample, sample
 from trueline.models.policy import Policy
-from trueline.models.tokens import Codec, TemplateError, parse_tool_calls
+from trueline.models.tokens import Codec, TemplateError
+from trueline.models.tool_calls import parse_tool_calls
 from trueline.targets.spelling import Token
 
 
