@@ -89,7 +89,10 @@ def test_tables_and_curves_show_every_arm_with_utility_beside_it():
     assert [r[0] for r in tools["rows"]] == ["0%", "5%"]
     for table in (rewards, tools):
         assert {"over refused", "useful", "calls made"} <= set(table["columns"])
-    assert before_and_after["rows"][2] == ["skimmer32, words", "72 to 162", "108 to 18", "0 to 0", "0 to 0"]
+    assert before_and_after["rows"][4:6] == [
+        ["skimmer32, words, before", 72, 108, 0, 0],
+        ["skimmer32, words, after", 162, 18, 0, 0],
+    ]
     boundary, dose = found["curves"]
     assert [round(p["x"], 2) for p in boundary["series"][1]["points"]] == [0.1, 0.4]  # the start's own rates
     assert [p["value"] for p in boundary["series"][1]["points"]] == [0.0, 0.9]

@@ -181,7 +181,8 @@ def _before_and_after(arms: Arms) -> dict[str, Any]:
     for arm, first in before.items():
         for asked, channels in (("words", (WORDS,)), ("deeds", MEASURES["gap"].channels)):
             now, then = (cells([row for row in arms.rows[name] if row.channel.startswith(channels)]) for name in (arm, first))
-            rows.append([f"{arm}, {asked}", *(f"{then[name]} to {now[name]}" for name in order)])
+            for when, found in (("before", then), ("after", now)):
+                rows.append([f"{arm}, {asked}, {when}", *(found[name] for name in order)])
     columns = ["arm", "refuses, gives", "refuses, withholds", "complies, gives", "complies, withholds"]
     return table("What was said by what was given, before and after training", columns, rows, "Counts over the same prompts.")
 
