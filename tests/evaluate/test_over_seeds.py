@@ -62,6 +62,22 @@ def test_an_expectation_that_was_not_available_on_a_seed_says_on_how_many() -> N
     assert (none["status"], none["why"]) == ("N/A", "its gate failed")
 
 
+def test_the_band_of_a_curve_is_between_seeds() -> None:
+    """Seeds that differ have a wide band, as the same rate has in a table; narrow bands of theirs do not make it narrow."""
+    seeds = [report(5), report(95), report(50)]
+    point = pooled(seeds)["shown"][0]["curves"][0]["series"][0]["points"][0]
+    right = replicated([wilson(h, 100) for h in (5, 95, 50)])
+    assert (point["value"], point["low"], point["high"], point["n"]) == (right.value, right.low, right.high, 300)
+
+
+def test_cells_that_cannot_be_averaged_are_listed_seed_by_seed() -> None:
+    """A date that one seed never reached is not lost, nor averaged away."""
+    seeds = [report(10), report(20), report(30)]
+    for seed, value in zip(seeds, (1, "none", 2), strict=True):
+        seed["shown"][0]["tables"][0]["rows"][0][2] = value
+    assert pooled(seeds)["shown"][0]["tables"][0]["rows"][0][2] == "1, none, 2"
+
+
 def test_a_row_that_only_some_seeds_have_is_kept() -> None:
     """A family that one seed met alone is pooled over that seed."""
     rows = pooled([report(10), report(20, bonus=True)])["shown"][0]["tables"][0]["rows"]

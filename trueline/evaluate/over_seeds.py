@@ -3,7 +3,8 @@
     pooled([report_of_seed_0, report_of_seed_1, report_of_seed_2])
 
 Ladder, gates, expectations, tables and curves are matched by name; what only some seeds have is pooled over those, and `n`
-says so. An expectation's status is read anew off the pooled interval; where a gate failed on some seed, it says on how many.
+says so. Cells that are no numbers, or not on every seed, are listed seed by seed: "1, none, 2". An expectation's status is read
+anew off the pooled interval; where a gate failed on some seed, it says on how many.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 
 from trueline.core.replicates import replicated
 from trueline.core.types import Rate
-from trueline.evaluate.shown import expect, plain
+from trueline.evaluate.shown import cell, expect, plain
 
 Json = Mapping[str, Any]
 RATE = frozenset({"value", "n", "low", "high"})
+LISTED = 60  # characters of a cell that lists its seeds
 
 
 def pooled(reports: Sequence[Json]) -> dict[str, Any]:
@@ -62,7 +64,10 @@ def _pool(values: Iterable[Any]) -> Any:
         return plain(replicated(rates)) if rates else None
     if there and all(isinstance(value, int | float) and not isinstance(value, bool) for value in there):
         return there[0] if len(set(there)) == 1 else fmean(there)
-    return there[0] if there and all(value == there[0] for value in there) else None
+    if there and all(value == there[0] for value in there):
+        return there[0]
+    listed = ", ".join(cell(value) for value in there)
+    return listed if there and len(listed) <= LISTED else None
 
 
 def _is_rate(value: object) -> bool:
@@ -73,8 +78,8 @@ def _rung(stage: str, rungs: Sequence[Json]) -> dict[str, Any]:
     rates = {part: _named(rung.get(part) or {} for rung in rungs) for part in ("gold", "attack", "capability", "benign")}
     counts: dict[str, int] = {}
     for rung in rungs:
-        for cell, count in (rung.get("two_by_two") or {}).items():
-            counts[cell] = counts.get(cell, 0) + count
+        for name, count in (rung.get("two_by_two") or {}).items():
+            counts[name] = counts.get(name, 0) + count
     return {
         "stage": stage,
         **{part: found for part, found in rates.items() if found},
@@ -135,13 +140,22 @@ def _curves(parts: Sequence[Json]) -> list[dict[str, Any]]:
 
 
 def _series(name: str, lines: Sequence[Json]) -> dict[str, Any]:
-    """Average a line over seeds where they share a place on the axis; the band spans the seeds' own bands, averaged."""
+    """Pool a line over seeds where they share a place on the axis: the band is that of `replicated`, as for every rate."""
     places: dict[float, list[Json]] = {}
     for line in lines:
         for point in line["points"]:
             places.setdefault(point["x"], []).append(point)
-    points = [
-        {"x": x} | {key: fmean(p[key] for p in at) for key in ("value", "low", "high") if all(key in p for p in at)}
-        for x, at in sorted(places.items())
-    ]
-    return {"name": name, "points": points}
+    return {"name": name, "points": [{"x": x, **_place(at)} for x, at in sorted(places.items())]}
+
+
+def _place(at: Sequence[Json]) -> dict[str, float]:
+    """Points of several seeds at one x; one seed's point without a band stays without."""
+    if len(at) == 1:
+        return {key: at[0][key] for key in ("value", "low", "high", "n") if key in at[0]}
+    found = replicated([_rate(point) for point in at])
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+
+
+def _rate(point: Json) -> Rate:
+    value = point["value"]
+    return Rate(value=value, n=int(point.get("n", 1)), low=point.get("low", value), high=point.get("high", value))

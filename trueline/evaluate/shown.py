@@ -105,4 +105,4 @@ def plain(cell: Cell) -> Any:
 
 
 def _point(x: float, y: Rate | float) -> dict[str, float]:
-    return {"x": x, "value": y.value, "low": y.low, "high": y.high} if isinstance(y, Rate) else {"x": x, "value": y}
+    return {"x": x, "value": y.value, "low": y.low, "high": y.high, "n": y.n} if isinstance(y, Rate) else {"x": x, "value": y}
