@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.calling import trueline
+from tests.recipes import toys
 from trueline.core.config import ConfigError
 from trueline.recipes.replicating import at_seed
 from trueline.recipes.running import carry_out, order
@@ -48,3 +50,15 @@ def test_a_number_of_seeds_that_is_none_is_refused(seeds: str) -> None:
     """Before anything runs."""
     with pytest.raises(ConfigError, match="seeds"):
         order("pretrain", [f"seeds={seeds}"])
+
+
+def test_the_plan_of_several_seeds_is_that_of_the_first(tmp_path):
+    """Models named by `{seed}` are found, and the plan says how many seeds there are."""
+    model = Path(toys.model(tmp_path))
+    model.rename(tmp_path / "model-3")
+    words = ("run", "sft", f"start={tmp_path}/model-{{seed}}", f"data={toys.conversations(tmp_path)}", "seed=3", "seeds=2")
+    done = trueline(*words, "--dry-run", "--json")
+    assert done.code == 0, done.err
+    planned = json.loads(done.out)
+    assert planned["seeds"] == 2
+    assert [row["name"] for row in planned["stages"]] == ["sft"]

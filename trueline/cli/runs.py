@@ -189,10 +189,12 @@ def _plan(asked: Any, device: str, as_json: bool) -> None:
     """Print what a run would do."""
     from trueline.recipes.plan import plan, stages_of, table
 
-    planned = plan(stages_of(asked.name, asked.recipe), device)
+    planned = plan(stages_of(asked.name, asked.at(asked.seed).recipe), device)
     if as_json:
         from dataclasses import asdict
 
-        click.echo(json.dumps({"run": asked.id, "stages": [asdict(row) for row in planned]}))
+        click.echo(json.dumps({"run": asked.id, "seeds": asked.seeds, "stages": [asdict(row) for row in planned]}))
         return
     console().print(table(planned))
+    if asked.seeds > 1:
+        click.echo(f"this is seed {asked.seed}; {asked.seeds} seeds take {asked.seeds} times as long")
