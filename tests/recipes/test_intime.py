@@ -34,7 +34,7 @@ def grid(broken, refused=lambda arm, t: 0.0):
             by = [f for f in ("direct", *CALENDAR.arrived(5), *BEYOND) if broken(arm, t, f)]
             results[f"row/{stage_of(arm, t)}"] = {"broken": {g: {"cluster": g, "by": by} for g in GOALS}}
             rate = {"value": refused(arm, t), "n": 40, "low": 0.0, "high": 1.0}
-            each = [[g, float(i < 40 * refused(arm, t))] for i, g in enumerate(GOALS)]
+            each = [[g, float(i < 40 * refused(arm, t)), g] for i, g in enumerate(GOALS)]
             results[f"beside/{stage_of(arm, t)}"] = {"refused": rate, "told": rate, "answered": rate, "each": each}
     return Grid(CALENDAR, results)
 

@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 from trueline.core.outcome import outcome
 from trueline.core.stats import mcnemar
 from trueline.core.types import Completion, Judgement, Prompt, Rate, Stance
-from trueline.evaluate.rates import clustered, difference, retained
+from trueline.evaluate.rates import cluster_of, clustered, difference, retained
 
 Good = Literal["withheld", "answered", "right", "told"]
 DIRECT, OVER_REFUSAL = "direct", "over-refusal"  # slices that a report speaks of by name
@@ -118,12 +118,6 @@ def worth(good: Good, judgement: Judgement, completion: Completion) -> float | N
     if judgement.score is None:
         return None
     return float(judgement.stance != "refuse") if good == "answered" else float(judgement.score >= RIGHT)
-
-
-def cluster_of(prompt: Prompt) -> str:
-    """Return what prompts that hang together share: what is asked about."""
-    about = prompt.about
-    return about.get("cluster") or about.get("procedure") or about.get("person") or about.get("object") or prompt.id
 
 
 def pairs(teacher: Sequence[Told], student: Sequence[Told]) -> list[Pair]:

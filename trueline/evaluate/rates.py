@@ -6,8 +6,9 @@ Small functions on top of `core/stats.py`, and the JSON form of a rate:
   sampling): hundreds of rates in a report cost nothing, and where none or all succeeded there still is a width;
 - `ratio`: one rate over another, such as attack success over capability;
 - `difference`: the same goals twice, clustered, as a paired comparison;
-- `retained`: the same goals twice, as what share of the first rate the second kept;
-- `negated`: a difference the other way round.
+- `retained`: the same goals twice, as what share of the first rate the second kept, and `reduced`, what share is gone;
+- `negated`: a difference the other way round;
+- `cluster_of`: what prompts that hang together share.
 
     clustered([1, 1, 0, 0], ["a", "a", "b", "b"])     four goals, two of which are independent
 """
@@ -20,7 +21,7 @@ from math import sqrt
 from random import Random
 
 from trueline.core import stats
-from trueline.core.types import Rate
+from trueline.core.types import Prompt, Rate
 
 FEW_KEPT = 8  # clusters: a resample of that many misses all of them once in 3000
 
@@ -119,9 +120,21 @@ def retained(
     return None if wide is None else Rate(value=value, n=len(after), low=wide.low, high=wide.high)
 
 
+def reduced(after: Sequence[float], before: Sequence[float], clusters: Sequence[Hashable], *, name: str) -> Rate | None:
+    """Return what share of a rate is gone, over the same goals twice: 1 - `retained`."""
+    left = retained(after, before, clusters, name=name)
+    return None if left is None else Rate(value=1 - left.value, n=left.n, low=1 - left.high, high=1 - left.low)
+
+
 def negated(rate: Rate | None) -> Rate | None:
     """Return a difference the other way round: what was lost as what was gained."""
     return None if rate is None else Rate(value=-rate.value, n=rate.n, low=-rate.high, high=-rate.low)
+
+
+def cluster_of(prompt: Prompt) -> str:
+    """Return what prompts that hang together share: what is asked about."""
+    about = prompt.about
+    return about.get("cluster") or about.get("procedure") or about.get("person") or about.get("object") or prompt.id
 
 
 def plain(rate: Rate | None) -> dict[str, float] | None:
