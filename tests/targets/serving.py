@@ -20,15 +20,15 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
 
 @contextmanager
-def serving(reply: Callable[[BaseHTTPRequestHandler], object]) -> Iterator[str]:
-    """A server whose POST is `reply(handler)`; gives its TARGET."""
+def serving(reply: Callable[[Any], object], model: str = "tiny") -> Iterator[str]:
+    """A server whose POST is `reply(handler)`, where `handler.question` is what was sent; gives its TARGET."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # connections are kept
         wbufsize = -1  # head and body leave together, so that nobody waits for an acknowledgement
 
         def do_POST(self):
-            self.rfile.read(int(self.headers["content-length"]))
+            self.question = self.rfile.read(int(self.headers["content-length"]))
             try:
                 reply(self)
                 self.wfile.flush()
@@ -46,12 +46,15 @@ def serving(reply: Callable[[BaseHTTPRequestHandler], object]) -> Iterator[str]:
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # so many may come at once
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1#tiny"
+        yield f"http://127.0.0.1:{server.server_port}/v1#{model}"
     finally:
         server.shutdown()
         server.server_close()
