@@ -60,12 +60,12 @@ def test_who_is_being_answered_is_answered_to_the_end(number, options, says):
     """
     asked, told = threading.Event(), threading.Event()
     with upstream(asked, told) as far, served(far, *options) as here, ThreadPoolExecutor() as pool:
-        under_way = pool.submit(httpx2.post, f"{here.url}/chat/completions", json=HELLO, timeout=60)
-        assert asked.wait(60)
+        under_way = pool.submit(httpx2.post, f"{here.url}/chat/completions", json=HELLO, timeout=300)
+        assert asked.wait(300)
         here.process.send_signal(number)
         told.set()
         assert under_way.result().json()["choices"][0]["message"]["content"] == "good day"
-        assert here.process.wait(60) == 0
+        assert here.process.wait(300) == 0
         assert here.process.stderr.read() == says
 
 
@@ -125,12 +125,12 @@ def test_what_comes_while_a_batch_is_computed_is_the_next_batch(monkeypatch):
     def slow(policy, heads, **options):
         batches.append(len(heads))
         computing.set()
-        assert go_on.wait(60)
+        assert go_on.wait(300)
         return sample(policy, heads, **options)
 
     async def http(there: Elsewhere) -> list[str]:
         first = asyncio.create_task(there.reply(*asked[0]))
-        await asyncio.to_thread(computing.wait, 60)
+        await asyncio.to_thread(computing.wait, 300)
         others = [asyncio.create_task(there.reply(*question)) for question in asked[1:]]
         await asyncio.sleep(0)  # each is on its way
         go_on.set()
