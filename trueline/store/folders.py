@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trueline.core.files import atomic_file
+from trueline.core.files import atomic_file, file_hash
 
 
 class BusyError(RuntimeError):
@@ -65,11 +65,11 @@ def content_hash(path: str | Path) -> str:
     """Hash what a file or a folder holds (sha256, hex): names below it and bytes, never dates or where it lies."""
     path = Path(path)
     if path.is_file():
-        return _file_hash(path)
+        return file_hash(path)
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: expected a file or a folder to hash, found nothing; check the name")
     files = sorted(entry for entry in path.rglob("*") if entry.is_file())
-    return digest([[entry.relative_to(path).as_posix(), _file_hash(entry)] for entry in files])
+    return digest([[entry.relative_to(path).as_posix(), file_hash(entry)] for entry in files])
 
 
 def git_commit(folder: str | Path = ".") -> str:
@@ -105,8 +105,3 @@ def lock(path: str | Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
