@@ -1,12 +1,18 @@
-"""One thread for every test: the models are tiny, results are bit-identical, and a second thread would only spin."""
+"""One thread for every test: the models are tiny, results are bit-identical, and a second thread would only spin.
+
+And Ctrl-C interrupts, as it does at a terminal: what a shell starts in the background ignores it, and so would its children.
+"""
 
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
 
 import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

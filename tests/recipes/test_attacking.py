@@ -62,11 +62,9 @@ def test_the_exit_code_is_the_verdict(goals, tmp_path, threshold, verdict, code)
 
 @contextmanager
 def started(*words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The command line as a process of its own, which Ctrl-C ends and which is killed where the block is left."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "trueline", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:  # fmt: skip
+    """The command line as a process of its own, which is killed where the block is left."""
+    words = (sys.executable, "-m", "trueline", *words)
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
             yield process
         finally:

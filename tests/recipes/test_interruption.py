@@ -168,7 +168,7 @@ def test_an_interrupt_leaves_a_run_that_goes_on(tmp_path):
 
     def stop(stage, step, metrics):
         if step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         toys.run(tmp_path / "run", *words, track=stop, save_every=0)
