@@ -27,6 +27,7 @@ from trueline.models import checkpoint
 from trueline.models.policy import Policy
 from trueline.recipes import running
 running.write = running.record = lambda *_: None  # the page and the database come after the stage
+os.fsync = lambda _: None  # what a killed process wrote, the kernel keeps
 
 def run(folder, words, at=0, moment=""):
     child = os.fork()
