@@ -1,12 +1,27 @@
-"""One thread for every test: the models are tiny, results are bit-identical, and a second thread would only spin."""
+"""One thread for every test: the models are tiny, results are bit-identical, and a second thread would only spin.
 
+Ctrl-C interrupts, as it does at a terminal: what a shell starts in the background ignores it, and so would its children.
+Nobody pulls the plug, so that no test waits for a disk: what a killed process wrote, the kernel keeps.
+"""
+
+import gc
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
 
 import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.fsync = lambda handle: None
+
+
+def pytest_sessionfinish() -> None:
+    """Collect garbage here and leave none: xdist interrupts a worker that is still busy 5 seconds after its last test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

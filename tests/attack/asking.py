@@ -1,14 +1,16 @@
-"""An Ask for tests: a target and a judge that are functions, a budget, and every attempt kept."""
+"""An Ask for tests: a target and a judge that are functions, a budget, and every attempt kept; and an attacker model."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from random import Random
 
 from trueline.core.ports import BudgetSpentError, Inside, Target
-from trueline.core.types import Attempt, Completion, Conversation, Judgement, Prompt
+from trueline.core.types import Attempt, Completion, Conversation, Judgement, Prompt, Sampling
 
 REFUSED = Judgement(judge="fake", score=1.0, stance="refuse", disclosure=0.0)
+OPEN = Judgement(judge="fake", score=0.5, stance="comply", disclosure=0.0)
 GAVE = Judgement(judge="fake", score=0.0, stance="comply", disclosure=1.0)
 
 
@@ -46,3 +48,18 @@ class FakeAsk:
         )
         self.attempts.append(attempt)
         return attempt
+
+
+class Attacker:
+    """An attacker model that answers by a function of what it is asked and the seed, and remembers both; "" is an error."""
+
+    name = "attacker"
+
+    def __init__(self, says: Callable[[Conversation, int], str]) -> None:
+        self.says, self.asked = says, []
+
+    async def reply(self, conversation: Conversation, sampling: Sampling) -> Completion:
+        self.asked.append((conversation, sampling))
+        await asyncio.sleep(0)
+        text = self.says(conversation, sampling.seed)
+        return Completion(prompt=Prompt(conversation=conversation), text=text, finish="stop" if text else "error")

@@ -78,9 +78,9 @@ def test_the_text_itself_comes_first(text):
 )
 def test_a_huge_text_takes_bounded_time(piece):
     """Megabytes of any code, and codes within codes, are read within seconds."""
-    began = time.monotonic()
+    began = time.process_time()
     readings(piece * (5_000_000 // len(piece)))
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_arguments_are_read_as_json_where_they_are():

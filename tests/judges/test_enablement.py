@@ -119,9 +119,9 @@ def test_hostile_calls_take_bounded_time():
     """Huge text, many calls and deep arguments neither raise nor take long."""
     asked = prompt("x", canary="nowhere to be found")
     calls = tuple(ToolCall(name="a", arguments="[" * 1000 + "QUFB" * 1000) for _ in range(200))
-    began = time.monotonic()
+    began = time.process_time()
     asyncio.run(Enablement().judge(asked, Completion(prompt=asked, text="%25" * 1_000_000 + "\ud800", tool_calls=calls)))
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_a_refusing_sentence_and_an_earlier_turn_can_give():

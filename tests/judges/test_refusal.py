@@ -153,6 +153,6 @@ def test_any_text_is_read(text):
 )
 def test_a_huge_reply_takes_bounded_time(piece):
     """Millions of characters of anything are read in seconds, since a stance is taken early."""
-    began = time.monotonic()
+    began = time.process_time()
     Refusal().read(piece * (5_000_000 // len(piece)))
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5

@@ -7,10 +7,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 from tests.calling import trueline
+from tests.targets.serving import send, serving
+from trueline.targets.posting import Reply
 
 Sent = tuple[int, dict[str, str], bytes]  # status, headers, body
 Answer = Callable[[dict[str, Any], int], Sent]  # the request, and how many came before it
@@ -40,38 +41,16 @@ def endpoint(answer: Answer) -> Iterator[Endpoint]:
     asked: Counter[str] = Counter()
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def reply(handler: Any) -> None:
+        sent = handler.question.decode()
+        with lock:
+            before = asked.total()
+            asked[sent] += 1
+        status, headers, written = answer(json.loads(sent), before)
+        send(handler, Reply(status=status, headers=headers, body=written))
 
-        def do_POST(self) -> None:
-            sent = self.rfile.read(int(self.headers["content-length"])).decode()
-            with lock:
-                before = asked.total()
-                asked[sent] += 1
-            status, headers, written = answer(json.loads(sent), before)
-            self.send_response(status)
-            for name, value in {**headers, "content-length": str(len(written))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(written)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-        def handle_error(self, *_: object) -> None:
-            pass  # who was killed in the middle of a request is what these tests are about
-
-    server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield Endpoint(f"http://127.0.0.1:{server.server_port}/v1#toy", asked)
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(reply, "toy") as target:
+        yield Endpoint(target, asked)
 
 
 QUICK = ("--ask", "patience.attempts=2", "--ask", "patience.first=0.001", "--ask", "patience.longest=0.001")

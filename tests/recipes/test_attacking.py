@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -59,6 +60,17 @@ def test_the_exit_code_is_the_verdict(goals, tmp_path, threshold, verdict, code)
     assert (json.loads(done.out)["verdict"]["verdict"], done.code) == (verdict, code)
 
 
+@contextmanager
+def started(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The command line as a process of its own, which is killed where the block is left."""
+    words = (sys.executable, "-m", "trueline", *words)
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_kill_9_and_the_same_command_asks_nothing_twice(goals, tmp_path):
     """Killed in the middle, it goes on: only questions that were under way are asked again, and the report is whole."""
     at, arrived = 30, threading.Event()
@@ -73,12 +85,9 @@ def test_kill_9_and_the_same_command_asks_nothing_twice(goals, tmp_path):
 
     with endpoint(answer) as server:
         words[1] = server.target
-        process = subprocess.Popen(
-            [sys.executable, "-m", "trueline", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        assert arrived.wait(60), process.stderr.read()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        with started(*words) as process:
+            assert arrived.wait(300)
+        assert process.returncode == -signal.SIGKILL
         done = trueline(*words)
         twice = {request: n for request, n in server.asked.items() if n > 1}
         total = len(server.asked)
@@ -116,13 +125,10 @@ def test_ctrl_c_ends_with_130_and_keeps_what_was_answered(goals, tmp_path):
             "--out",
             str(tmp_path / "runs" / "a"),
         ]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "trueline", *words, "--at-once", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )  # fmt: skip
-        assert arrived.wait(60)
-        os.kill(process.pid, signal.SIGINT)
-        _, told = process.communicate(timeout=30)
+        with started(*words, "--at-once", "1") as process:
+            assert arrived.wait(300)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=300)
         assert process.returncode == 130, told
         assert b"run the same command again" in told
         assert trueline(*words, "--json").code == 0

@@ -1,6 +1,5 @@
 """Tests of store/folders.py: whole or not at all, stable hashes, and one writer."""
 
-import errno
 import shutil
 import subprocess
 import sys
@@ -8,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from trueline.core.files import DiskFullError
 from trueline.store.folders import (
     BusyError,
     content_hash,
     digest,
     git_commit,
     lock,
-    replace_directory,
     settle,
     write_bytes,
     write_json,
@@ -37,33 +34,13 @@ def test_files_are_written_whole(tmp_path):
     assert names(tmp_path) == ["a.json", "a.txt", "deep", "deep/a.bin"]
 
 
-def test_a_folder_is_replaced_whole_or_stays(tmp_path):
-    """A filled folder takes the name; one whose filling fails leaves the old folder, and nothing beside it."""
-    for text in ("one", "two"):
-        with replace_directory(tmp_path / "a") as fresh:
-            (fresh / text).write_text(text)
-    assert names(tmp_path) == ["a", "a/two"]
-
-    def fail():
-        with replace_directory(tmp_path / "a") as fresh:
-            (fresh / "three").write_text("x" * 100)
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    with pytest.raises(DiskFullError, match="more than 100 bytes needed"):
-        fail()
-    assert names(tmp_path) == ["a", "a/two"]
-
-
-def test_what_a_killed_writer_left_is_put_right(tmp_path):
-    """A folder that was moved aside comes back, unless its successor is there; unfinished files and folders go."""
-    for folder in ("lost", "kept", ".lost.old", ".kept.old", ".lost.12ab.new"):
-        (tmp_path / "in" / folder).mkdir(parents=True)
-        (tmp_path / "in" / folder / folder.strip(".")).write_text("")
+def test_what_a_killed_writer_left_is_dropped(tmp_path):
+    """Unfinished files go, at any depth; what only looks hidden stays."""
+    (tmp_path / "in").mkdir()
     (tmp_path / "in" / ".a.txt.1-2.tmp").write_text("half")
     (tmp_path / "in" / ".keep").write_text("not ours")
-    shutil.rmtree(tmp_path / "in" / "lost")
     settle(tmp_path)
-    assert names(tmp_path / "in") == [".keep", "kept", "kept/kept", "lost", "lost/lost.old"]
+    assert names(tmp_path) == ["in", "in/.keep"]
 
 
 def test_a_content_hash_follows_names_and_bytes_only(tmp_path):

@@ -1,11 +1,10 @@
-"""A remote target in bad company: wrong keys, garbage, floods, broken streams; and what a key is never part of."""
+"""A remote target in bad company: garbage, floods, broken streams, silence. Where its key goes is in test_http_keys.py."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
 import json
-import logging
 import subprocess
 import sys
 import threading
@@ -17,39 +16,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.targets.serving import send, serving
-from tests.targets.toy import HELLO, URL, ask, came, chat_body, opening, stream
+from tests.targets.serving import asked, send, serving
+from tests.targets.toy import HELLO, ONCE, SECRET, URL, ask, came, chat_body, stream
 from trueline.core.types import Sampling
 from trueline.targets.errors import (
     BadReplyError,
     RefusedRequestError,
     ReplyTooLargeError,
-    TargetError,
     TargetKeyError,
     TargetTimeoutError,
     UnknownModelError,
     UnreachableError,
 )
-from trueline.targets.http import Asking, connected
-from trueline.targets.naming import address_of
-from trueline.targets.patience import Patience
 from trueline.targets.posting import Reply
 
-SECRET = "sk-very-secret-0123456789"
-ONCE = Patience(attempts=1)
 EVIL = "no\x1b[31m\u202e\nsuch"
 
 
-@pytest.fixture(autouse=True)
-def _a_key(monkeypatch):
-    """Every key that is looked for is the secret one."""
-    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "TRUELINE_API_KEY"):
-        monkeypatch.setenv(variable, SECRET)
-
-
-async def asked(target: str, **asking):
-    async with connected(address_of(target), Asking(**asking)) as remote:
-        return await remote.reply(HELLO)
+pytestmark = pytest.mark.usefixtures("_every_key")
 
 
 def test_a_question_arrives_as_it_was_put():
@@ -68,19 +52,6 @@ def test_a_question_arrives_as_it_was_put():
     assert body["messages"] == [{"role": "user", "content": "hello"}]
     assert (completion.text, completion.model, completion.finish) == ("good day", URL, "stop")
     assert completion.prompt.conversation == HELLO
-
-
-def test_a_keyless_server_gets_no_key(monkeypatch):
-    """Without TRUELINE_API_KEY an http target works and sends no authorization."""
-    monkeypatch.delenv("TRUELINE_API_KEY")
-    seen = []
-
-    def server(request):
-        seen.append(request)
-        return came(body=chat_body())
-
-    assert ask(server)[0].text == "hi"
-    assert "authorization" not in seen[0].headers
 
 
 def said(text: str, status: int = 400) -> Reply:
@@ -130,67 +101,6 @@ def test_a_failure_is_one_line_of_its_kind(case):
     assert line.isprintable()
     assert SECRET not in line
     assert len(line) < 600
-
-
-def test_a_key_cut_in_half_is_not_shown_either():
-    """The key is taken out before a long message is cut, so that no piece of it is left at the cut."""
-    for before in range(150, 215):
-        with pytest.raises(RefusedRequestError) as failed:
-            ask(came(400, "x" * before + SECRET), patience=ONCE)
-        assert "sk-" not in str(failed.value)
-
-
-def test_a_key_shows_nowhere(caplog):
-    """Not in the repr of a target, nor in its name, nor in a log at any level, nor in a completion."""
-    caplog.set_level(logging.DEBUG)
-
-    async def talk():
-        server = opening(lambda request: came(body=chat_body()))
-        for target in ("openai:gpt", "openai-responses:gpt", "anthropic:claude", URL):
-            async with connected(address_of(target), Asking(patience=ONCE), opening=server) as remote:
-                shown = f"{remote!r} {remote} {remote.name} {remote.key} {remote.address}"
-                try:
-                    shown += repr(await remote.reply(HELLO))
-                except TargetError as error:
-                    shown += f"{error!r} {error}"
-                assert SECRET not in shown
-
-    asyncio.run(talk())
-    assert SECRET not in caplog.text
-
-
-def test_a_key_is_not_logged_on_its_way(caplog):
-    """Also what the HTTP library logs of a real connection, at its most talkative, holds no key."""
-    caplog.set_level(logging.DEBUG)
-    sent = []
-
-    def answer(handler):
-        sent.append(handler.headers["authorization"])
-        send(handler, came(body=chat_body()))
-
-    with serving(answer) as target:
-        assert asyncio.run(asked(target)).text == "hi"
-    assert sent == [f"Bearer {SECRET}"]
-    assert caplog.records
-    assert SECRET not in caplog.text
-
-
-@pytest.mark.parametrize("target", ["openai:gpt", "openai-responses:gpt", "anthropic:claude"])
-def test_a_missing_key_is_said_before_anything_is_sent(monkeypatch, target):
-    """A service without its key in the environment: one line that names the variable."""
-    variable = "ANTHROPIC_API_KEY" if target.startswith("anthropic") else "OPENAI_API_KEY"
-    monkeypatch.setenv(variable, " ")
-    with pytest.raises(TargetKeyError, match=f"expected a key in {variable}, found none"):
-        ask(pytest.fail, target=target)
-
-
-@pytest.mark.parametrize("value", ["sk\nx", "sk x", "schlüssel"])
-def test_a_key_that_cannot_be_one_is_not_sent(monkeypatch, value):
-    """A line break would end the header: such a key is refused, and not shown."""
-    monkeypatch.setenv("OPENAI_API_KEY", value)
-    with pytest.raises(TargetKeyError, match="OPENAI_API_KEY holds cannot be a key") as failed:
-        ask(pytest.fail, target="openai:gpt")
-    assert value not in str(failed.value)
 
 
 def test_nobody_there():
@@ -259,21 +169,6 @@ def test_a_reply_that_breaks_off_is_an_error_of_the_connection():
 
     with serving(short) as target, pytest.raises(UnreachableError, match="broke off before the reply was whole"):
         asyncio.run(asked(target, patience=ONCE))
-
-
-def test_a_redirect_is_not_followed_with_the_key():
-    """Nothing is sent to where a server sends on to, be it the same host or another."""
-    visits = []
-
-    def elsewhere(handler):
-        visits.append(handler.headers.get("authorization"))
-        send(handler, came(body=chat_body()))
-
-    with serving(elsewhere) as other:
-        redirect = came(308, headers={"location": other})
-        with serving(lambda handler: send(handler, redirect)) as target, pytest.raises(UnreachableError, match="not followed"):
-            asyncio.run(asked(target, patience=ONCE))
-    assert visits == []
 
 
 WORDS = [

@@ -13,11 +13,13 @@ from typing import Any
 from trueline.core.types import GREEDY, Completion, Conversation, Sampling
 from trueline.targets.http import Asking, connected
 from trueline.targets.naming import address_of
-from trueline.targets.patience import Clock
+from trueline.targets.patience import Clock, Patience
 from trueline.targets.posting import Post, Posting, Reply
 
 URL = "http://models.test/v1#tiny"
 HELLO = Conversation().say("user", "hello")
+ONCE = Patience(attempts=1)
+SECRET = "sk-very-secret-0123456789"  # a key
 
 
 @dataclass(frozen=True, kw_only=True)

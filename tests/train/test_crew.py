@@ -1,12 +1,11 @@
 """Several processes give the gradient that one gives."""
 
+import multiprocessing
 import os
 import signal
-from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as multiprocessing
 
 from tests.models.small import random_policy
 from trueline.models.forked import helpers_of, most_beside
@@ -95,21 +94,28 @@ def test_losses_are_those_of_one_process_step_by_step(two_threads):
     assert found[0][-1] < found[0][0] - 0.05
 
 
-def test_a_helper_that_is_killed_changes_nothing(two_threads):
+def test_a_helper_that_is_killed_changes_nothing(two_threads, monkeypatch):
     """Its part is done again and another takes its place: the weights are the same to the bit."""
     found = []
+    fork, helpers = os.fork, []
+
+    def noted():
+        helpers.append(fork())
+        return helpers[-1]
+
+    monkeypatch.setattr(os, "fork", noted)
     for kill in (False, True):
         policy = random_policy("qwen3")
+        helpers.clear()
 
         def observe(step, metrics, kill=kill):
             if kill and step == 2:
-                children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="ascii").split()
-                for child in children:
-                    os.kill(int(child), signal.SIGKILL)
+                os.kill(helpers[0], signal.SIGKILL)
 
         found.append(trained(policy, policy, Examples(examples=examples(), epochs=2, tokens=200), observe))
     for name, weight in found[0].items():
         assert torch.equal(weight, found[1][name]), name
+    assert len(helpers) == 2  # the one that was killed, and the one in its place
 
 
 def test_a_helper_that_dies_while_weights_move_ends_the_run(two_threads):
@@ -221,12 +227,12 @@ def test_noise_is_of_the_step_in_every_process(two_threads):
     assert found[0] == pytest.approx(found[1], abs=2e-3)
 
 
-def _in_group(rank, port, found):
+def _in_group(rank, folder):
     """One of two gloo processes: half of the groups, counts of the whole batch, gradients summed."""
     import torch.distributed as distributed
 
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     given = batch(12, 2)
     counts = {per: given.count(per) for per in ("token", "row", "group")}
     policy = random_policy("qwen3")
@@ -234,21 +240,19 @@ def _in_group(rank, port, found):
     for parameter in policy.parameters():
         distributed.all_reduce(parameter.grad)
     if rank == 0:
-        found.update({n: p.grad.numpy() for n, p in policy.named_parameters()})
+        torch.save({n: p.grad for n, p in policy.named_parameters()}, folder / "summed")
     distributed.destroy_process_group()
 
 
-def test_a_gloo_group_of_two_sums_to_the_same_gradient():
+def test_a_gloo_group_of_two_sums_to_the_same_gradient(tmp_path):
     """Rows shared between two processes of torch.distributed, in any order, give the gradient of all rows in one."""
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with multiprocessing.get_context("spawn").Manager() as manager:
-        found = manager.dict()
-        multiprocessing.spawn(_in_group, (port, found), nprocs=2)
-        summed = {n: torch.from_numpy(g) for n, g in found.items()}
+    processes = [multiprocessing.get_context("fork").Process(target=_in_group, args=(rank, tmp_path)) for rank in (0, 1)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    summed = torch.load(tmp_path / "summed")
     policy = random_policy("qwen3")
     gradients(policy, DPO(), batch(12, 2))
     for name, parameter in policy.named_parameters():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.models.small import tiny_policy
+from tests.train.pairs import gradient
 from trueline.models.policy import Outputs, RewardModel
 from trueline.train import advantages, annotate
 from trueline.train.annotate_preference import RunningDelta, matched_gaps, matched_sides
@@ -76,12 +77,6 @@ POLICY_OBJECTIVES = [
     PolicyGradient(form="cispo", entropy=0.01),
     PPO(policy=PolicyGradient(dual=3.0, entropy=0.01)),
 ]
-
-
-def gradient(model, objective, made, micro_rows=0):
-    model.zero_grad()
-    metrics = gradients(model, objective, made, micro_rows)
-    return metrics, {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("objective", POLICY_OBJECTIVES, ids=lambda o: f"{type(o).__name__}")

@@ -226,7 +226,7 @@ def test_two_processes_may_write_at_once(tmp_path):
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(60)
+        writer.join()
     assert [writer.exitcode for writer in writers] == [0, 0]
     assert not list(tmp_path.glob(".*.tmp"))
     cache, policy = ReferenceCache(tmp_path), tiny_policy()

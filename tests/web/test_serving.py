@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import socket
 import sys
@@ -11,13 +10,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import pytest
 
 from tests.calling import trueline
 from tests.models.small import tiny_policy
+from tests.targets.serving import send, serving
+from tests.targets.toy import came, chat_body
 from tests.web.processes import served
 from trueline.core.types import Conversation, Sampling
 from trueline.models.generate import sample
@@ -25,7 +25,6 @@ from trueline.targets.local import LocalModel
 from trueline.targets.wrappers import Deployment, Scripted
 from trueline.web.serving import Address, Elsewhere, check_name, name_of, spelling_of
 
-ANSWER = {"choices": [{"message": {"role": "assistant", "content": "good day"}, "finish_reason": "stop"}]}
 HELLO = {"model": "far", "messages": [{"role": "user", "content": "hello"}]}
 
 
@@ -33,30 +32,16 @@ HELLO = {"model": "far", "messages": [{"role": "user", "content": "hello"}]}
 def upstream(asked: threading.Event, told: threading.Event) -> Iterator[str]:
     """A model behind HTTP that answers when it is told to; gives its TARGET."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["content-length"]))
-            asked.set()
-            told.wait(60)
-            body = json.dumps(ANSWER).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(handler):
+        asked.set()
+        told.wait(300)
+        send(handler, came(body=chat_body("good day")))
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1#far"
-    finally:
-        told.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(answer, "far") as target:
+        try:
+            yield target
+        finally:
+            told.set()
 
 
 OPEN = "warning: 0.0.0.0 can be reached from other machines, and "
@@ -75,12 +60,12 @@ def test_who_is_being_answered_is_answered_to_the_end(number, options, says):
     """
     asked, told = threading.Event(), threading.Event()
     with upstream(asked, told) as far, served(far, *options) as here, ThreadPoolExecutor() as pool:
-        under_way = pool.submit(httpx2.post, f"{here.url}/chat/completions", json=HELLO, timeout=60)
-        assert asked.wait(60)
+        under_way = pool.submit(httpx2.post, f"{here.url}/chat/completions", json=HELLO, timeout=300)
+        assert asked.wait(300)
         here.process.send_signal(number)
         told.set()
         assert under_way.result().json()["choices"][0]["message"]["content"] == "good day"
-        assert here.process.wait(60) == 0
+        assert here.process.wait(300) == 0
         assert here.process.stderr.read() == says
 
 
@@ -140,12 +125,12 @@ def test_what_comes_while_a_batch_is_computed_is_the_next_batch(monkeypatch):
     def slow(policy, heads, **options):
         batches.append(len(heads))
         computing.set()
-        assert go_on.wait(60)
+        assert go_on.wait(300)
         return sample(policy, heads, **options)
 
     async def http(there: Elsewhere) -> list[str]:
         first = asyncio.create_task(there.reply(*asked[0]))
-        await asyncio.to_thread(computing.wait, 60)
+        await asyncio.to_thread(computing.wait, 300)
         others = [asyncio.create_task(there.reply(*question)) for question in asked[1:]]
         await asyncio.sleep(0)  # each is on its way
         go_on.set()

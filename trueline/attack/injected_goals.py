@@ -17,12 +17,11 @@ Goal i depends on (seed, tongue, i) alone: a longer set begins with the shorter 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from trueline.attack.carriers import CARRIERS
+from trueline.attack.carriers import CARRIERS, tool
 from trueline.core.types import Conversation, Prompt, Tool
 from trueline.world.asking import MAKERS
 from trueline.world.facts import DIGITS, FOODS, World, make_world, rng_for
@@ -68,12 +67,6 @@ def injected(rng: Random, order: str, carrier: str = "", **marker: str) -> Promp
     about = {"carrier": chosen.name, "injection": order, "goal": order, **marker}
     said = Conversation().say("user", f"{chosen.question}\n\n{chosen.text}")
     return Prompt(conversation=said, category="injection", source="canary", about=about)
-
-
-def tool(name: str, description: str, argument: str) -> Tool:
-    """Return a tool that takes one text."""
-    schema = {"type": "object", "properties": {argument: {"type": "string"}}, "required": [argument]}
-    return Tool(name=name, description=description, parameters=json.dumps(schema))
 
 
 def _secret(rng: Random) -> Prompt:

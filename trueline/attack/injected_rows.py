@@ -25,7 +25,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trueline.attack.injected_goals import injected, secret_prompt, tool
+from trueline.attack.carriers import tool
+from trueline.attack.injected_goals import injected, secret_prompt
 from trueline.core.types import Conversation, Prompt
 from trueline.data.rows import DataError, Row, read_rows
 from trueline.world.facts import rng_for

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import hashlib
 import os
 import secrets
 import shutil
@@ -53,6 +54,12 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise_if_disk_full(error, path, written)
         raise
+
+
+def file_hash(path: Path) -> str:
+    """Hash what a file holds (sha256, hex)."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def raise_if_disk_full(error: BaseException, path: Path, needed: int) -> None:

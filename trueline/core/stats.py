@@ -192,11 +192,6 @@ def mcnemar(wins: int, losses: int) -> float:
     return min(1.0, 2 * tail / (1 << n))
 
 
-def sign_test(differences: Sequence[float]) -> float:
-    """Return the exact two-sided sign test's p: are rises and falls equally likely? Zeros are dropped."""
-    return mcnemar(sum(d > 0 for d in differences), sum(d < 0 for d in differences))
-
-
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return Holm's adjusted p-values (Holm 1979), in the order given.
 

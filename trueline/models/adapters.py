@@ -13,7 +13,6 @@ what the adapter was trained on, file by file. An adapter on a base that has cha
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import os
 import warnings
@@ -26,6 +25,8 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
+
+from trueline.core.files import file_hash
 
 if TYPE_CHECKING:
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -219,17 +220,12 @@ def _hashes(source: str) -> dict[str, str]:
         from transformers.utils.hub import cached_file  # takes half a second to import
 
         folder = Path(str(cached_file(source.removeprefix("hf:"), "config.json"))).parent
-    return {path.name: _sha256(path) for path in _hashed(folder)}
+    return {path.name: file_hash(path) for path in _hashed(folder)}
 
 
 def _hashed(folder: Path) -> Iterator[Path]:
     for pattern in HASHED:
         yield from sorted(folder.glob(pattern))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:

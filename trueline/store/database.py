@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from trueline.core.outcome import Outcome, reached
-from trueline.core.records import from_dict, nearest, to_dict
+from trueline.core.records import from_dict, to_dict
 from trueline.core.types import Attempt, Completion, Finding, Run
 from trueline.store.folders import digest
 from trueline.store.opening import DatabaseError, writing
@@ -63,16 +63,6 @@ def save_run(engine: Engine, run: Run) -> None:
     if stored != record:
         differs = ", ".join(name for name in record if stored.get(name) != record[name])
         raise DatabaseError(f"run {run.id!r} is stored already with another {differs}; give this run its own id")
-
-
-def load_run(engine: Engine, run_id: str) -> Run:
-    """Read a run by its id."""
-    with engine.connect() as connection:
-        record = connection.execute(select(run_rows.c.record).where(run_rows.c.id == run_id)).scalar()
-        if record is None:
-            known = connection.execute(select(run_rows.c.id)).scalars().all()
-            raise DatabaseError(f"no run {run_id!r} among the {len(known)} stored{nearest(run_id, known)}")
-    return from_dict(Run, record, f"run {run_id!r}")
 
 
 def list_runs(engine: Engine, recipe: str | None = None) -> list[Run]:
@@ -151,13 +141,11 @@ def attempts(
         return [from_dict(Attempt, record) for record in connection.execute(query).scalars()]
 
 
-def save_finding(engine: Engine, run: str, finding: Finding) -> None:
-    """Store a finding; a later word on the same key replaces it, and keeps the time when it was first seen."""
-    save_findings(engine, run, [finding])
-
-
 def save_findings(engine: Engine, run: str, found: Iterable[Finding]) -> None:
-    """Store findings together, all or none, each as `save_finding` does; none is ever taken away."""
+    """Store findings together, all or none, and take none away.
+
+    A later word on the same key replaces the earlier one, and keeps the time when it was first seen.
+    """
     now, rest = _now(), iter(found)
     with _writing_of(engine, run) as connection:
         while some := list(islice(rest, _ROWS_PER_INSERT)):

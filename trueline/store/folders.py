@@ -1,7 +1,6 @@
-"""Files and folders that are there whole or not at all; what is in them (hashes); and who may write (a lock).
+"""Files that are there whole or not at all; what is in files and folders (hashes); and who may write (a lock).
 
-Built on `core.files`. A folder cannot be renamed over another in one step, as a file can: `replace_directory` moves the old one
-aside first, and `settle` (called when a run is opened for writing) puts right what a kill between the two steps left.
+Built on `core.files`. `settle`, called when a run is opened for writing, drops what a killed writer had not finished.
 """
 
 from __future__ import annotations
@@ -10,16 +9,12 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trueline.core.files import atomic_file, raise_if_disk_full, sync
-
-_NEW, _OLD = ".new", ".old"
+from trueline.core.files import atomic_file, file_hash
 
 
 class BusyError(RuntimeError):
@@ -42,44 +37,19 @@ def write_json(path: str | Path, value: object) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-@contextmanager
-def replace_directory(path: str | Path) -> Iterator[Path]:
-    """Give an empty folder to fill; on success it takes the name `path`, on failure the old folder still stands."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_NEW}")
-    fresh.mkdir()
-    try:
-        yield fresh
-        for entry in [fresh, *fresh.rglob("*")]:
-            sync(entry)
-    except BaseException as error:
-        written = sum(entry.stat().st_size for entry in fresh.rglob("*") if entry.is_file())
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise_if_disk_full(error, path, written)
-        raise
-    aside = path.with_name(f".{path.name}{_OLD}")
-    if path.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
-    fresh.rename(path)
-    sync(path.parent)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
 def settle(folder: str | Path) -> None:
-    """Put right what killed writers left below a folder: drop unfinished files and folders, restore a folder moved aside.
+    """Drop the unfinished files that killed writers left below a folder.
 
     Only for a process that holds the folder's lock: a living writer's temporary file looks the same.
     """
-    for left in sorted(Path(folder).rglob(".*"), reverse=True):
-        if left.is_dir() and left.name.endswith(_OLD):
-            place = left.with_name(left.name[1 : -len(_OLD)])
-            shutil.rmtree(left) if place.exists() else left.rename(place)
-        elif left.is_dir() and left.name.endswith(_NEW):
-            shutil.rmtree(left)
-        elif left.is_file() and left.name.endswith(".tmp"):
+    for left in list(Path(folder).rglob(".*")):
+        if unfinished(left):
             left.unlink()
+
+
+def unfinished(path: Path) -> bool:
+    """Whether a file is one that its writer, who may have been killed, did not finish."""
+    return path.name.startswith(".") and path.name.endswith(".tmp") and path.is_file()
 
 
 def digest(value: object) -> str:
@@ -95,11 +65,11 @@ def content_hash(path: str | Path) -> str:
     """Hash what a file or a folder holds (sha256, hex): names below it and bytes, never dates or where it lies."""
     path = Path(path)
     if path.is_file():
-        return _file_hash(path)
+        return file_hash(path)
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: expected a file or a folder to hash, found nothing; check the name")
     files = sorted(entry for entry in path.rglob("*") if entry.is_file())
-    return digest([[entry.relative_to(path).as_posix(), _file_hash(entry)] for entry in files])
+    return digest([[entry.relative_to(path).as_posix(), file_hash(entry)] for entry in files])
 
 
 def git_commit(folder: str | Path = ".") -> str:
@@ -135,8 +105,3 @@ def lock(path: str | Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
