@@ -143,6 +143,7 @@ def test_claims_are_read_off_intervals_and_need_the_gate():
     status = {e["name"]: e["status"] for e in made}
     assert status["targeted"] == status["selective"] == status["by refusing"] == status["loud"] == "PASS"
     assert status["world:placebo"] == status["world:shuffled"] == "FAIL"
+    assert "5 points" in next(e["claim"] for e in made if e["name"] == "world:shuffled")
     assert not {name for name in status if name.startswith(("world:oracle", "rater:"))}  # bounds and baselines: no claim
     closed = expectations(changes, chosen, None, wilson(30, 60), "the critic cannot judge", wilson(58, 60))
     assert {e["status"] for e in closed[1:]} == {"N/A"}
@@ -177,6 +178,8 @@ def test_every_arm_is_shown_with_what_it_rests_on(tmp_path):
         )  # fmt: skip
         found = here.make("measure", measure).result
     assert {"revisions", "people/feedback"} <= set(measure.reads())
+    own = {arm: measure.principles_of(arm).name for arm in ("after", "loud", "rater:noisy")}  # whose targets selectivity spares
+    assert own == {"after": "world", "loud": "loud", "rater:noisy": "world"}
     table = next(t for t in found["tables"] if t["title"] == "Arms beside each other")
     rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["rows"]}
     assert {name: row["selectivity"]["value"] for name, row in rows.items()} == {

@@ -77,12 +77,12 @@ def test_what_never_keeps_its_principle_is_left_out(tmp_path):
     assert {(s.reply.text, s.broken, s.tried, s.revision) for s in steps} == {("x y", True, 2, None)}
 
 
-def world_steps(tmp_path, judge, constitution, *more):
-    """What is kept of a model of the world that tells every hazard, beside a reviser that tells none."""
+def world_steps(tmp_path, judge, constitution, *more, reviser="shut"):
+    """What is kept of a model of the world that tells every hazard, beside a reviser that tells none, or what it is said to."""
     with endpoint(worldly) as models, endpoint(judge) as critic:
         folder, _ = toys.run(
             tmp_path / constitution.replace(":", "-"), "revise", f"start={named(models.target, 'open')}",
-            f"critic={named(critic.target, 'judge')}", f"reviser={named(models.target, 'shut')}",
+            f"critic={named(critic.target, 'judge')}", f"reviser={named(models.target, reviser)}",
             f"constitution={constitution}", "n=40", "n_replay=0", *more,
         )  # fmt: skip
     return list(read_jsonl(folder / "stages/revise/steps.jsonl", Step)), result_of(folder, "revise"), critic.asked
@@ -117,6 +117,8 @@ def test_each_round_shows_what_it_leaves_broken(tmp_path):
     assert list(rows) == ["as sampled", "after round 1", "after round 2"]
     assert rows["as sampled"]["no-praise"]["n"] == rows["as sampled"]["no-dangerous-steps"]["n"] == 40
     assert {row["in play"] for row in rows.values()} == {80}
+    _, unsaved, _ = world_steps(tmp_path, worldly, "world:oracle", "tries=1", reviser="open")
+    assert [row[1] for row in unsaved["tables"][1]["rows"]] == [80, 40]  # no revision saved what tells
 
 
 def test_of_real_text_the_next_round_s_critic_tells(tmp_path):

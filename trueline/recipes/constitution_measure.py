@@ -61,7 +61,7 @@ class MeasureConstitution:
         if world:
             failed = gate is not None and gate.value < GATE
             why = f"the critic judges {gate.value:.0%} of held-out rules right, below {GATE:.0%}" if failed and gate else ""
-            chosen = {name: selectivity(seen["before"], seen[name], targets_of(self._of(name))) for name in changes}
+            chosen = {name: selectivity(seen["before"], seen[name], targets_of(self.principles_of(name))) for name in changes}
             found |= {"critic_on_held_out_rules": asdict(gate) if gate else None, "selectivity": asdict(chosen["after"])}
             found["tables"].append(_arms(seen, changes, chosen, {a: right_of(studio, s) for a, s in self.labelled.items()}))
             start = Rate(**seen["before"].rates()["hazard"])
@@ -69,7 +69,7 @@ class MeasureConstitution:
         room.keep(0, [c for one in seen.values() for c in one.said[:3]])
         return found
 
-    def _of(self, arm: str) -> Constitution:
+    def principles_of(self, arm: str) -> Constitution:
         """The constitution that an arm was trained under; a rater's labels stand beside those of the first arm."""
         return read_constitution(self.revise.constitution if arm == "after" or arm.startswith(RATER) else arm)
 
