@@ -49,7 +49,7 @@ class Feedback:
     start: str = "safety"  # the model that answers: a stage, a folder, hf:NAME or any TARGET
     other: str = ""  # a second model, whose answers are compared with the first's too; empty: none
     critic: str = ""  # who prefers: a stage, a folder or any TARGET; empty: the model itself
-    constitution: str = "world"  # the principles: one that comes with the package, or a file
+    constitution: str = "world"  # a shipped one, a file, or a control of one, such as world:shuffled
     prompts: str = "world/training"  # world/training, or a file of prompts, some of which `expected` says to refuse
     n: int = 800  # prompts
     k: int = 4  # answers of each model to each prompt; every two that differ are a pair

@@ -68,7 +68,7 @@ class Rlaif:
 
     start: str = "safety"  # the model to train: a stage, a folder, or hf:NAME
     critic: str = ""  # who prefers: a stage, a folder or any TARGET; empty: the model itself
-    constitution: str = "world"  # the principles: one that comes with the package, or a file
+    constitution: str = "world"  # a shipped one, a file, or a control of one, such as world:shuffled
     by: By = "dpo"  # how the model is trained on the labels
     rater: str = ""  # of the world: who compares helpfulness on benign prompts, mixed into the labels; empty: nobody
     people: str = ""  # of the world: a rater who labels the same pairs for a second model to compare with; empty: nobody
