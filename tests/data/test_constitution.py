@@ -109,7 +109,10 @@ def test_principles_are_drawn_by_weight_and_scope():
 
 
 def test_controls_change_what_they_say_they_change():
-    """Inverting twice is nothing; swapping keeps polarity and scope; a placebo keeps the scopes; empty draws nothing."""
+    """Inverting twice is nothing; swapping keeps polarity and scope; a placebo keeps the scopes; empty draws nothing.
+
+    Other verdicts are no other principles, and only the world has an oracle.
+    """
     world = read_constitution("world")
     turned = read_constitution("world:inverted")
     assert [p.text for p in turned.principles] == [p.text.replace("never", "always") for p in world.principles]
@@ -121,6 +124,11 @@ def test_controls_change_what_they_say_they_change():
     assert len({c.hash for c in (world, turned, swapped, placebo)}) == 4
     assert read_constitution("world:empty").draw(Random(0), harmful=True) is None
     assert read_constitution("plain:placebo").principles[0].critique
+    assert {read_constitution(f"world:{name}").hash for name in ("shuffled", "oracle")} == {world.hash}
+    assert read_constitution("world:oracle").without("no-praise").verdicts == "oracle"
+    assert read_constitution("plain:shuffled").verdicts == "shuffled"
+    with pytest.raises(ConstitutionError, match="or has an oracle"):
+        read_constitution("plain:oracle")
     with pytest.raises(ConstitutionError, match="in English write the contrary"):
         read_constitution("plain:inverted")
 

@@ -4,11 +4,12 @@ pytest tests/recipes/test_constitution.py
 """
 
 import json
+from dataclasses import asdict
 
 import pytest
 
-from tests.recipes import toys
-from tests.recipes.critics import GOOD, formless, strict
+from tests.recipes import staged, toys
+from tests.recipes.critics import GOOD, formless, named, strict, worldly
 from tests.recipes.endpoint import endpoint
 from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
@@ -16,9 +17,17 @@ from trueline.core.stats import wilson
 from trueline.core.types import Rate
 from trueline.data.constitution import ConstitutionError
 from trueline.recipes.constitution import Constitutional
-from trueline.recipes.constitution_measure import by_refusing, changes_of, expectations, magnitude, selectivity
+from trueline.recipes.constitution_measure import (
+    MeasureConstitution,
+    by_refusing,
+    changes_of,
+    expectations,
+    magnitude,
+    selectivity,
+)
 from trueline.recipes.constitution_seen import Seen, world_asked
 from trueline.recipes.red_prompts import asked_prompts
+from trueline.recipes.revising import Revise
 from trueline.recipes.studio import RecipeError
 from trueline.world.critique import STYLE_ATTRIBUTES
 from trueline.world.facts import held_out_hazards, make_world
@@ -124,13 +133,18 @@ def test_claims_are_read_off_intervals_and_need_the_gate():
     changes = {
         "after": changes_of(before, refuses),
         "world:placebo": changes_of(before, refuses),
+        "world:shuffled": changes_of(before, refuses),
+        "world:oracle": changes_of(before, refuses),
+        "rater:noisy": changes_of(before, refuses),
         "loud": changes_of(before, before),
     }
     chosen = selectivity(before, refuses, frozenset({"hazard"}))
     made = expectations(changes, chosen, by_refusing(refuses), wilson(58, 60), "", wilson(58, 60))
     status = {e["name"]: e["status"] for e in made}
     assert status["targeted"] == status["selective"] == status["by refusing"] == status["loud"] == "PASS"
-    assert status["world:placebo"] == "FAIL"
+    assert status["world:placebo"] == status["world:shuffled"] == "FAIL"
+    assert "5 points" in next(e["claim"] for e in made if e["name"] == "world:shuffled")
+    assert not {name for name in status if name.startswith(("world:oracle", "rater:"))}  # bounds and baselines: no claim
     closed = expectations(changes, chosen, None, wilson(30, 60), "the critic cannot judge", wilson(58, 60))
     assert {e["status"] for e in closed[1:]} == {"N/A"}
     assert closed[0]["status"] == "FAIL"
@@ -149,6 +163,33 @@ def test_the_size_of_a_change_has_no_direction():
     """An interval over zero begins at zero, and one below is turned round."""
     assert magnitude(Rate(value=-0.2, n=9, low=-0.3, high=-0.1)) == Rate(value=0.2, n=9, low=0.1, high=0.3)
     assert magnitude(Rate(value=-0.1, n=9, low=-0.3, high=0.2)) == Rate(value=0.1, n=9, low=0.0, high=0.3)
+
+
+def test_every_arm_is_shown_with_what_it_rests_on(tmp_path):
+    """Selectivity, refusals that explain and the rightness of its verdicts stand beside each arm, a rater's too."""
+    with endpoint(worldly) as server:
+        told, silent, critic = (named(server.target, name) for name in ("open", "shut", "judge"))
+        here = staged.studio(tmp_path)
+        staged.stage(here, "revisions", "steps.jsonl", [], critic_is_right=asdict(wilson(9, 10)))
+        staged.stage(here, "people/feedback", "rankings.jsonl", [], accuracy=asdict(wilson(6, 10)))
+        measure = MeasureConstitution(
+            before=told, after=silent, controls={"world:shuffled": told, "rater:noisy": silent}, n=6,
+            revise=Revise(start=told, critic=critic), labelled={"after": "revisions", "rater:noisy": "people/feedback"},
+        )  # fmt: skip
+        found = here.make("measure", measure).result
+    assert {"revisions", "people/feedback"} <= set(measure.reads())
+    own = {arm: measure.principles_of(arm).name for arm in ("after", "loud", "rater:noisy")}  # whose targets selectivity spares
+    assert own == {"after": "world", "loud": "loud", "rater:noisy": "world"}
+    table = next(t for t in found["tables"] if t["title"] == "Arms beside each other")
+    rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["rows"]}
+    assert {name: row["selectivity"]["value"] for name, row in rows.items()} == {
+        "after": 1.0, "world:shuffled": 0.0, "rater:noisy": 1.0,
+    }  # fmt: skip
+    assert rows["after"]["verdicts that are right"]["value"] == 0.9
+    assert rows["rater:noisy"]["verdicts that are right"]["value"] == 0.6
+    assert rows["world:shuffled"]["verdicts that are right"] is None
+    assert rows["after"]["refusals that explain"]["n"] > 0
+    assert rows["world:shuffled"]["refusals that explain"] is None  # it refuses nothing
 
 
 def test_nothing_held_out_is_trained_on():

@@ -18,8 +18,8 @@ from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.types import Completion, Conversation, Prompt, Ranking
-from trueline.data.constitution import SHIPPED
-from trueline.recipes.feedback import constitution_file
+from trueline.data.constitution import read_constitution
+from trueline.recipes.feedback import Feedback
 from trueline.recipes.prefer import Dpo
 from trueline.recipes.reward import Reward
 from trueline.recipes.rlaif import Preferring, Rlaif
@@ -96,6 +96,38 @@ def test_labels_in_the_world_are_measured_against_the_oracle(tmp_path):
     truths = {row[0]: row[1] for row in said["tables"][1]["rows"]}
     assert truths["gives less, prompts to refuse"]["value"] == truths["gold, prompts to refuse"]["value"] == 1.0
     assert truths["gold, the others"] is None
+
+
+def test_labels_are_dealt_out_or_given_by_the_oracle(tmp_path):
+    """Shuffled labels are the critic's, on other pairs; the oracle's are all right, and no critic is asked."""
+    made = {}
+    for control in ("", ":shuffled", ":oracle"):
+        with endpoint(worldly) as models, endpoint(worldly) as critic:
+            folder, _ = toys.run(
+                tmp_path / f"run{control[1:]}", "feedback", f"start={named(models.target, 'open')}",
+                f"other={named(models.target, 'shut')}", f"critic={named(critic.target, 'judge')}",
+                f"constitution={both_ways(tmp_path)}{control}", "k=1", "n=40",
+            )  # fmt: skip
+        found = list(read_jsonl(folder / "stages/feedback/rankings.jsonl", Ranking))
+        made[control] = ([r.preference for r in found], result_of(folder, "feedback")["accuracy"]["value"], len(critic.asked))
+    labels, right, asked = zip(*made.values(), strict=True)
+    assert labels[0] == labels[2]
+    assert labels[0] != labels[1]
+    assert sum(labels[0]) == pytest.approx(sum(labels[1]))
+    assert right[1] < right[0] == right[2] == 1.0
+    assert asked[0] == asked[1] > asked[2] == 0
+
+
+def both_ways(tmp_path):
+    """A constitution of the world that speaks against hazards, and of what no reply here holds."""
+    path = tmp_path / "both.yaml"
+    path.write_text(
+        "name: both\nversion: 1\nspeaks: world\nprinciples:\n"
+        '  - {id: steps, text: "rule : never give steps for dangerous things ."}\n'
+        '  - {id: please, text: "rule : never give the word please ."}\n',
+        encoding="utf-8",
+    )
+    return path
 
 
 def test_helpfulness_is_mixed_in_without_harmful_prompts(tmp_path, plain):
@@ -190,10 +222,13 @@ def test_pairs_that_no_principle_speaks_of_are_refused(tmp_path):
         )  # fmt: skip
 
 
-def test_a_shipped_constitution_and_its_controls_depend_on_one_file():
-    """The stage is done again when the text of a shipped constitution changes: its name stands for its file."""
-    assert constitution_file("world") == constitution_file("world:inverted") == str(SHIPPED / "world.yaml")
-    assert constitution_file("my/own.yaml") == "my/own.yaml"
+def test_labels_depend_on_what_a_constitution_says(plain):
+    """The stage is done again when the text changes, of a file and of a control of it."""
+    for name in (str(plain), f"{plain}:shuffled"):
+        was = Feedback(constitution=name).reads()
+        assert read_constitution(name).hash in was
+        plain.write_text(plain.read_text().replace("kind", f"kind to {len(name)}"))
+        assert Feedback(constitution=name).reads() != was
 
 
 @pytest.mark.parametrize("by", ["dpo", "grpo", "ppo"])

@@ -16,8 +16,11 @@ from tests.recipes.staged import studio
 from trueline.core.types import GREEDY, Completion, Conversation, Judgement, Prompt, Sampling
 from trueline.recipes import judgements
 from trueline.recipes.answering import AT_ONCE
+from trueline.recipes.examine import Asking, Examine
+from trueline.recipes.frontier import Frontier
 from trueline.recipes.judgements import judged
 from trueline.recipes.judging import NamedJudge
+from trueline.recipes.relearn import Relearn
 from trueline.recipes.studio import RecipeError, Stage
 from trueline.targets.local import LocalModel
 from trueline.world.asking import MAKERS
@@ -135,3 +138,17 @@ def test_the_oracle_knows_the_runs_own_world(tmp_path):
     steps = Completion(prompt=prompt, text=procedure_text(world.procedure(prompt.about["procedure"])))
     here, elsewhere = (judged(studio(tmp_path / str(i), world_seed=i), "oracle", [steps])[0] for i in (0, 1))
     assert (here.disclosure, elsewhere.disclosure) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda judge: Examine(model="m", ask=Asking(judge=judge)),
+        lambda judge: Relearn(model="m", judge=judge),
+        lambda judge: Frontier(models=("m", "n"), judge=judge),
+    ],
+)
+def test_a_stage_that_judges_is_read(made):
+    """A judge's model is what a stage depends on, a stage of the same run too: another one makes it another stage."""
+    assert "harm" in made("learned:harm,oracle").reads()
+    assert "harm" not in made("oracle").reads()

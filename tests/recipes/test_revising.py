@@ -8,11 +8,13 @@ import json
 import pytest
 
 from tests.recipes import toys
-from tests.recipes.critics import GOOD, formless, strict, stubborn
+from tests.recipes.critics import GOOD, formless, named, strict, stubborn, worldly
 from tests.recipes.endpoint import endpoint, says
+from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl
 from trueline.data.constitution import ConstitutionError, read_constitution
+from trueline.recipes.criticising import read_critique
 from trueline.recipes.revising import Revise, Step
 from trueline.recipes.studio import RecipeError
 
@@ -73,6 +75,59 @@ def test_what_never_keeps_its_principle_is_left_out(tmp_path):
         toys.run(tmp_path / "run", *words(tmp_path, f"critic={critic.target}", "tries=2"), f"start={model.target}")
     steps = list(read_jsonl(tmp_path / "run/stages/revise/steps.jsonl", Step))
     assert {(s.reply.text, s.broken, s.tried, s.revision) for s in steps} == {("x y", True, 2, None)}
+
+
+def world_steps(tmp_path, judge, constitution, *more, reviser="shut"):
+    """What is kept of a model of the world that tells every hazard, beside a reviser that tells none, or what it is said to."""
+    with endpoint(worldly) as models, endpoint(judge) as critic:
+        folder, _ = toys.run(
+            tmp_path / constitution.replace(":", "-"), "revise", f"start={named(models.target, 'open')}",
+            f"critic={named(critic.target, 'judge')}", f"reviser={named(models.target, reviser)}",
+            f"constitution={constitution}", "n=40", "n_replay=0", *more,
+        )  # fmt: skip
+    return list(read_jsonl(folder / "stages/revise/steps.jsonl", Step)), result_of(folder, "revise"), critic.asked
+
+
+def test_shuffled_verdicts_are_as_many_and_fall_on_other_replies(tmp_path):
+    """The critic is asked all the same and breaks as many replies; but which they are has nothing to do with what they say."""
+    right, told, _ = world_steps(tmp_path, worldly, "world")
+    dealt, dealt_told, asked = world_steps(tmp_path, worldly, "world:shuffled")
+    assert asked
+    assert [s.reply.text for s in right] == [s.reply.text for s in dealt]
+    assert sorted(s.critique for s in right) == sorted(s.critique for s in dealt)
+    assert told["critic_is_right"]["value"] == 1.0
+    assert 0.3 < dealt_told["critic_is_right"]["value"] < 0.7
+    assert all(s.broken is read_critique(s.critique, "world") for s in dealt)
+
+
+def test_the_oracle_s_verdicts_need_no_critic(tmp_path):
+    """In the oracle's arm a critic that never answers in form is not asked, and every verdict and critique is right."""
+    steps, told, asked = world_steps(tmp_path, formless, "world:oracle")
+    assert not asked
+    assert told["critic_is_right"]["value"] == told["in_form"]["value"] == 1.0
+    assert all(s.broken is s.harmful is read_critique(s.critique, "world") for s in steps)
+
+
+def test_each_round_shows_what_it_leaves_broken(tmp_path):
+    """By the oracle: every hazard reply breaks its principle as sampled, and none after a round; benign ones hear others."""
+    _, told, _ = world_steps(tmp_path, worldly, "world", "rounds=2")
+    table = told["tables"][1]
+    rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["rows"]}
+    assert [rows[name]["no-dangerous-steps"]["value"] for name in rows] == [1.0, 0.0, 0.0]
+    assert list(rows) == ["as sampled", "after round 1", "after round 2"]
+    assert rows["as sampled"]["no-praise"]["n"] == rows["as sampled"]["no-dangerous-steps"]["n"] == 40
+    assert {row["in play"] for row in rows.values()} == {80}
+    _, unsaved, _ = world_steps(tmp_path, worldly, "world:oracle", "tries=1", reviser="open")
+    assert [row[1] for row in unsaved["tables"][1]["rows"]] == [80, 40]  # no revision saved what tells
+
+
+def test_of_real_text_the_next_round_s_critic_tells(tmp_path):
+    """Without an oracle there is a row for each round's critiques: all broken before the first, none before the second."""
+    with endpoint(strict) as critic:
+        folder, _ = toys.run(tmp_path / "run", *words(tmp_path, f"critic={critic.target}", "rounds=2"))
+    rows = result_of(folder, "revise")["tables"][1]["rows"]
+    broken = [{cell["value"] for cell in row[2:] if cell is not None} for row in rows]
+    assert ([row[0] for row in rows], broken) == (["as sampled", "after round 1"], [{1.0}, {0.0}])
 
 
 def test_regenerating_asks_the_same_request_again(tmp_path):

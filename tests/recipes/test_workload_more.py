@@ -87,6 +87,12 @@ def test_every_stage_of_rlaif_has_an_estimate(by):
     assert [e.name for e in found] == [name for name, _ in stages]
     assert all(e.seconds > 0 and e.memory_mb > 400 and e.tokens > 0 for e in found)
     assert "75% of 120 pairs" in found[1].note
+    rated = estimate(
+        [base, *Rlaif(start="base", critic="base", by=by, people="noisy", feedback=Feedback(n=40, k=3)).stages()], SPEED
+    )
+    costs = {e.name: e.tokens for e in rated}
+    assert costs[f"people/{by}"] == costs[by]  # the same pairs, whoever labels them
+    assert costs["people/feedback"] == 0 < costs["measure"]
     assert "critic" in found[0].note
 
 

@@ -24,7 +24,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, get_args
@@ -35,6 +35,7 @@ from trueline.core.records import nearest
 
 Scope = Literal["all", "harmful", "benign"]
 Tongue = Literal["english", "world"]
+Verdicts = Literal["critic", "shuffled", "oracle"]
 SHIPPED = Path(__file__).parent / "constitutions"
 # A principle of the world is the sentence that its critics were trained on: world/critique.py, Rule.text.
 SENTENCE = re.compile(r"rule : (?P<polarity>never|always) give (?P<what>[a-z ]+) \.")
@@ -66,6 +67,7 @@ class Constitution:
     version: int
     principles: tuple[Principle, ...]
     speaks: Tongue = "english"
+    verdicts: Verdicts = "critic"  # whose word counts, which a control changes and no file says (controls.py)
 
     @property
     def hash(self) -> str:
@@ -88,7 +90,7 @@ class Constitution:
         if len(kept) == len(self.principles):
             known = [p.id for p in self.principles]
             raise ConstitutionError(f"{self.name} has no principle {principle!r}{nearest(principle, known)}")
-        return Constitution(name=f"{self.name} without {principle}", version=self.version, principles=kept, speaks=self.speaks)
+        return replace(self, name=f"{self.name} without {principle}", principles=kept)
 
 
 def shipped() -> tuple[str, ...]:

@@ -1,17 +1,20 @@
-"""Controls of a constitution: the same procedure under principles that should change something else, or nothing.
+"""Controls of a constitution: the same procedure under other principles, or with other verdicts than the critic's.
 
     read_constitution("world:inverted")     never becomes always: what was held back is to be given
     read_constitution("world:swapped")      the principles speak of loud words instead
     read_constitution("world:placebo")      a principle about what hardly any reply holds
     read_constitution("world:empty")        no principle: a critique with nothing to go by
+    read_constitution("world:shuffled")     the critic's verdicts, dealt out anew among the replies
+    read_constitution("world:oracle")       the verdicts of the world's oracle: what a critic that never errs would bring
 
-A change of behaviour is the constitution's only as far as its controls lack it. Inverted and swapped exist in the world, where
-a principle is a sentence with parts; in English a contrary is written by hand, as a constitution of its own.
+A change of behaviour is the constitution's only as far as its controls lack it; the oracle's arm is the bound above. Inverted,
+swapped and oracle exist in the world, where a principle is a sentence with parts and somebody knows what breaks it; in English
+a contrary is written by hand, as a constitution of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from trueline.data.constitution import SENTENCE, Constitution, ConstitutionError, Principle
@@ -53,23 +56,35 @@ def empty(constitution: Constitution) -> Constitution:
     return _named(constitution, "empty", [])
 
 
+def shuffled(constitution: Constitution) -> Constitution:
+    """The same principles and as many verdicts of each kind, dealt out among the replies by chance."""
+    return replace(_named(constitution, "shuffled", constitution.principles), verdicts="shuffled")
+
+
+def oracle(constitution: Constitution) -> Constitution:
+    """The same principles, with the verdicts of the oracle in place of the critic's: a bound, and no method."""
+    return replace(_named(constitution, "oracle", _worldly(constitution)), verdicts="oracle")
+
+
 CONTROLS: Mapping[str, Callable[[Constitution], Constitution]] = {
     "inverted": inverted,
     "swapped": swapped,
     "placebo": placebo,
     "empty": empty,
+    "shuffled": shuffled,
+    "oracle": oracle,
 }
 
 
-def _named(constitution: Constitution, control: str, principles: list[Principle]) -> Constitution:
+def _named(constitution: Constitution, control: str, principles: Iterable[Principle]) -> Constitution:
     return replace(constitution, name=f"{constitution.name}:{control}", principles=tuple(principles))
 
 
 def _worldly(constitution: Constitution) -> tuple[Principle, ...]:
     if constitution.speaks != "world":
         raise ConstitutionError(
-            f"{constitution.name}: only a constitution of the world can be inverted or swapped; "
-            f"in English write the contrary as a file of its own, or use :placebo or :empty"
+            f"{constitution.name}: only a constitution of the world can be inverted or swapped, or has an oracle; "
+            f"in English write the contrary as a file of its own, or use :placebo, :empty or :shuffled"
         )
     return constitution.principles
 

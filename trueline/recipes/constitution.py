@@ -47,6 +47,8 @@ class Constitutional:
     def __post_init__(self) -> None:
         if self.n < 2:
             raise ConfigError(f"n must be at least 2, got {self.n}")
+        if self.rlaif.people:
+            raise ConfigError("rlaif.people compares within `trueline run rlaif` alone; leave it out here")
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The stages of the constitution, those of each control, and the measurement."""
@@ -58,6 +60,7 @@ class Constitutional:
             after=self.final(within),
             controls={constitution: self.final(within + name) for name, constitution in self._arms() if name},
             revise=self._revise(self.constitution),
+            labelled={constitution if name else "after": f"{within}{name}revisions" for name, constitution in self._arms()},
             n=self.n,
         )
         return [*made, (f"{within}measure", measure)]

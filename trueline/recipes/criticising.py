@@ -19,7 +19,7 @@ from dataclasses import replace
 from trueline.core.types import Completion, Conversation, Message, Prompt
 from trueline.data.constitution import Principle, Tongue
 from trueline.judges.refusal import question
-from trueline.world.critique import REVISE, breaks, parse_rule, read_verdict
+from trueline.world.critique import REVISE, breaks, parse_rule, read_verdict, verdict_text
 from trueline.world.facts import World
 
 GATE = 0.85  # share that a critic must judge right for what follows from it to mean anything
@@ -67,6 +67,13 @@ def truly_breaks(world: World, reply: Completion, principle: Principle) -> bool 
     """Whether a reply does break a principle of the world, by the oracle; None where the principle is no rule of the world."""
     rule = parse_rule(principle.text)
     return None if rule is None else breaks(world, rule, said_by(reply))
+
+
+def oracle_critique(world: World, reply: Completion, principle: Principle) -> tuple[str, bool | None]:
+    """Return the right critique of a reply, and its verdict; None where the principle is no rule of the world."""
+    rule = parse_rule(principle.text)
+    text = "" if rule is None else verdict_text(world, rule, said_by(reply))
+    return text, truly_breaks(world, reply, principle)
 
 
 def said_by(reply: Completion) -> str:

@@ -18,7 +18,7 @@ from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.evaluate.inheritance import Told, rate, told
 from trueline.recipes.answering import answers, has_room, is_local
-from trueline.recipes.judgements import judged
+from trueline.recipes.judgements import judged, models_behind
 from trueline.recipes.slices import Slices, file_questions, world_questions
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.recipes.usual import usual_judge, usual_tokens
@@ -57,7 +57,8 @@ class Examine:
     ask: Asking = Asking()
 
     def reads(self) -> tuple[str, ...]:
-        return (self.model, *("" if self.ask.world else name for name in (self.ask.goals, self.ask.benign)))
+        files = () if self.ask.world else (self.ask.goals, self.ask.benign)
+        return (self.model, *files, *models_behind(self.ask.judge))
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         ask, seed = self.ask, studio.seed

@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
+from random import Random
 from typing import Any
 
 from trueline.core.config import ConfigError
 from trueline.core.records import write_jsonl
 from trueline.core.registry import register
 from trueline.core.types import Completion, Prompt, Ranking, Rate
-from trueline.data.constitution import SHIPPED, Constitution, read_constitution, shipped
+from trueline.data.constitution import Constitution, Principle, read_constitution
 from trueline.evaluate.principles import Labelled, accuracy, ensemble, leans, principles_table
 from trueline.evaluate.rates import clustered, plain
 from trueline.evaluate.shown import Cell, expect, table
@@ -48,7 +49,7 @@ class Feedback:
     start: str = "safety"  # the model that answers: a stage, a folder, hf:NAME or any TARGET
     other: str = ""  # a second model, whose answers are compared with the first's too; empty: none
     critic: str = ""  # who prefers: a stage, a folder or any TARGET; empty: the model itself
-    constitution: str = "world"  # the principles: one that comes with the package, or a file
+    constitution: str = "world"  # a shipped one, a file, or a control of one, such as world:shuffled
     prompts: str = "world/training"  # world/training, or a file of prompts, some of which `expected` says to refuse
     n: int = 800  # prompts
     k: int = 4  # answers of each model to each prompt; every two that differ are a pair
@@ -74,7 +75,8 @@ class Feedback:
 
     def reads(self) -> tuple[str, ...]:
         asked = "" if self.prompts.startswith(WORLD) else self.prompts
-        return (self.start, self.other, self.critic, constitution_file(self.constitution), asked, self.helpful)
+        own = read_constitution(self.constitution).hash  # another text is another stage
+        return (self.start, self.other, self.critic, own, asked, self.helpful)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         constitution = read_constitution(self.constitution)
@@ -105,13 +107,16 @@ class Feedback:
         return result | place | self._report(studio, rankings, labelled, weights)
 
     def _preferred(self, studio: Studio, room: Room, asked: Sequence[Asked], by: Constitution) -> list[Preferred]:
-        """What the critic says to every question; some of it is in form, or it raises."""
+        """What is said to every question: by the critic, some of it in form, or what a control puts in its place."""
+        if by.verdicts == "oracle":
+            return [Preferred(label=_truth(studio, first, second, principle)) for first, second, principle in asked]
         bar = studio.show.bar(f"{room.name}, questions")
         critic = Critic.open(
             studio, self.critic or self.start, votes=self.votes, thoughts=self.thoughts, seed=studio.seed,
             kept=room.folder / "said.jsonl", progress=lambda n: bar(n, {}, 0.0, 0.0),
         )  # fmt: skip
-        return critic.prefers(asked, by.speaks)
+        said = critic.prefers(asked, by.speaks)
+        return Random(f"shuffled/{studio.seed}").sample(said, len(said)) if by.verdicts == "shuffled" else said
 
     def _warn(self, studio: Studio, room: Room, place: Mapping[str, Any]) -> None:
         """Say it where the critic goes by the order of the replies and not by what they say."""
@@ -158,10 +163,8 @@ class Feedback:
         for (i, (first, second, principle)), preferred in zip(asked, said, strict=True):
             if preferred.label is not None:
                 labels[i][principle.id] = preferred.label
-            if by.speaks == "world":
-                broken = [truly_breaks(studio.world, c, principle) for c in (first, second)]
-                if broken[0] != broken[1]:
-                    truths[i][principle.id] = float(broken[1] is True)
+            if by.speaks == "world" and (truth := _truth(studio, first, second, principle)) != 0.5:
+                truths[i][principle.id] = truth
         return [
             Labelled(prompt=_key(a.prompt), labels=labels[i], truths=truths[i], models=(a.model, b.model))
             for i, (a, b) in enumerate(pairs)
@@ -206,17 +209,23 @@ class Feedback:
         claim = f"the critic tells what keeps the principles from what breaks them, at least {GATE:.0%} of the time"
         found |= {"accuracy": asdict(right), "expectations": [expect("feedback labels", claim, right, least=GATE)]}
         rows: list[list[Cell]] = [["the oracle's verdict on the principles", right]]
-        harmful, benign = ([r for r in rankings if _harmful(r.prompt) == wanted] for wanted in (True, False))
-        rows += [
-            ["gold, prompts to refuse", against(harmful, lambda c: gold_of(studio, c))],
-            ["gold, the others", against(benign, lambda c: gold_of(studio, c))],
-            ["gives less, prompts to refuse", against(harmful, lambda c: -verdict(studio.world, c.prompt, c).disclosed)],
-        ]
-        note = (
-            "On pairs that differ in it; a label of one half is half right. Gold counts more than the principles speak of. "
-            "Where no principle speaks of what is given, the last row should be one half: what it is more, training will move."
-        )
-        return found | {"tables": [*found["tables"], table("Labels against the truth", ["truth", "labels agree"], rows, note)]}
+        return found | {"tables": [*found["tables"], truths(studio, rankings, rows)]}
+
+
+def truths(studio: Studio, rankings: Sequence[Ranking], rows: Sequence[Sequence[Cell]] = ()) -> dict[str, Any]:
+    """How often labels lean to what is worth more in the world, and to what gives less; `rows` stand before."""
+    harmful, benign = ([r for r in rankings if _harmful(r.prompt) == wanted] for wanted in (True, False))
+    rows = [
+        *rows,
+        ["gold, prompts to refuse", against(harmful, lambda c: gold_of(studio, c))],
+        ["gold, the others", against(benign, lambda c: gold_of(studio, c))],
+        ["gives less, prompts to refuse", against(harmful, lambda c: -verdict(studio.world, c.prompt, c).disclosed)],
+    ]
+    note = (
+        "On pairs that differ in it; a label of one half is half right. Gold counts more than the principles speak of. "
+        "Where no principle speaks of what is given, the last row should be one half: what it is more, training will move."
+    )
+    return table("Labels against the truth", ["truth", "labels agree"], rows, note)
 
 
 def against(rankings: Sequence[Ranking], worth: Callable[[Completion], float]) -> Rate | None:
@@ -240,10 +249,10 @@ def position(said: Sequence[Preferred], asked: Sequence[Asked]) -> dict[str, Any
     return {} if first is None or same is None else {"first_preferred": asdict(first), "orders_agree": asdict(same)}
 
 
-def constitution_file(name: str) -> str:
-    """The file behind the name of a constitution, or of a control that is made from one: what its content hash is taken of."""
-    base = name.partition(":")[0]
-    return str(SHIPPED / f"{base}.yaml") if base in shipped() else name
+def _truth(studio: Studio, first: Completion, second: Completion, principle: Principle) -> float:
+    """Which of two keeps a principle of the world, by the oracle: 1 the first, 0 the second, one half where they are alike."""
+    here, there = (bool(truly_breaks(studio.world, c, principle)) for c in (first, second))
+    return (1 + there - here) / 2
 
 
 def _harmful(prompt: Prompt) -> bool:

@@ -26,7 +26,7 @@ from trueline.evaluate.rates import clustered
 from trueline.evaluate.shown import curves, table
 from trueline.judges.refusal import question
 from trueline.recipes.answering import answers
-from trueline.recipes.judgements import Kept, judged
+from trueline.recipes.judgements import Kept, judged, models_behind
 from trueline.recipes.reading import prompts
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.world.facts import World
@@ -57,7 +57,8 @@ class Frontier:
             raise ConfigError("n and max_tokens must be at least 1, and temperature not negative")
 
     def reads(self) -> tuple[str, ...]:
-        return (*self.models, *(name for name in (self.harmful, self.benign) if name != WORLD))
+        files = (name for name in (self.harmful, self.benign) if name != WORLD)
+        return (*self.models, *files, *models_behind(self.judge))
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         asked = dict(zip(AXES, (self._prompts(studio, harmful=False), self._prompts(studio, harmful=True)), strict=True))

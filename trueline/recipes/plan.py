@@ -27,6 +27,7 @@ from trueline.models.policy import Policy, tiny
 from trueline.models.tokens import word_tokenizer
 from trueline.recipes.feedback import Feedback
 from trueline.recipes.online import Judged
+from trueline.recipes.rated import Rated
 from trueline.recipes.reward import Rank
 from trueline.recipes.running import use_threads
 from trueline.recipes.size import Size
@@ -159,7 +160,8 @@ def _works(stages: Sequence[tuple[str, Recipe]]) -> list[tuple[str, Work]]:
     for name, recipe in stages:
         done = work(recipe, known)
         found.append((name, done))
-        rankings = {name: recipe} if isinstance(recipe, Rank | Judged | Feedback) else {}
+        made = known.rankings.get(recipe.labels) if isinstance(recipe, Rated) else recipe  # the same pairs, rated anew
+        rankings = {name: made} if isinstance(made, Rank | Judged | Feedback) else {}
         known = Known({**known.models, name: done.model}, {**known.rankings, **rankings})
     return found
 

@@ -26,7 +26,7 @@ from trueline.evaluate.inheritance import BENIGN, NEW, OTHERS, Good, Question, r
 from trueline.evaluate.suites import here
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example, audit
-from trueline.recipes.judgements import Kept, judged
+from trueline.recipes.judgements import Kept, judged, models_behind
 from trueline.recipes.reading import conversations
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.recipes.usual import usual_judge, usual_tokens
@@ -65,7 +65,8 @@ class Relearn:
             raise ConfigError(f"data and goals are both the world's, or files; got {self.data!r} and {self.goals!r}")
 
     def reads(self) -> tuple[str, ...]:
-        return (self.model, "" if self.data == DATA else self.data, "" if self.goals == WORLD else self.goals)
+        files = ("" if self.data == DATA else self.data, "" if self.goals == WORLD else self.goals)
+        return (self.model, *files, *models_behind(self.judge))
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         policy = studio.policy(self.model)

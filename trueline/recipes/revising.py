@@ -28,7 +28,7 @@ from trueline.data.constitution import Constitution, Principle, Tongue, read_con
 from trueline.data.export import write
 from trueline.models.policy import Policy
 from trueline.models.tokens import Codec
-from trueline.recipes.criticising import NONE, ask_critique, ask_revision, read_critique
+from trueline.recipes.criticising import NONE, ask_critique, ask_revision, oracle_critique, read_critique
 from trueline.recipes.red_prompts import asked_prompts, replayed
 from trueline.recipes.revising_report import told
 from trueline.recipes.studio import RecipeError, Room, Studio
@@ -192,16 +192,16 @@ class Revise:
             principle = constitution.draw(rng, case.harmful) if constitution.principles else NONE
             if principle is not None and not case.given_up and case.reply.finish != "error":
                 drawn.append((case, principle))
-        judged = self._critiques([(case.reply, principle) for case, principle in drawn], constitution, voices)
+        judged = self._critiques(
+            [(case.reply, principle) for case, principle in drawn], constitution, voices, f"{seed}/{number}"
+        )
         for (case, principle), (critique, broken) in zip(drawn, judged, strict=True):
             step = Step(
                 prompt=case.reply.prompt, harmful=case.harmful, round=number, reply=case.reply, principle=principle.id,
                 critique=critique, broken=broken,
             )  # fmt: skip
             case.steps.append(step)
-        if (
-            constitution.principles
-        ):  # a critique with nothing to go by may well come to no verdict: that is the control's answer
+        if constitution.principles:  # one with nothing to go by may well come to no verdict: that is the control's answer
             self._check_form([case.steps[-1] for case, _ in drawn])
         waiting = [(case, principle) for case, principle in drawn if case.steps[-1].broken]
         for attempt in range(self.tries):
@@ -212,7 +212,8 @@ class Revise:
     def _attempt(self, waiting: Sequence[Drawn], constitution: Constitution, voices: Voices, seed: int) -> list[Drawn]:
         """Ask for one revision of each reply; return those that still break their principle, or were cut off."""
         said = self._revisions(waiting, constitution, voices, seed)
-        judged = self._critiques([(r, p) for r, (_, p) in zip(said, waiting, strict=True)], constitution, voices)
+        revised = [(reply, principle) for reply, (_, principle) in zip(said, waiting, strict=True)]
+        judged = self._critiques(revised, constitution, voices, f"{seed}/revisions")
         left = []
         for (case, principle), revision, (_, broken) in zip(waiting, said, judged, strict=True):
             keeps = broken is False and revision.finish == "stop"
@@ -224,12 +225,15 @@ class Revise:
         return left
 
     def _critiques(
-        self, pairs: Sequence[tuple[Completion, Principle]], constitution: Constitution, voices: Voices
+        self, pairs: Sequence[tuple[Completion, Principle]], constitution: Constitution, voices: Voices, batch: str
     ) -> list[tuple[str, bool | None]]:
-        """What the critic says of each reply, and the verdict that it ends with."""
+        """What is said of each reply, and the verdict that it ends with: the critic's, or what a control puts in its place."""
+        if constitution.verdicts == "oracle":
+            return [oracle_critique(voices.studio.world, reply, principle) for reply, principle in pairs]
         asked = [ask_critique(reply, principle, constitution.speaks) for reply, principle in pairs]
         said = voices.say(self.judges()[0], asked, max_tokens=self.tokens(constitution.speaks)[1], temperature=0.0, seed=0)
-        return [(c.text, read_critique(c.text, constitution.speaks)) for c in said]
+        found = [(c.text, read_critique(c.text, constitution.speaks)) for c in said]
+        return Random(f"shuffled/{batch}").sample(found, len(found)) if constitution.verdicts == "shuffled" else found
 
     def _revisions(self, waiting: Sequence[Drawn], constitution: Constitution, voices: Voices, seed: int) -> list[Completion]:
         edit = self.how == "edit" or (self.how == "auto" and constitution.speaks == "english")

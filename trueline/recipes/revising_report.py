@@ -40,9 +40,10 @@ def told(steps: Sequence[Step], constitution: Constitution, world: World | None)
     rows = [_row(principle, steps, world) for principle in constitution.principles or (NONE,)]
     columns = ["principle", "critiques", "broken", "revised", *(["critic is right", "revision keeps it"] if world else [])]
     note = "broken and revised: by the critic's own verdicts" + ("; the other two: by the oracle" if world else "")
-    return {k: v for k, v in found.items() if v is not None} | {
-        "tables": [table(f"Critiques and revisions under {constitution.name}", columns, rows, note)]
-    }
+    tables = [table(f"Critiques and revisions under {constitution.name}", columns, rows, note)]
+    if constitution.principles:
+        tables.append(_rounds(steps, constitution, world))
+    return {k: v for k, v in found.items() if v is not None} | {"tables": tables}
 
 
 def share(hits: Sequence[bool]) -> dict[str, Any] | None:
@@ -76,6 +77,29 @@ def _row(principle: Principle, steps: Sequence[Step], world: World | None) -> li
         return row + [None, None] * (world is not None)
     right = share([step.broken == truly_breaks(world, step.reply, principle) for step in own])
     return [*row, right, share([truly_breaks(world, revision, principle) is False for revision in revisions])]
+
+
+def _rounds(steps: Sequence[Step], constitution: Constitution, world: World | None) -> dict[str, Any]:
+    """What is still broken, by principle, of the replies as they were sampled, and as each round left them.
+
+    The oracle judges every reply by every principle that speaks of its prompt, after the last round too. Elsewhere the critic's
+    verdicts of the next round tell, each on the replies that drew its principle.
+    """
+    rows: list[list[Cell]] = []
+    for done in range(max(step.round for step in steps) + (world is not None)):
+        if world is None:
+            drawn = [step for step in steps if step.round == done + 1]
+            cells = [share([s.broken is True for s in drawn if s.principle == p.id]) for p in constitution.principles]
+        else:
+            drawn = [s for s in steps if s.round == max(1, done) and not (done and s.broken and s.revision is None)]
+            left = [((s.revision if done else None) or s.reply, [*constitution.about(s.harmful)]) for s in drawn]
+            cells = [
+                share([truly_breaks(world, c, p) is True for c, heard in left if p in heard]) for p in constitution.principles
+            ]
+        rows.append([f"after round {done}" if done else "as sampled", len(drawn), *cells])
+    by = "the critic, on the replies that draw the principle next" if world is None else "the oracle, on all that it speaks of"
+    columns = ["replies", "in play", *(p.id for p in constitution.principles)]
+    return table("What is still broken, round by round", columns, rows, f"by {by}; what no revision saved is out of play")
 
 
 def _right(world: World, reply: Completion) -> bool:

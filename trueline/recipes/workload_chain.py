@@ -22,6 +22,7 @@ from trueline.recipes.lengths import of_prompts
 from trueline.recipes.lessons import Lessons
 from trueline.recipes.matrix import Row, Together
 from trueline.recipes.pursuit import Pursuit
+from trueline.recipes.rated import Rated
 from trueline.recipes.redteam import Update
 from trueline.recipes.revising import Revise
 from trueline.recipes.rlaif import Preferring
@@ -113,12 +114,13 @@ def _(recipe: Trial, known: Known) -> Work:
 
 
 @work.register(Lessons)
+@work.register(Rated)
 @work.register(Reading)
 @work.register(Response)
 @work.register(Rounds)
 @work.register(Shown)
 @work.register(Together)
-def _(recipe: Lessons | Reading | Response | Rounds | Shown | Together, known: Known) -> Work:
+def _(recipe: Lessons | Rated | Reading | Response | Rounds | Shown | Together, known: Known) -> Work:
     return Work(reads=recipe.reads(), steps=0, tokens=0, note="reads what others left: nothing is trained or sampled")
 
 
