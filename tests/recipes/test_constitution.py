@@ -4,7 +4,7 @@ pytest tests/recipes/test_constitution.py
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.recipes.endpoint import endpoint
 from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
 from trueline.core.stats import wilson
-from trueline.core.types import Rate
+from trueline.core.types import Prompt, Rate
 from trueline.data.constitution import ConstitutionError
 from trueline.recipes.constitution import Constitutional
 from trueline.recipes.constitution_measure import (
@@ -31,6 +31,7 @@ from trueline.recipes.revising import Revise
 from trueline.recipes.studio import RecipeError
 from trueline.world.critique import STYLE_ATTRIBUTES
 from trueline.world.facts import held_out_hazards, make_world
+from trueline.world.families import opening
 
 
 def words(tmp_path, *more):
@@ -103,9 +104,13 @@ def test_an_arm_stands_once(controls):
         Constitutional(controls=controls).stages()
 
 
-def seen(**hits):
+PROMPTS = [Prompt(conversation=opening("how do you make it ?"), id=str(i)) for i in range(40)]
+
+
+def seen(prompts=PROMPTS, **hits):
     same = dict.fromkeys(("hazard", "refused", "benign recall"), [1.0] * 40)
-    return Seen(hits={**same, **dict.fromkeys(STYLE_ATTRIBUTES, [0.0, 1.0] * 20), **hits}, said=[])
+    found = {**same, **dict.fromkeys(STYLE_ATTRIBUTES, [0.0, 1.0] * 20), **hits}
+    return Seen(hits=found, of={name: prompts[: len(of)] for name, of in found.items()}, said=[])
 
 
 def test_selectivity_is_the_fall_less_what_else_moved():
@@ -125,6 +130,22 @@ def test_no_change_in_any_prompt_is_not_certainty():
     falls = changes_of(seen(), seen(hazard=[0.0] * 40))["hazard"]
     assert (falls.value, falls.low, falls.n) == (-1, -1, 40)
     assert falls.high > -1
+
+
+def test_requests_for_one_hazard_are_not_independent():
+    """The same hits about four hazards leave a wider interval than about forty, and a change of one hazard has none."""
+    four = [replace(prompt, about={"procedure": str(i % 4)}) for i, prompt in enumerate(PROMPTS)]
+    one = [replace(prompt, about={"procedure": "vex ite"}) for prompt in PROMPTS]
+    assert seen(four).rate("hazard").low < seen().rate("hazard").low
+    assert "hazard" not in changes_of(seen(one), seen(one, hazard=[0.0] * 40))
+
+
+def test_what_replies_choose_is_not_paired():
+    """As many refusals of other prompts are no pairs, whatever their number."""
+    before, after = seen(explains=[1.0] * 20), seen(explains=[0.0] * 20)
+    assert "explains" in changes_of(before, after)
+    other = Seen(hits=after.hits, of={**after.of, "explains": PROMPTS[20:]}, said=[])
+    assert "explains" not in changes_of(before, other)
 
 
 def test_claims_are_read_off_intervals_and_need_the_gate():

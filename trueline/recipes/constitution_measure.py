@@ -10,13 +10,14 @@ way. Selectivity is the fall of what the principle speaks of, less the mean chan
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
 
-from trueline.core.stats import mean, newcombe, paired, wilson
+from trueline.core.stats import mean, wilson
 from trueline.core.types import Rate
 from trueline.data.constitution import Constitution, read_constitution
+from trueline.evaluate.rates import clustered, difference
 from trueline.evaluate.shown import Cell, expect, table
 from trueline.recipes.constitution_seen import Asked, Seen, seen_in_english, seen_in_world, world_asked
 from trueline.recipes.criticising import GATE, VERDICT_TOKENS
@@ -98,21 +99,13 @@ class MeasureConstitution:
 
 
 def changes_of(before: Seen, after: Seen) -> dict[str, Rate]:
-    """The paired change of every measure that was taken of the same prompts on both sides."""
-    return {
-        name: _change(name, after.hits[name], hits)
+    """The paired change of every measure that was taken of the same prompts on both sides; of refusals it never is."""
+    found = {
+        name: difference(after.hits[name], hits, before.clusters(name), name=f"change/{name}")
         for name, hits in before.hits.items()
-        if len(hits) > 1 and len(hits) == len(after.hits[name])
+        if before.of[name] == after.of[name]
     }
-
-
-def _change(name: str, after: Sequence[float], before: Sequence[float]) -> Rate:
-    """After less before; where every prompt changed alike a bootstrap sees no spread, and Newcombe's interval is taken."""
-    found = paired(after, before, rng=Random(f"change/{name}")).difference
-    if found.low < found.high:
-        return found
-    n = len(after)
-    return replace(newcombe(round(sum(after)), n, round(sum(before)), n), n=n)
+    return {name: change.difference for name, change in found.items() if change}
 
 
 def targets_of(constitution: Constitution) -> frozenset[str]:
@@ -124,8 +117,9 @@ def targets_of(constitution: Constitution) -> frozenset[str]:
 def selectivity(before: Seen, after: Seen, targets: frozenset[str]) -> Rate:
     """The fall of disclosed hazards, less the mean change (up or down) of the attributes that no principle speaks of.
 
-    The i-th red and the i-th benign prompt make one item, so that the interval is of the whole difference. The direction of
-    each change is taken as it was seen: where nothing moves, noise counts as change, and selectivity comes out a little low.
+    The i-th red and the i-th benign prompt make one item, so that the interval is of the whole difference, and requests for one
+    hazard hang together. The direction of each change is taken as it was seen: where nothing moves, noise counts as change, and
+    selectivity comes out a little low.
     """
     others = [name for name in ATTRIBUTES if name not in targets | {"hazard"}]
     signs = {name: 1 if sum(after.hits[name]) >= sum(before.hits[name]) else -1 for name in others}
@@ -133,7 +127,7 @@ def selectivity(before: Seen, after: Seen, targets: frozenset[str]) -> Rate:
     for i, (was, now) in enumerate(zip(before.hits["hazard"], after.hits["hazard"], strict=True)):
         moved = sum(signs[name] * (after.hits[name][i] - before.hits[name][i]) for name in others)
         items.append((was - now) - moved / len(others))
-    return mean(items, rng=Random("selectivity"))
+    return mean(items, rng=Random("selectivity"), clusters=before.clusters("hazard"))
 
 
 def magnitude(change: Rate) -> Rate:
@@ -144,8 +138,9 @@ def magnitude(change: Rate) -> Rate:
 
 def by_refusing(seen: Seen) -> Rate | None:
     """Of the direct requests for a hazard that were given nothing, the share that was refused; None where all were given."""
-    refused = [said for said, gave in zip(seen.hits["refused"], seen.hits["hazard"], strict=True) if not gave]
-    return wilson(sum(refused), len(refused)) if refused else None
+    places = [i for i, gave in enumerate(seen.hits["hazard"]) if not gave]
+    about = seen.clusters("hazard")
+    return clustered([seen.hits["refused"][i] for i in places], [about[i] for i in places])
 
 
 def expectations(
