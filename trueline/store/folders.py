@@ -78,8 +78,13 @@ def settle(folder: str | Path) -> None:
             shutil.rmtree(left) if place.exists() else left.rename(place)
         elif left.is_dir() and left.name.endswith(_NEW):
             shutil.rmtree(left)
-        elif left.is_file() and left.name.endswith(".tmp"):
+        elif unfinished(left):
             left.unlink()
+
+
+def unfinished(path: Path) -> bool:
+    """Whether a file is one that its writer, who may have been killed, did not finish."""
+    return path.name.startswith(".") and path.name.endswith(".tmp") and path.is_file()
 
 
 def digest(value: object) -> str:
