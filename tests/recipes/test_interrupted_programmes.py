@@ -66,7 +66,8 @@ def sitting(folder, words, at):
     Path(folder, "count.json").write_text(json.dumps({"moments": -left, "forks": forks[0]}))
     os._exit(0)
 
-ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
 root, asked = Path(sys.argv[1]), json.loads(sys.stdin.read())
 running.recipes(), Policy.load(root / "model")  # what the first use imports
 for name, words in asked.items():
@@ -79,7 +80,8 @@ for name, words in asked.items():
         assert os.WIFSIGNALED(ends[-1]) or not ends[-1], (name, len(ends))
     print(json.dumps({"name": name, "ends": ends}))
 """.replace("KILLS", "6")
-UNTOLD = re.compile(r"seconds|wall|phases|memory|status|created|updated|saved|started|commit")  # what a clock says, or who ran
+UNTOLD = re.compile(r"seconds|wall|phases|memory|created|updated|saved|started|commit")  # what a clock says, or who ran
+SITTING = ("done", "skipped")  # of a stage's status: whether it was made in the last sitting
 STAMP = re.compile(r"-\d{8}T\d{6}")  # of the run's name
 PROGRAMMES = {"redteam": ("rounds=2",), "seeds": ("rounds=1", "seeds=2")}
 
@@ -111,7 +113,7 @@ def made(tmp_path_factory):
 def told(value):
     """A record without what differs between any two runs."""
     if isinstance(value, dict):
-        return {key: told(inner) for key, inner in value.items() if not UNTOLD.search(key)}
+        return {key: told(inner) for key, inner in value.items() if not UNTOLD.search(key) and inner not in SITTING}
     if isinstance(value, list):
         return [told(inner) for inner in value]
     return STAMP.sub("", value) if isinstance(value, str) else value
