@@ -35,7 +35,7 @@ from trueline.recipes import running
 
 MOMENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.fork", "shutil.rmtree", "commit"}
 
-def sitting(folder, words, at):
+def sitting(folder, words, at, where=""):
     child = os.fork()
     if child:
         status = os.waitpid(child, 0)[1]
@@ -50,7 +50,7 @@ def sitting(folder, words, at):
     def moment(name, arguments):
         nonlocal left
         writes = name in MOMENTS and (name != "open" or arguments[2] & (os.O_WRONLY | os.O_RDWR))
-        if writes and os.getpid() == me:
+        if writes and where in str(arguments[:1]) and os.getpid() == me:
             left -= 1
             forks[0] += name == "os.fork"
             if left == 0:
@@ -75,8 +75,8 @@ for name, words in asked.items():
     assert sitting(root / name / "straight" / "run", words, 0) == 0, name
     most = json.loads((root / name / "straight" / "run" / "count.json").read_text())["moments"]
     while not ends or ends[-1]:
-        at = rng.randint(1, most // 3) if len(ends) < KILLS else 0
-        ends.append(sitting(root / name / "killed" / "run", words, at))
+        moments = [(rng.randint(1, most // 3), ""), (rng.randint(1, 4), "checkpoint")]  # any; of the few steps of training
+        ends.append(sitting(root / name / "killed" / "run", words, *moments[len(ends) % 2] if len(ends) < KILLS else (0,)))
         assert os.WIFSIGNALED(ends[-1]) or not ends[-1], (name, len(ends))
     print(json.dumps({"name": name, "ends": ends}))
 """.replace("KILLS", "6")
