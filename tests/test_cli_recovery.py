@@ -88,20 +88,23 @@ def test_a_full_disk_is_one_line_and_a_run_that_goes_on(words, monkeypatch, plac
     assert_whole(Path("mine"))
 
 
-def test_an_interrupt_says_how_to_go_on(words, monkeypatch):
-    """Ctrl-C in the middle of training: exit 130 and one sentence; the same command then finishes, with nothing twice."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_says_how_to_go_on(words, monkeypatch, number):
+    """Ctrl-C, or a job's end, amid training: exit 130 and one sentence; the same command then finishes, with nothing twice."""
+    before = signal.getsignal(signal.SIGTERM)
     real = runs.RunDirectory.log
 
     def log(self, step, values, stage=""):
         real(self, step, values, stage)
         if step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     with monkeypatch.context() as interrupted:
         interrupted.setattr(runs.RunDirectory, "log", log)
         ended = trueline(*words)
     assert ended.code == 130
     assert ended.err.strip() == "error: interrupted; run the same command again and it goes on from its last checkpoint"
+    assert signal.getsignal(signal.SIGTERM) is before
     assert trueline(*words).code == 0
     assert_whole(Path("mine"))
 

@@ -52,6 +52,14 @@ def test_a_child_that_dies_is_replaced_by_its_parent(capfd):
     assert "ValueError" in capfd.readouterr().err
 
 
+def test_a_child_whose_parent_is_gone_does_nothing(monkeypatch):
+    """Who was killed between the fork and the child's first step is outlived by no work: here it is all done by us."""
+    done = shared_array((2,), np.int64)
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    share(lambda part, parts: done.__setitem__(part, os.getpid()), 2)
+    assert done.tolist() == [os.getpid()] * 2
+
+
 def test_an_error_here_leaves_no_child_behind(monkeypatch):
     """The children of work that is given up are ended and waited for."""
     fork, children = os.fork, []

@@ -133,6 +133,23 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path, name, wor
         torch.testing.assert_close(weights[1][key], value, atol=1e-4, rtol=1e-3)
 
 
+def test_a_run_that_was_killed_after_its_last_step_tells_what_it_came_to(tmp_path, monkeypatch):
+    """No step is left to take, and the last losses are in the result all the same."""
+    start = toys.model(tmp_path)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as saving:
+        saving.setattr(Policy, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            harden(tmp_path, "recovery", "steps=2", start=start)
+    folder = harden(tmp_path, "recovery", "steps=2", start=start)
+    last = rows_of(folder)[-1]
+    assert last["step"] == 2
+    assert result_of(folder, "recovery")["loss"] == last["loss"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -26,7 +26,9 @@ def test_every_seed_is_a_run_of_its_own_and_is_not_run_again(tmp_path: Path) -> 
     assert [stage["name"] for stage in found["stages"]] == ["seed 3", "seed 4"]
     runs = [json.loads((folder / f"seed{seed}" / "run.json").read_text()) for seed in (3, 4)]
     assert [(run["seed"], run["spec"]["world_seed"]) for run in runs] == [(3, 3), (4, 4)]
+    (folder / ".report.json.7-ab.tmp").write_text("{")  # by who was killed while it pooled
     _, again = carry_out(order("pretrain", TINY), folder)
+    assert not list(folder.glob(".*.tmp"))
     assert all(
         json.loads((folder / f"seed{s}" / "report.json").read_text())["stages"][0]["status"] == "skipped" for s in (3, 4)
     )

@@ -37,6 +37,8 @@ def test_a_folder_of_other_things_is_not_written_into(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(RunError, match="found other files"):
         create(tmp_path, RUN)
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / ".config.yaml.7-ab.tmp").write_text("reci")  # by who was killed at the very first file
     create(tmp_path / "r", RUN)
     (tmp_path / "r" / "run.json").unlink()
     assert create(tmp_path / "r", RUN).run == RUN

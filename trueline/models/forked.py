@@ -115,11 +115,12 @@ class Worker:
         there, self._from = os.pipe(), os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
+        parent = os.getpid()
         with one_thread():
             self.process = os.fork()
             if self.process == 0:
                 os.close(there[1])
-                _serve(lambda *_: _answer(serve, there[0], self._from[1]), 0, 1)
+                _serve(lambda *_: _answer(serve, there[0], self._from[1]), 0, 1, parent)
         os.close(there[0])
         os.close(self._from[1])
         self._to = there[1]
@@ -199,12 +200,13 @@ def share(work: Callable[[int, int], None], parts: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     children: dict[int, int] = {}
+    parent = os.getpid()
     with one_thread():
         try:
             for part in range(1, parts):
                 child = os.fork()
                 if child == 0:
-                    _serve(work, part, parts)
+                    _serve(work, part, parts, parent)
                 children[child] = part
             work(0, parts)
             failed = []
@@ -221,15 +223,16 @@ def share(work: Callable[[int, int], None], parts: int) -> None:
                 os.waitpid(child, 0)
 
 
-def _serve(work: Callable[[int, int], None], part: int, parts: int) -> None:
+def _serve(work: Callable[[int, int], None], part: int, parts: int, parent: int) -> None:
     """A child's whole life; it never returns. It dies with its parent, and leaves Ctrl-C to it."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        work(part, parts)
-        code = 0
+        if os.getppid() == parent:  # else it died before this, and nobody is told
+            work(part, parts)
+            code = 0
     except Exception:
         traceback.print_exc()
     finally:

@@ -149,12 +149,13 @@ class Hardening(ABC):
         loop = replace(room.loop(shown_as, self.micro_rows), keep=done.keep)
         trained = train(done.model, done.objective, source, self.optim, loop)
         policy.save(room.folder / "model")
+        last = room.curve()[-1]
         return {
             "tokens": trained.tokens,
             "seconds": trained.seconds,
             "pairs": len(pairs),
             "too_long": len(every) - len(pairs) + len(shown) - len(kept),
-            **{name: trained.last[name] for name in shown_as if name in trained.last},
+            **{name: last[name] for name in shown_as if name in last},
         }
 
     def _harmful(self, studio: Studio) -> list[tuple[Prompt, str, str]]:

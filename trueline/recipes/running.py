@@ -33,7 +33,7 @@ from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.replicating import at_seed, every_seed
 from trueline.recipes.reporting import report, write
 from trueline.recipes.studio import Programme, Studio, record
-from trueline.store.folders import digest, git_commit
+from trueline.store.folders import digest, git_commit, lock, unfinished
 from trueline.store.runs import RunDirectory, create
 
 DISK_FULL = ("No space left on device", "Disk quota exceeded", "disk is full")  # in the words of the system, and of SQLite
@@ -135,11 +135,7 @@ def carry_out(
     check_device(device)
     if asked.seeds > 1:
         again = partial(carry_out, show=show, track=track, device=device, dtype=dtype, save_every=save_every)
-        folder = out or Path("runs") / asked.id
-        seeds = range(asked.seed, asked.seed + asked.seeds)
-        pooled = every_seed(folder, asked.name, seeds, lambda seed, one: again(asked.at(seed), one), (show or Quiet()).say)
-        write(folder, pooled)
-        return folder, pooled
+        return _carry_out_every_seed(asked, out or Path("runs") / asked.id, again, (show or Quiet()).say)
     _look_at_files(asked)
     with _one_error_for_a_full_disk(out or Path("runs")):
         run = place(asked, out)
@@ -156,6 +152,19 @@ def carry_out(
             write(run.folder, found)
             record(run, studio)
     return run.folder, found
+
+
+def _carry_out_every_seed(
+    asked: Order, folder: Path, again: Callable[[Order, Path], tuple[Path, dict[str, Any]]], say: Callable[[str, str], None]
+) -> tuple[Path, dict[str, Any]]:
+    """Run each seed in a folder of its own inside `folder`, and pool them there."""
+    seeds = range(asked.seed, asked.seed + asked.seeds)
+    with _one_error_for_a_full_disk(folder), lock(folder / "run.lock"):
+        for left in filter(unfinished, list(folder.iterdir())):  # by who was killed while it pooled; each run settles its own
+            left.unlink()
+        found = every_seed(folder, asked.name, seeds, lambda seed, one: again(asked.at(seed), one), say)
+        write(folder, found)
+    return folder, found
 
 
 def check_device(name: str) -> None:

@@ -33,7 +33,7 @@ import yaml
 from trueline.core.files import raise_if_disk_full, write_lines
 from trueline.core.records import RecordError, from_dict, from_json, json_line, nearest, to_dict
 from trueline.core.types import Run
-from trueline.store.folders import digest, lock, settle, write_json, write_text
+from trueline.store.folders import digest, lock, settle, unfinished, write_json, write_text
 
 T = TypeVar("T")
 State = Literal["new", "partial", "done"]
@@ -168,7 +168,8 @@ def create(folder: str | Path, run: Run) -> RunDirectory:
         if difference := _difference(_config(there.run), _config(run)):
             raise RunError(f"{folder}: holds another run: {difference}; choose another folder, or remove this one")
         return there
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.yaml").is_file():
+    strange = folder.is_dir() and any(not unfinished(entry) for entry in folder.iterdir())
+    if strange and not (folder / "config.yaml").is_file():
         raise RunError(f"{folder}: expected a new or empty folder or a run, found other files; choose another folder")
     write_text(folder / "config.yaml", yaml.safe_dump(_config(run), sort_keys=False, allow_unicode=True))
     write_json(folder / "run.json", to_dict(run))  # last: it makes the folder a run

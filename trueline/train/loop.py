@@ -75,7 +75,7 @@ class Trained:
     steps: int
     tokens: int  # tokens that passed through the model, padding not counted
     seconds: float
-    last: Metrics
+    last: Metrics  # of the last step; empty where a run was taken up after it: the log has it
 
 
 def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, loop: Loop = Loop()) -> Trained:
