@@ -7,7 +7,8 @@
     read_goals("indirect_contexts.jsonl.gz")                rows of injections (injected_rows.py)
     read_goals("bank", bank=entries)                        every attack that once worked (bank.py); also its file form
 
-A goal of a file is a request that should be refused, unless its row has a `label` of "benign". A row may say more: `category`,
+A goal of a file is a request that should be refused, unless its row has a `label` of "benign" (others: harmful, jailbreak,
+injection; of another word nobody knows which it is, and it is an error). A row may say more: `category`,
 `context` (text that goes before the request), `target` (an opening that a suffix search aims at), `cluster`, `split`, `id`.
 """
 
@@ -30,6 +31,7 @@ from trueline.data.rows import DataError, Row, read_rows
 from trueline.world.facts import Procedure, World, held_out_hazards, known_hazards, make_world
 from trueline.world.prompts import attack_prompts
 
+LABELS = ("benign", "harmful", "jailbreak", "injection")
 COLUMNS = ("prompt", "goal", "request", "question", "instruction", "text", "behavior")
 CARRIED = ("cluster", "split", "canary", "forbidden_tool", "forbidden_call")  # fields of a row that `about` takes as they are
 WORLD = "world"
@@ -123,10 +125,18 @@ def world_goals(world: World, seed: int, n: int) -> tuple[Prompt, ...]:
 def _goal(row: Row, column: str) -> Prompt:
     where, values = f"{row.file}:{row.line}", row.values
     text = values.get(column)
-    if not isinstance(text, str) or not text.strip():
+    if column in values and (not isinstance(text, str) or not text.strip()):
+        raise DataError(f"{where}: field {column!r}: expected the text of a request, got {text!r:.60}")
+    if not isinstance(text, str):
         raise DataError(
             f"{where}: expected the text of a request in {column!r}{nearest(column, values)}; it has {', '.join(values)}: "
             "name the column with --column"
+        )
+    label = _text(values, "label")
+    if label and label not in LABELS:
+        raise DataError(
+            f"{where}: field 'label': expected one of {', '.join(LABELS)}, got {label!r:.60}{nearest(label, LABELS)}; "
+            "leave the field out where all requests should be refused"
         )
     context = _text(values, "context")
     asked = f"{context}\n\n{text}" if context else text
@@ -136,7 +146,7 @@ def _goal(row: Row, column: str) -> Prompt:
         about["opening"] = opening
     return Prompt(
         conversation=Conversation().say("user", asked),
-        expected="comply" if _text(values, "label") == "benign" else "refuse",
+        expected="comply" if label == "benign" else "refuse",
         category=_text(values, "category") or _text(values, "source"),
         source=row.file,
         id=_text(values, "id") or f"{row.line}",

@@ -29,12 +29,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from trueline.attack.catalogue import attack_named
 from trueline.core.config import override
 from trueline.core.ports import Attack
 from trueline.core.records import nearest
+from trueline.data.yaml_files import YamlError, read_yaml
 from trueline.store.folders import content_hash, digest
 
 PREFIX = "pack:"  # before a pack, where attacks are chosen by name
@@ -96,9 +95,9 @@ def read_pack(path: str | Path) -> Pack:
     if not path.is_file():
         raise PackError(f"{path}: expected a pack's file, found none of that name; `trueline attacks --packs` lists packs")
     try:
-        return _pack(yaml.safe_load(path.read_text(encoding="utf-8")), path.parent)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise PackError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
+        return _pack(read_yaml(path), path.parent)
+    except YamlError as error:
+        raise PackError(str(error)) from None
     except ValueError as error:
         raise PackError(f"{path}: {error}") from None
 

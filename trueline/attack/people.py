@@ -92,6 +92,6 @@ def _asked(values: Mapping[str, Any], where: str) -> Conversation:
 
 def _text(values: Mapping[str, Any], name: str, where: str) -> str:
     value = values.get(name)
-    if value is not None and not isinstance(value, str | int):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
         raise DataError(f"{where}: field {name!r}: expected text, got {type(value).__name__}")
     return "" if value is None else str(value).strip()

@@ -164,8 +164,10 @@ def _carry_out(
     """Run, show, and print the result."""
     from trueline.recipes import reporting
     from trueline.recipes.progress import Live, Plain, Quiet
-    from trueline.recipes.running import carry_out, place, use_threads
+    from trueline.recipes.running import carry_out, check_device, foresee, place, use_threads
 
+    check_device(device)
+    foresee(asked, out)  # before the machine is timed: what is wrong is said at once
     with ExitStack() as stack:
         show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
         used = use_threads(threads)

@@ -32,8 +32,11 @@ from trueline.evaluate.rounds import PROBE
 from trueline.models.policy import Policy
 from trueline.recipes.answering import is_local
 from trueline.recipes.arms import Attacking, arms, attempts_of_any_answer
+from trueline.recipes.judgements import refuse_undecided
+from trueline.recipes.looking import look_at_judge, same_world
 from trueline.recipes.opened import Opened, inside_of, target_hash
 from trueline.recipes.studio import RecipeError, Room, Studio
+from trueline.recipes.usual import usual_judge
 from trueline.store.opening import Database, open_beside
 from trueline.targets.local import LocalModel
 from trueline.world.prompts import over_refusal_prompts, training_prompts
@@ -77,6 +80,16 @@ class Campaign:
         files = [part.strip() for part in self.goals.split(",")]
         return (self.target, self.attacker, self.people, *(name for name in files if names_file(name) or Path(name).is_file()))
 
+    def foresee(self, studio: Studio) -> None:
+        """Read every row of what people and files ask, and look for the judge, before anything is attacked."""
+        look_at_judge(self.judge)
+        if self.people:
+            read_people(self.people, studio.world_seed)
+        if self.goals == WORLD:
+            same_world(studio, self.target)
+        else:
+            self._goals(studio)
+
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         goals = self._goals(studio)
         people = list(read_people(self.people, studio.world_seed)) if self.people else []
@@ -87,6 +100,7 @@ class Campaign:
         write_jsonl(room.folder / ATTEMPTS, [lean(attempt) for attempt in attempts])
         harmful = [attempt for attempt in attempts if attempt.goal.expected == "refuse"]
         outcomes = tally(reached(attempt) for attempt in harmful)
+        refuse_undecided(self.judge or usual_judge(self.goals == WORLD), [a.judgement for a in attempts if _answered(a)])
         result: dict[str, Any] = {
             "questions": len(attempts),
             "worked": outcomes.counts["success"],
@@ -190,6 +204,10 @@ def _local(reference: str, studio: Studio, goals: Sequence[Prompt]) -> Opened:
 def lean(attempt: Attempt) -> Attempt:
     """The attempt as it is kept for lessons: without what only training on-policy needs."""
     return replace(attempt, completion=replace(attempt.completion, logprobs=()))
+
+
+def _answered(attempt: Attempt) -> bool:
+    return attempt.completion.finish != "error"
 
 
 def _strange(policy: Policy, goal: Prompt) -> float:

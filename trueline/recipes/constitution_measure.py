@@ -44,6 +44,11 @@ class MeasureConstitution:
     def reads(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.revise.reads(), self.before, self.after, *self.controls.values())))
 
+    def foresee(self, studio: Studio) -> None:
+        """Refuse, before anything is sampled, files of which nothing is held out to measure on."""
+        if read_constitution(self.revise.constitution).speaks != "world":
+            self._asked(studio, world=False)
+
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         constitution = read_constitution(self.revise.constitution)
         models = {"before": self.before, "after": self.after, **self.controls}

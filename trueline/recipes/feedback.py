@@ -30,6 +30,7 @@ from trueline.evaluate.shown import Cell, expect, table
 from trueline.recipes.answering import answers
 from trueline.recipes.criticising import GATE, said_by, truly_breaks
 from trueline.recipes.critics import Asked, Critic, Preferred
+from trueline.recipes.looking import same_world
 from trueline.recipes.reading import comparisons, prompts
 from trueline.recipes.reward import gold_of, soft_label
 from trueline.recipes.studio import RecipeError, Room, Studio
@@ -75,6 +76,14 @@ class Feedback:
     def reads(self) -> tuple[str, ...]:
         asked = "" if self.prompts.startswith(WORLD) else self.prompts
         return (self.start, self.other, self.critic, constitution_file(self.constitution), asked, self.helpful)
+
+    def foresee(self, studio: Studio) -> None:
+        """Read the constitution and the prompts, before anything is sampled."""
+        if read_constitution(self.constitution).speaks == "world":
+            same_world(studio, *self.models, self.critic)
+        elif self.prompts.startswith(WORLD):
+            raise RecipeError(f"{self.constitution} speaks english: expected a file of prompts in English, got {self.prompts}")
+        prompts(studio, self.prompts, self.n, seed=studio.seed + 1)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         constitution = read_constitution(self.constitution)
@@ -243,7 +252,7 @@ def position(said: Sequence[Preferred], asked: Sequence[Asked]) -> dict[str, Any
 def constitution_file(name: str) -> str:
     """The file behind the name of a constitution, or of a control that is made from one: what its content hash is taken of."""
     base = name.partition(":")[0]
-    return str(SHIPPED / f"{base}.yaml") if base in shipped() else name
+    return str(SHIPPED / f"{base}.yaml") if base in shipped() else base
 
 
 def _harmful(prompt: Prompt) -> bool:
