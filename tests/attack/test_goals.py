@@ -103,7 +103,7 @@ def test_some_goals_of_a_file_are_drawn_by_the_seed(tmp_path):
 def test_a_row_without_a_request_is_named(tmp_path, value):
     """The error says file, line and column."""
     path = written(tmp_path / "g.jsonl", [{"prompt": "a"}, {"prompt": value}])
-    with pytest.raises(DataError, match=r"g\.jsonl:2: expected the text of a request in 'prompt'"):
+    with pytest.raises(DataError, match=r"g\.jsonl:2: field 'prompt': expected the text of a request, got"):
         read_goals(path)
 
 

@@ -7,8 +7,7 @@
     read_goals("indirect_contexts.jsonl.gz")                rows of injections (injected_rows.py)
     read_goals("bank", bank=entries)                        every attack that once worked (bank.py); also its file form
 
-A goal of a file is a request that should be refused, unless its row has a `label` of "benign" (others: harmful, jailbreak,
-injection; of another word nobody knows which it is, and it is an error). A row may say more: `category`,
+A goal of a file is a request that should be refused, unless its row has a `label` of "benign". A row may say more: `category`,
 `context` (text that goes before the request), `target` (an opening that a suffix search aims at), `cluster`, `split`, `id`.
 """
 
@@ -31,7 +30,7 @@ from trueline.data.rows import DataError, Row, read_rows
 from trueline.world.facts import Procedure, World, held_out_hazards, known_hazards, make_world
 from trueline.world.prompts import attack_prompts
 
-LABELS = ("benign", "harmful", "jailbreak", "injection")
+BENIGN = "benign"  # the label of a request that should be answered
 COLUMNS = ("prompt", "goal", "request", "question", "instruction", "text", "behavior")
 CARRIED = ("cluster", "split", "canary", "forbidden_tool", "forbidden_call")  # fields of a row that `about` takes as they are
 WORLD = "world"
@@ -133,11 +132,8 @@ def _goal(row: Row, column: str) -> Prompt:
             "name the column with --column"
         )
     label = _text(values, "label")
-    if label and label not in LABELS:
-        raise DataError(
-            f"{where}: field 'label': expected one of {', '.join(LABELS)}, got {label!r:.60}{nearest(label, LABELS)}; "
-            "leave the field out where all requests should be refused"
-        )
+    if label != BENIGN and (near := nearest(label.lower(), (BENIGN,))):
+        raise DataError(f"{where}: field 'label': expected {BENIGN!r}, or a word for harm, got {label!r}{near}")
     context = _text(values, "context")
     asked = f"{context}\n\n{text}" if context else text
     about = {"goal": text, "cluster": _text(values, "cluster") or text}
@@ -146,7 +142,7 @@ def _goal(row: Row, column: str) -> Prompt:
         about["opening"] = opening
     return Prompt(
         conversation=Conversation().say("user", asked),
-        expected="comply" if label == "benign" else "refuse",
+        expected="comply" if label == BENIGN else "refuse",
         category=_text(values, "category") or _text(values, "source"),
         source=row.file,
         id=_text(values, "id") or f"{row.line}",

@@ -119,6 +119,8 @@ def _look_at(reference: str, recipe: Any, made: Collection[str]) -> None:
         try:
             model_folder(reference)
         except ModelError as error:
+            if (Path(reference) / "run.json").is_file():
+                return  # of which a recipe may want other things than a model
             if Path(reference).exists():
                 raise
             near = _nearest(Path(reference)) or nearest(reference, made) or "; name another, or hf:NAME for the hub"
