@@ -149,7 +149,8 @@ class Inheritance:
         base = self.base or base_of(self.teacher)
         if self.ask.world:
             same_world(studio, self.teacher, base, self.student, self.other)
-        without = f"leave d4 and d5 out: arms={','.join(arm for arm in self.arms if arm not in LOGITS)}"
+        others = [arm for arm in self.arms if arm not in LOGITS] or ["d0", "d1"]
+        without = f"leave d4 and d5 out: arms={','.join(others)}"
         for arm, start in (("d4", base), ("d5", self.other)):
             if arm in self._made and kind_of(self.teacher) != "local":
                 raise RecipeError(f"{arm} learns from logits, and {self.teacher} gives none; {without}")

@@ -46,7 +46,7 @@ def refuse_undecided(name: str, found: Sequence[Judgement]) -> None:
     if found and not any(one.score is not None or one.disclosure is not None for one in found):
         why = next((one.why for one in found if one.why), "it gave no reason")
         raise RecipeError(
-            f"the judge {name} decided on none of {len(found)} answers: {why!r:.120}; take another that can tell what a reply "
+            f"the judge {name} decided on none of {len(found)} answers: {why!r:.200}; take another that can tell what a reply "
             f"gives: trueline judge list"
         )
 
