@@ -24,6 +24,7 @@ def test_plain_values_are_read(tmp_path):
         ("? [a]\n: b\n", "a.yaml:1: expected YAML"),
         ("a: !!python/object/apply:os.system [ls]", "a.yaml:1: expected YAML"),
         ("date: 2024-13-45", "a.yaml: expected YAML: month must be in 1..12"),
+        ("", "a.yaml: expected keys and values, and there are none"),
         ("a: \x1b[31m", "a.yaml: expected YAML: unacceptable character"),
         ("[" * 5000, "lists within lists without end"),
     ],
@@ -41,5 +42,5 @@ def test_what_cannot_be_worked_with_is_one_line(tmp_path, text, says):
 def test_bytes_that_are_no_text_are_named(tmp_path):
     """Another encoding is said, and not guessed."""
     (tmp_path / "a.yaml").write_bytes(b"a: \xff")
-    with pytest.raises(YamlError, match="a.yaml: expected UTF-8 text"):
+    with pytest.raises(YamlError, match=r"a\.yaml: expected UTF-8 text"):
         read_yaml(tmp_path / "a.yaml")

@@ -1,5 +1,6 @@
 """What stages read is looked at before the first of them begins, whichever stage it is that reads it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def refused(folder: Path, *words: object) -> str:
         (["harden", "start={start}", "circuit_breakers.layers=1,9"], "expected some of 0 (the embeddings) to 0"),
         (["harden", "start={start}", "latent_adversarial.layers=9"], "layers: expected some of 0"),
         (["rlaif", "start={start}", "constitution=plain"], "plain speaks english: expected a file of prompts in English"),
-        (["rlaif", "start={start}", "constitution={empty}"], "expected keys and values (name: ..., principles: ...)"),
+        (["rlaif", "start={start}", "constitution={empty}"], "empty.yaml: expected keys and values, and there are none"),
         (["constitution", "start={start}", "constitution={twice}"], "twice.yaml:2: expected YAML: the key 'name' stands on"),
         (["redteam", "start={start}", "bank={empty}l"], "expected a stage of this run, a file"),
         (["sft", "start={start}", "data=nowhere"], "data: 'nowhere': expected a stage of this run, a file"),
@@ -134,6 +135,11 @@ def test_a_constitution_that_could_not_be_measured_is_refused_before_anything_is
         ('{"by": "anna"}', ":2: expected either `prompt` or `messages`, got neither"),
         ('{"prompt": true}', ":2: field 'prompt': expected text, got bool"),
         ('{"prompt": "a", "label": "harmful"}', ":2: no field 'label' in what people asked"),
+        ('{"prompt": "a", "id": 1}', ":2: field 'id': '1' stands on line 1 already"),
+        (
+            json.dumps({"prompt": "a " * 5_000_000}),
+            ":2: expected what a person wrote, at most 1,000,000 characters, got 9,999,999",
+        ),
         ('{"prompt": "a", "split": "trian"}', ":2: field 'split': expected one of train, validation, held_out"),
     ],
 )

@@ -208,6 +208,10 @@ def _pack(spec: Any, folder: Path) -> Pack:
     if not isinstance(given, Sequence) or isinstance(given, str) or not given:
         raise ValueError(f"attacks: expected a list of at least one attack, got {given!r}; write attacks: [past]")
     entries = tuple(_entry(one, f"attacks[{i}]", folder) for i, one in enumerate(given))
+    made = [entry.make() for entry in entries]
+    for i, attack in enumerate(made):
+        if attack in made[:i]:
+            raise ValueError(f"attacks[{i}]: {attack.name!r} stands at {made.index(attack)} already; leave one of the two out")
     asked = [[e.attack, {k: _content(k, v) for k, v in sorted(e.settings.items())}] for e in entries]
     pack = Pack(
         name=name,

@@ -134,12 +134,15 @@ def parse_constitution(spec: object) -> Constitution:
 
 
 def _path(name_or_path: str) -> Path:
+    from trueline.data.controls import CONTROLS
+
     path = SHIPPED / f"{name_or_path}.yaml" if name_or_path in shipped() else Path(name_or_path)
     if not path.is_file():
         known = ", ".join(shipped())
+        near = nearest(name_or_path, [*shipped(), *(f"{name}:{control}" for name in shipped() for control in CONTROLS)])
         raise ConstitutionError(
-            f"{name_or_path}: expected a file or one of {known}{nearest(name_or_path, shipped())}; "
-            f"trueline constitution list names those that come with the package"
+            f"{name_or_path}: expected a file or one of {known}{near}; "
+            f"trueline constitution list names those that come with the package, and their controls"
         )
     return path
 

@@ -22,7 +22,7 @@ class YamlError(ValueError):
 def read_yaml(path: Path) -> object:
     """Read the one document of a YAML file. Raises YamlError naming the file, and the line where it is known."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506 - a SafeLoader
+        found = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506 - a SafeLoader
     except UnicodeDecodeError as error:
         raise YamlError(f"{path}: expected UTF-8 text: {error}") from None
     except yaml.MarkedYAMLError as error:
@@ -33,6 +33,9 @@ def read_yaml(path: Path) -> object:
         raise YamlError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise YamlError(f"{path}: expected YAML that a person can read, got lists within lists without end") from None
+    if found is None:
+        raise YamlError(f"{path}: expected keys and values, and there are none in the file")
+    return found
 
 
 class _EachKeyOnce(yaml.SafeLoader):
