@@ -192,10 +192,10 @@ def test_show_without_a_name_lists_the_recipes():
     assert len(trueline("show").out.splitlines()) == len(found)
 
 
-@pytest.mark.parametrize(
-    "recipe",
-    ["constitution", "rlaif", "redteam", "attacker", "harden", "inheritance", "intime", "prevention", "distil", "align"],
-)
+TAUGHT = ("constitution", "rlaif", "redteam", "attacker", "harden", "inheritance", "intime", "prevention", "distil", "align")
+
+
+@pytest.mark.parametrize("recipe", TAUGHT)
 def test_show_teaches_what_a_recipe_does(recipe):
     """What it is comes before its settings, with a command to run it; every word of that command is a setting that there is."""
     shown = trueline("show", recipe).out

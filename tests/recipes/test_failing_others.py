@@ -21,6 +21,7 @@ from trueline.recipes.studio import RecipeError
 from trueline.recipes.trial import Arm, _favourites
 from trueline.targets.errors import TargetError
 
+MUTE = ("ask.judge=test_mute", "ask.max_tokens=2")
 KEY = body({"error": {"message": "no \x1b[31m<b>luck</b>"}}, 401)
 HTML = (200, {"content-type": "text/html"}, b"<html><script>x</script> please log in \x1b[31m</html>")
 

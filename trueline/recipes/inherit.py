@@ -68,6 +68,8 @@ class Inheritance:
     ask: Asking = Asking()
 
     def __post_init__(self) -> None:
+        if min(self.n, self.epochs) < 1 or min(self.width, self.layers, self.heads) < 0:
+            raise ConfigError("n and epochs must be at least 1; width, layers and heads must not be negative")
         if wrong := [arm for arm in self.arms if arm not in ARMS]:
             raise ConfigError(f"arms: expected some of {', '.join(ARMS)}; got {', '.join(wrong)}")
         if "d7" in self.arms and ("d1" not in self.arms or not self.doses or min(self.doses) < 1):

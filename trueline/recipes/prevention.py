@@ -13,7 +13,7 @@ of their own, since the attack family `deed` is held out. Each model is asked th
 (two_by_two.py); what was expected of them stands in evaluate/prevented.py.
 
     trueline run prevention start=runs/demo/pretrain helpful=runs/demo/helpful
-    trueline run prevention start=runs/demo/pretrain rates=0.06,0.1,0.15,0.2,0.32 seed=1
+    trueline run prevention start=runs/demo/pretrain rates=0.06,0.1,0.15,0.2,0.32 seed=1 world_seed=0
 """
 
 from __future__ import annotations
