@@ -132,15 +132,15 @@ def _merge(kind: type[T], base: T | None, spec: Mapping[str, Any], where: str) -
     except ConfigError as error:
         if "got" in str(error).split():
             raise
-        raise ConfigError(f"{error}{_said(known, values, where)}") from error
+        raise ConfigError(f"{error}{_said(str(error), known, values, where)}") from error
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{where.rstrip('.') or kind.__name__.lower()}: {error}") from error
 
 
-def _said(known: Mapping[str, dataclasses.Field[Any]], values: Mapping[str, Any], where: str) -> str:
-    """What a person said that is not the default, for an error that does not say what came."""
-    plain = {key: value for key, value in values.items() if not dataclasses.is_dataclass(value)}
-    changed = [f"{where}{key}={_show(value)}" for key, value in plain.items() if value != _default(known[key])]
+def _said(error: str, known: Mapping[str, dataclasses.Field[Any]], values: Mapping[str, Any], where: str) -> str:
+    """What a person said of the settings that an error speaks of, where it does not say itself what came."""
+    named = {key: value for key, value in values.items() if re.search(rf"\b{key}\b", error)}
+    changed = [f"{where}{key}={_show(value)}" for key, value in named.items() if value != _default(known[key])]
     return f"; got {', '.join(changed)}" if changed else ""
 
 
