@@ -80,7 +80,7 @@ BAD = {  # what is asked -> what the error must say: what was expected, what cam
     ),
     "a missing model": (
         lambda f: [*sft(f), "start=nowhere"],
-        ["start: 'nowhere': expected a stage of this run, a file, a run, or a model folder", "found nothing of that name", "hf:NAME"],
+        ["start: 'nowhere': expected a stage of this run, a file, a run, or a model folder", "found nothing of that name"],
     ),
     "a missing target": (lambda f: ["chat", "nowhere", "--say", "a"], ["'nowhere': expected a model folder", "hf:NAME"]),
     "an unknown recipe": (
@@ -178,7 +178,7 @@ def test_what_looks_like_markup_is_text():
     """Brackets and escape sequences in a name are shown as they are: no style, no crash, no terminal control."""
     ended = trueline("run", "sft", "start=[/red]")
     assert ended.err.splitlines()[-1].startswith("error: start: '[/red]': expected a stage")
-    ended = trueline("run", "sft", "data=loss mask [/b]\x1b[31m.jsonl", "start=[/red]")
+    ended = trueline("run", "sft", "data=loss mask [/b]\x1b[31m.jsonl", "start=hf:x")
     assert ended.err.splitlines()[-1].startswith("error: loss mask [/b]⟨U+001B⟩[31m.jsonl: expected a file")
     ended = trueline("report", "loss mask [/b]\x1b[31m")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
