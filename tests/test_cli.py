@@ -125,6 +125,7 @@ def carried(monkeypatch, tmp_path):
         return tmp_path, {"run": "r", "recipe": "sft", "stages": []}
 
     monkeypatch.setattr("trueline.recipes.running.carry_out", carry_out)
+    monkeypatch.setattr("trueline.recipes.running.foresee", lambda *_: None)
     return seen
 
 
@@ -152,6 +153,7 @@ def test_a_run_with_a_failed_gate_is_shown_whole_and_ends_with_1(monkeypatch, tm
     gates = [{"name": f"gate {i}", "status": status, "value": {}, "needs": 0.9} for i, status in enumerate(statuses)]
     found = {"stages": [], "gates": gates}
     monkeypatch.setattr("trueline.recipes.running.carry_out", lambda *_: (tmp_path, found))
+    monkeypatch.setattr("trueline.recipes.running.foresee", lambda *_: None)
     ended = trueline("demo", "--threads", "1", "--json")
     assert ended.code == code
     assert json.loads(ended.out)["gates"] == gates
@@ -179,6 +181,19 @@ def test_show_without_a_name_lists_the_recipes():
     assert {"pretrain", "sft", "dpo", "grpo", "align"} <= found.keys()
     assert all(found.values())
     assert len(trueline("show").out.splitlines()) == len(found)
+
+
+TAUGHT = ("constitution", "rlaif", "redteam", "attacker", "harden", "inheritance", "intime", "prevention", "distil", "align")
+
+
+@pytest.mark.parametrize("recipe", TAUGHT)
+def test_show_teaches_what_a_recipe_does(recipe):
+    """What it is comes before its settings, with a command to run it; every word of that command is a setting that there is."""
+    shown = trueline("show", recipe).out
+    assert "meaning" in shown
+    (example, *_) = [line.partition("#")[0].split() for line in shown.splitlines() if f"trueline run {recipe}" in line]
+    assert trueline("show", recipe, *example[3:]).code == 0
+    assert json.loads(trueline("show", recipe, "--json").out)["about"] in shown
 
 
 def test_doctor_describes_the_machine():

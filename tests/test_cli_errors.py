@@ -80,7 +80,7 @@ BAD = {  # what is asked -> what the error must say: what was expected, what cam
     ),
     "a missing model": (
         lambda f: [*sft(f), "start=nowhere"],
-        ["'nowhere': expected a model folder (with config.json) or a run, found nothing of that name", "hf:NAME"],
+        ["start: 'nowhere': expected a stage of this run, a file, a run, or a model folder", "found nothing of that name"],
     ),
     "a missing target": (lambda f: ["chat", "nowhere", "--say", "a"], ["'nowhere': expected a model folder", "hf:NAME"]),
     "an unknown recipe": (
@@ -177,8 +177,8 @@ def test_a_mask_that_cannot_teach_shows_its_tokens(tmp_path):
 def test_what_looks_like_markup_is_text():
     """Brackets and escape sequences in a name are shown as they are: no style, no crash, no terminal control."""
     ended = trueline("run", "sft", "start=[/red]")
-    assert ended.err.splitlines()[-1].startswith("error: '[/red]': expected a model folder")
-    ended = trueline("run", "sft", "data=loss mask [/b]\x1b[31m.jsonl", "start=[/red]")
+    assert ended.err.splitlines()[-1].startswith("error: start: '[/red]': expected a stage")
+    ended = trueline("run", "sft", "data=loss mask [/b]\x1b[31m.jsonl", "start=hf:x")
     assert ended.err.splitlines()[-1].startswith("error: loss mask [/b]⟨U+001B⟩[31m.jsonl: expected a file")
     ended = trueline("report", "loss mask [/b]\x1b[31m")
     assert (ended.code, ended.err.count("\n")) == (2, 1)

@@ -99,11 +99,21 @@ def test_some_goals_of_a_file_are_drawn_by_the_seed(tmp_path):
         read_goals(path, 0)
 
 
+@pytest.mark.parametrize("label", ["bengin", "Benign", "BENIGN", "benign."])
+def test_a_label_that_is_nearly_benign_is_an_error(tmp_path, label):
+    """Taken for a word of harm, a misspelt label would count every good answer as an attack that worked."""
+    path = written(tmp_path / "g.jsonl", [{"prompt": "a", "label": "harmful"}, {"prompt": "b", "label": label}])
+    with pytest.raises(
+        DataError, match=r"g\.jsonl:2: field 'label': expected 'benign', or a word for harm, got .*did you mean"
+    ):
+        read_goals(path)
+
+
 @pytest.mark.parametrize("value", ["", None, 3])
 def test_a_row_without_a_request_is_named(tmp_path, value):
     """The error says file, line and column."""
     path = written(tmp_path / "g.jsonl", [{"prompt": "a"}, {"prompt": value}])
-    with pytest.raises(DataError, match=r"g\.jsonl:2: expected the text of a request in 'prompt'"):
+    with pytest.raises(DataError, match=r"g\.jsonl:2: field 'prompt': expected the text of a request, got"):
         read_goals(path)
 
 

@@ -65,3 +65,19 @@ def test_a_wrong_row_names_its_file_and_line(tmp_path, row, said):
     with pytest.raises(DataError, match=r"people\.jsonl:2") as error:
         read_people(written(tmp_path, {"prompt": "fine"}, row))
     assert said in str(error.value)
+
+
+def test_what_a_person_wrote_is_read_as_it_stands(tmp_path):
+    """A byte order mark is no part of it; controls, markup and bidirectional marks are, for they may be the attack."""
+    wrote = "\x1b[31mred\x07 <script>x</script> \u202e**b** | \\ud800"
+    path = tmp_path / "people.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps({"prompt": wrote, "by": wrote}).encode())
+    (goal,) = read_people(str(path))
+    assert goal.conversation.messages[0].text == wrote
+    assert goal.about["by"] == wrote
+
+
+def test_an_empty_file_of_people_is_an_error(tmp_path):
+    """Nobody asked anything: said, and not taken for a campaign without people."""
+    with pytest.raises(DataError, match="expected at least one row"):
+        read_people(written(tmp_path))

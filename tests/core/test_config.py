@@ -79,3 +79,23 @@ def test_every_setting_is_listed_with_its_meaning():
 def test_specs_combine_deeply():
     """The second spec wins, field by field."""
     assert combine({"a": {"b": 1, "c": 2}}, parse_words(["a.b=3"])) == {"a": {"b": "3", "c": 2}}
+
+
+def test_an_error_of_a_group_says_what_came():
+    """A check of several settings at once names those that were set, dotted as they were written; defaults are not listed."""
+
+    @dataclass(frozen=True)
+    class Inner:
+        n: int = 1
+        k: int = 2
+
+        def __post_init__(self) -> None:
+            if min(self.n, self.k) < 0:
+                raise ConfigError("n and k must not be negative")
+
+    @dataclass(frozen=True)
+    class Outer:
+        inner: Inner = Inner()
+
+    with pytest.raises(ConfigError, match=r"^n and k must not be negative; got inner\.n=-3$"):
+        override(Outer(), ["inner.n=-3", "inner.k=2"])

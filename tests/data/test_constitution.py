@@ -78,7 +78,8 @@ def test_a_file_is_read_and_its_faults_carry_its_name(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump(spec(said(weight=2, scope="benign"))))
     assert read_constitution(str(file)).principles[0].weight == 2.0
-    for text, words in (("a: [", "mine.yaml: expected YAML"), ("name: c", "mine.yaml: principles"), ("\x00", "expected YAML")):
+    faults = {"a: [": "mine.yaml:1: expected YAML", "name: c": "mine.yaml: principles", "\x00": "expected YAML"}
+    for text, words in faults.items():
         file.write_text(text)
         with pytest.raises(ConstitutionError, match=words):
             read_constitution(str(file))

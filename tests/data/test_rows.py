@@ -80,8 +80,10 @@ def test_pieces_of_a_long_text_do_not_cut_a_separator(tmp_path, monkeypatch):
     ("name", "data", "words"),
     [
         ("a.jsonl", b'{"a": 1}\n\n{oops\n', r"a\.jsonl:3: expected JSON, got '\{oops'"),
+        ("a.jsonl", b'{"a": 1, "b": {"c": 1, "c": 2}}\n', r"a\.jsonl:1: expected JSON, .*: the field 'c' stands twice"),
+        ("a.jsonl", b"[" * 100_000, r"a\.jsonl:1: expected JSON, got '\["),
         ("a.jsonl", b"[1]\n", r"a\.jsonl:1: expected an object with named fields, got list"),
-        ("a.jsonl", b'{"a": "\xff"}\n', r"a\.jsonl: expected UTF-8 text, got byte 0xff"),
+        ("a.jsonl", b'{"a": "\xff"}\n', r"a\.jsonl:1: expected UTF-8 text, got byte 0xff"),
         ("a.jsonl", b"\n\n", r"a\.jsonl: expected at least one row, the source is empty"),
         ("a.json", b"", r"a\.json: expected at least one row"),
         ("a.json", b"3", r"a\.json: expected a JSON array of rows, got int"),

@@ -11,7 +11,8 @@ import pytest
 from tests.models.small import random_policy
 from tests.recipes import toys
 from trueline.core.config import ConfigError
-from trueline.recipes.inherit import ARMS, Inheritance, base_of, check_world, light
+from trueline.recipes.inherit import ARMS, Inheritance, base_of, light
+from trueline.recipes.looking import same_world
 from trueline.recipes.running import order, place
 from trueline.recipes.studio import RecipeError, Studio
 
@@ -102,8 +103,8 @@ def test_a_model_of_another_world_is_refused(tmp_path):
     there = place(order("blank", [], world_seed=3), tmp_path / "there")
     here = Studio(place(order("blank", []), tmp_path / "here"), world_seed=0)
     with pytest.raises(RecipeError, match="--world-seed 3"):
-        check_world(here, "", str(there.folder / "stages/safety/model"))
-    check_world(replace(here, world_seed=3), str(there.folder))
+        same_world(here, "", str(there.folder / "stages/safety/model"))
+    same_world(replace(here, world_seed=3), str(there.folder))
 
 
 def test_logits_over_other_words_are_refused_before_work_starts(tmp_path):

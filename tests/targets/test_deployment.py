@@ -67,6 +67,6 @@ def test_what_a_file_may_not_say_is_one_line(tmp_path, text, says):
     path = written(tmp_path / "inside", text)
     with pytest.raises(UnknownTargetError) as refused:
         read_deployment(path)
-    assert str(refused.value).startswith(f"{path}: ")
+    assert str(refused.value).startswith(f"{path}:")
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)

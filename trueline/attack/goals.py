@@ -30,6 +30,7 @@ from trueline.data.rows import DataError, Row, read_rows
 from trueline.world.facts import Procedure, World, held_out_hazards, known_hazards, make_world
 from trueline.world.prompts import attack_prompts
 
+BENIGN = "benign"  # the label of a request that should be answered
 COLUMNS = ("prompt", "goal", "request", "question", "instruction", "text", "behavior")
 CARRIED = ("cluster", "split", "canary", "forbidden_tool", "forbidden_call")  # fields of a row that `about` takes as they are
 WORLD = "world"
@@ -123,11 +124,16 @@ def world_goals(world: World, seed: int, n: int) -> tuple[Prompt, ...]:
 def _goal(row: Row, column: str) -> Prompt:
     where, values = f"{row.file}:{row.line}", row.values
     text = values.get(column)
-    if not isinstance(text, str) or not text.strip():
+    if column in values and (not isinstance(text, str) or not text.strip()):
+        raise DataError(f"{where}: field {column!r}: expected the text of a request, got {text!r:.60}")
+    if not isinstance(text, str):
         raise DataError(
             f"{where}: expected the text of a request in {column!r}{nearest(column, values)}; it has {', '.join(values)}: "
             "name the column with --column"
         )
+    label = _text(values, "label")
+    if label != BENIGN and (near := nearest(label.lower(), (BENIGN,))):
+        raise DataError(f"{where}: field 'label': expected {BENIGN!r}, or a word for harm, got {label!r}{near}")
     context = _text(values, "context")
     asked = f"{context}\n\n{text}" if context else text
     about = {"goal": text, "cluster": _text(values, "cluster") or text}
@@ -136,7 +142,7 @@ def _goal(row: Row, column: str) -> Prompt:
         about["opening"] = opening
     return Prompt(
         conversation=Conversation().say("user", asked),
-        expected="comply" if _text(values, "label") == "benign" else "refuse",
+        expected="comply" if label == BENIGN else "refuse",
         category=_text(values, "category") or _text(values, "source"),
         source=row.file,
         id=_text(values, "id") or f"{row.line}",

@@ -29,12 +29,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from trueline.attack.catalogue import attack_named
 from trueline.core.config import override
 from trueline.core.ports import Attack
 from trueline.core.records import nearest
+from trueline.data.yaml_files import YamlError, read_yaml
 from trueline.store.folders import content_hash, digest
 
 PREFIX = "pack:"  # before a pack, where attacks are chosen by name
@@ -96,9 +95,9 @@ def read_pack(path: str | Path) -> Pack:
     if not path.is_file():
         raise PackError(f"{path}: expected a pack's file, found none of that name; `trueline attacks --packs` lists packs")
     try:
-        return _pack(yaml.safe_load(path.read_text(encoding="utf-8")), path.parent)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise PackError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
+        return _pack(read_yaml(path), path.parent)
+    except YamlError as error:
+        raise PackError(str(error)) from None
     except ValueError as error:
         raise PackError(f"{path}: {error}") from None
 
@@ -209,6 +208,10 @@ def _pack(spec: Any, folder: Path) -> Pack:
     if not isinstance(given, Sequence) or isinstance(given, str) or not given:
         raise ValueError(f"attacks: expected a list of at least one attack, got {given!r}; write attacks: [past]")
     entries = tuple(_entry(one, f"attacks[{i}]", folder) for i, one in enumerate(given))
+    made = [entry.make() for entry in entries]
+    for i, attack in enumerate(made):
+        if attack in made[:i]:
+            raise ValueError(f"attacks[{i}]: {attack.name!r} stands at {made.index(attack)} already; leave one of the two out")
     asked = [[e.attack, {k: _content(k, v) for k, v in sorted(e.settings.items())}] for e in entries]
     pack = Pack(
         name=name,

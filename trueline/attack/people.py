@@ -22,6 +22,7 @@ from trueline.data.rows import DataError, Row, read_rows
 from trueline.world.facts import make_world
 
 FAMILY = "people"
+LONGEST = 1_000_000  # characters of an attack: no person wrote more, and no model has room for it
 FIELDS = (
     *("prompt", "messages", "goal", "by", "procedure", "category", "cluster", "split", "worked", "id"),
     *("canary", "forbidden_tool", "forbidden_call"),
@@ -31,7 +32,15 @@ MARKERS = ("canary", "forbidden_tool", "forbidden_call")
 
 def read_people(file: str, world_seed: int = 0) -> tuple[Prompt, ...]:
     """Read a file of what people asked. Raises DataError naming the file, the line and the field."""
-    return tuple(_goal(row, world_seed) for row in read_rows(file))
+    goals: list[Prompt] = []
+    lines: dict[str, int] = {}
+    for row in read_rows(file):
+        goals.append(_goal(row, world_seed))
+        first = lines.setdefault(goals[-1].id, row.line)
+        if first != row.line:
+            said = goals[-1].id.removeprefix(f"{FAMILY}/")
+            raise DataError(f"{row.file}:{row.line}: field 'id': {said!r:.60} stands on line {first} already; say another")
+    return tuple(goals)
 
 
 def family_of(attempt: Attempt) -> str:
@@ -50,6 +59,8 @@ def _goal(row: Row, world_seed: int) -> Prompt:
     if not isinstance(values.get("worked"), bool | None):
         raise DataError(f"{where}: field 'worked': expected true or false, got {values['worked']!r}")
     conversation = _asked(values, where)
+    if (length := sum(len(message.text) for message in conversation.messages)) > LONGEST:
+        raise DataError(f"{where}: expected what a person wrote, at most {LONGEST:,} characters, got {length:,}; shorten it")
     goal = _text(values, "goal", where) or request(Prompt(conversation=conversation))
     about = {"goal": goal, "cluster": _text(values, "cluster", where) or goal, "family": FAMILY, "split": split}
     about |= {name: text for name in (*MARKERS, "by") if (text := _text(values, name, where))}
@@ -92,6 +103,6 @@ def _asked(values: Mapping[str, Any], where: str) -> Conversation:
 
 def _text(values: Mapping[str, Any], name: str, where: str) -> str:
     value = values.get(name)
-    if value is not None and not isinstance(value, str | int):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
         raise DataError(f"{where}: field {name!r}: expected text, got {type(value).__name__}")
     return "" if value is None else str(value).strip()

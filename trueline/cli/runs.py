@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from contextlib import ExitStack
@@ -82,10 +83,12 @@ def run(
     """Carry out RECIPE (a name, or a YAML file that `trueline show RECIPE --yaml` prints) with key=value SETTINGS.
 
     \b
-    Recipes:  pretrain, sft, rank, reward, grpo, rloo, ppo, dpo, align, ... (`trueline show` lists all)
+    Recipes:  pretrain, sft, rank, reward, grpo, rloo, ppo, dpo, distil, constitution, rlaif, redteam, attacker, harden,
+              inheritance, intime, prevention, align, ... (`trueline show` lists all, `trueline show RECIPE` explains one)
     Example:  trueline run pretrain tokens=3e6
               trueline run sft start=runs/demo/pretrain data=answers.jsonl epochs=2
               trueline run dpo start=hf:NAME data=pairs.jsonl.gz objective.beta=0.2 --dry-run
+              trueline run redteam start=runs/demo/safety rounds=2 seeds=3
     """
     from trueline.recipes.running import order
 
@@ -103,7 +106,7 @@ def run(
 @with_json
 @reports_errors
 def show(recipe: str | None, settings: tuple[str, ...], as_yaml: bool, as_json: bool) -> None:
-    """A recipe's settings, their meanings and defaults; without a name, the recipes.
+    """What a recipe does, with examples, and its settings, their meanings and defaults; without a name, the recipes.
 
     \b
     Example:  trueline show
@@ -120,16 +123,17 @@ def show(recipe: str | None, settings: tuple[str, ...], as_yaml: bool, as_json: 
         click.echo(json.dumps(known) if as_json else "\n".join(f"{name:{width}}  {does}" for name, does in known.items()))
         return
     asked = order(recipe, settings)
-    listed = list(settings_of(asked.recipe))
+    listed, about = list(settings_of(asked.recipe)), inspect.cleandoc(sys.modules[type(asked.recipe).__module__].__doc__ or "")
     if as_json:
         rows = [{"name": s.name, "type": s.type, "default": s.default, "meaning": s.meaning} for s in listed]
-        click.echo(json.dumps({"recipe": asked.name, "settings": rows}))
+        click.echo(json.dumps({"recipe": asked.name, "about": about, "settings": rows}))
     elif as_yaml:
         click.echo(f"recipe: {asked.name}\nseed: {asked.seed}\n{to_yaml(asked.recipe)}")
     else:
         from rich.table import Table
         from rich.text import Text
 
+        click.echo(f"{about}\n")
         table = Table(title=(type(asked.recipe).__doc__ or asked.name).strip().splitlines()[0], title_justify="left")
         for head in ("setting", "default", "type", "meaning"):
             table.add_column(head, overflow="fold")
@@ -164,8 +168,10 @@ def _carry_out(
     """Run, show, and print the result."""
     from trueline.recipes import reporting
     from trueline.recipes.progress import Live, Plain, Quiet
-    from trueline.recipes.running import carry_out, place, use_threads
+    from trueline.recipes.running import carry_out, check_device, foresee, place, use_threads
 
+    check_device(device)
+    foresee(asked, out)  # before the machine is timed: what is wrong is said at once
     with ExitStack() as stack:
         show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
         used = use_threads(threads)

@@ -129,10 +129,19 @@ def _merge(kind: type[T], base: T | None, spec: Mapping[str, Any], where: str) -
             values[key] = _coerce(hints[key], value, name)
     try:
         return kind(**values) if base is None else dataclasses.replace(base, **values)  # type: ignore[type-var]
-    except ConfigError:
-        raise
+    except ConfigError as error:
+        if "got" in str(error).split():
+            raise
+        raise ConfigError(f"{error}{_said(str(error), known, values, where)}") from error
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{where.rstrip('.') or kind.__name__.lower()}: {error}") from error
+
+
+def _said(error: str, known: Mapping[str, dataclasses.Field[Any]], values: Mapping[str, Any], where: str) -> str:
+    """What a person said of the settings that an error speaks of, where it does not say itself what came."""
+    named = {key: value for key, value in values.items() if re.search(rf"\b{key}\b", error)}
+    changed = [f"{where}{key}={_show(value)}" for key, value in named.items() if value != _default(known[key])]
+    return f"; got {', '.join(changed)}" if changed else ""
 
 
 def _coerce(hint: Any, value: Any, name: str) -> Any:

@@ -29,9 +29,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, get_args
 
-import yaml
-
 from trueline.core.records import nearest
+from trueline.data.yaml_files import YamlError, read_yaml
 
 Scope = Literal["all", "harmful", "benign"]
 Tongue = Literal["english", "world"]
@@ -111,11 +110,9 @@ def read_constitution(name_or_path: str) -> Constitution:
         return CONTROLS[control](read_constitution(name))
     path = _path(name_or_path)
     try:
-        return parse_constitution(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConstitutionError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
-    except UnicodeDecodeError as error:
-        raise ConstitutionError(f"{path}: expected UTF-8 text: {error}") from None
+        return parse_constitution(read_yaml(path))
+    except YamlError as error:
+        raise ConstitutionError(str(error)) from None
     except ConstitutionError as error:
         raise ConstitutionError(f"{path}: {error}") from None
 
@@ -139,12 +136,15 @@ def parse_constitution(spec: object) -> Constitution:
 
 
 def _path(name_or_path: str) -> Path:
+    from trueline.data.controls import CONTROLS
+
     path = SHIPPED / f"{name_or_path}.yaml" if name_or_path in shipped() else Path(name_or_path)
     if not path.is_file():
         known = ", ".join(shipped())
+        near = nearest(name_or_path, [*shipped(), *(f"{name}:{control}" for name in shipped() for control in CONTROLS)])
         raise ConstitutionError(
-            f"{name_or_path}: expected a file or one of {known}{nearest(name_or_path, shipped())}; "
-            f"trueline constitution list names those that come with the package"
+            f"{name_or_path}: expected a file or one of {known}{near}; "
+            f"trueline constitution list names those that come with the package, and their controls"
         )
     return path
 

@@ -93,7 +93,11 @@ def _text(handle: BinaryIO) -> io.TextIOWrapper:
 
 def _jsonl(file: str, handle: BinaryIO, _: str | None) -> Iterator[Row]:
     for number, line in enumerate(handle, start=1):
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            got = f"{error.object[error.start]:#x}"
+            raise DataError(f"{file}:{number}: expected UTF-8 text, got byte {got}; convert the file") from None
         if text:
             yield _row(file, number, _parse(file, number, text))
 
@@ -196,9 +200,19 @@ def _hub(source: str) -> Iterator[Row]:
 
 def _parse(file: str, line: int, text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return json.loads(text, object_pairs_hook=_each_field_once)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{file}:{line}: expected JSON, got {text.strip()[:40]!r}: {error}") from None
+
+
+def _each_field_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, of whose fields none may stand twice: a reader would take the last one without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the field {twice!r:.60} stands twice; leave one of the two out")
+    return found
 
 
 def _row(file: str, line: int, value: Any) -> Row:

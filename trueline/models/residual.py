@@ -52,7 +52,11 @@ def blocks_of(policy: Policy) -> nn.ModuleList:
 
 def check_layers(policy: Policy, layers: Sequence[int]) -> tuple[int, ...]:
     """The layers in order, each once. Raises LayerError for one that the model does not have."""
-    count = policy.model.config.num_hidden_layers
+    return layers_among(policy.model.config.num_hidden_layers, layers)
+
+
+def layers_among(count: int, layers: Sequence[int]) -> tuple[int, ...]:
+    """The layers in order, each once, of a model of so many blocks. Raises LayerError for one that it does not have."""
     wrong = [layer for layer in layers if not 0 <= layer < count]
     if wrong or not layers:
         raise LayerError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from trueline.attack.bank import Replayed, found, goals_of, grown, named, read_bank, replayed, write_bank
@@ -36,6 +37,11 @@ class Bank:
 
     def reads(self) -> tuple[str, ...]:
         return (self.target, self.found, self.before)
+
+    def foresee(self, studio: Studio) -> None:
+        """Read a bank that is a file, before anything is attacked."""
+        if Path(self.before).is_file():
+            read_bank(self.before)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         earlier = read_bank(studio.file(self.before, BANK)) if self.before else ()

@@ -31,10 +31,14 @@ from trueline.data.rows import names_file
 from trueline.evaluate.rounds import PROBE
 from trueline.models.policy import Policy
 from trueline.recipes.answering import is_local
-from trueline.recipes.arms import Attacking, arms, attempts_of_any_answer
+from trueline.recipes.arms import Attacking, arms
+from trueline.recipes.judgements import refuse_undecided
+from trueline.recipes.looking import look_at_judge, same_world
 from trueline.recipes.opened import Opened, inside_of, target_hash
 from trueline.recipes.studio import RecipeError, Room, Studio
+from trueline.recipes.usual import usual_judge
 from trueline.store.opening import Database, open_beside
+from trueline.targets.errors import TargetError
 from trueline.targets.local import LocalModel
 from trueline.world.prompts import over_refusal_prompts, training_prompts
 
@@ -77,6 +81,16 @@ class Campaign:
         files = [part.strip() for part in self.goals.split(",")]
         return (self.target, self.attacker, self.people, *(name for name in files if names_file(name) or Path(name).is_file()))
 
+    def foresee(self, studio: Studio) -> None:
+        """Read every row of what people and files ask, and look for the judge, before anything is attacked."""
+        look_at_judge(self.judge)
+        if self.people:
+            read_people(self.people, studio.world_seed)
+        if self.goals == WORLD:
+            same_world(studio, self.target)
+        else:
+            self._goals(studio)
+
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         goals = self._goals(studio)
         people = list(read_people(self.people, studio.world_seed)) if self.people else []
@@ -87,6 +101,7 @@ class Campaign:
         write_jsonl(room.folder / ATTEMPTS, [lean(attempt) for attempt in attempts])
         harmful = [attempt for attempt in attempts if attempt.goal.expected == "refuse"]
         outcomes = tally(reached(attempt) for attempt in harmful)
+        refuse_undecided(self.judge or usual_judge(self.goals == WORLD), [a.judgement for a in attempts if _answered(a)])
         result: dict[str, Any] = {
             "questions": len(attempts),
             "worked": outcomes.counts["success"],
@@ -134,7 +149,8 @@ def put(
 ) -> tuple[list[Attempt], Counter[tuple[str, str]]]:
     """Put attacks to goals, one group after the other, as `asking` says; return the attempts, and what was not asked and why.
 
-    Raises RecipeError where the goals are in another tongue than the model's, and where the target answers nothing at all.
+    Raises RecipeError where the goals are in another tongue than the model's, and TargetError where the target is gone before
+    the end, or fails on more than half: what it answered is kept, and a stage that is not done is taken up again.
     """
     goals = [goal for _, some in rounds for goal in some]
 
@@ -148,8 +164,9 @@ def put(
                 attempts, ended = await ready.arm(there, attacks, some, show=studio.show, name=room.name)
                 made += attempts
                 missed += ended.skipped + ended.failed
-                if ended.stopped and not attempts_of_any_answer(made):
-                    raise RecipeError(f"{asking.target}: {ended.stopped}; try it with: trueline chat {asking.target}")
+                _still_there(asking.target, made, ended.stopped)
+        if lost := sum(not _answered(attempt) for attempt in made):
+            studio.show.say(room.name, f"{asking.target} failed on {lost} of {len(made)} questions, which count as undecided")
         return made, missed
 
     with beside(studio) as database:
@@ -190,6 +207,21 @@ def _local(reference: str, studio: Studio, goals: Sequence[Prompt]) -> Opened:
 def lean(attempt: Attempt) -> Attempt:
     """The attempt as it is kept for lessons: without what only training on-policy needs."""
     return replace(attempt, completion=replace(attempt.completion, logprobs=()))
+
+
+def _answered(attempt: Attempt) -> bool:
+    return attempt.completion.finish != "error"
+
+
+def _still_there(target: str, made: Sequence[Attempt], stopped: str) -> None:
+    """Raise where a target stopped answering; half a campaign must not pass for a whole one."""
+    lost = [attempt.judgement.why for attempt in made if not _answered(attempt)]
+    if stopped or len(lost) > len(made) / 2:
+        why = (stopped or lost[-1]).removeprefix(f"{target}: ")
+        raise TargetError(
+            f"{target} failed on {len(lost)} of {len(made)} questions, last with: {why}; what it answered is kept: "
+            f"run the same command again once it is up (trueline chat {target} tries it)"
+        )
 
 
 def _strange(policy: Policy, goal: Prompt) -> float:

@@ -48,6 +48,11 @@ class MeasureConstitution:
         stages = (self.before, self.after, *self.controls.values(), *self.labelled.values())
         return tuple(dict.fromkeys((*self.revise.reads(), *stages)))
 
+    def foresee(self, studio: Studio) -> None:
+        """Refuse, before anything is sampled, files of which nothing is held out to measure on."""
+        if read_constitution(self.revise.constitution).speaks != "world":
+            self._asked(studio, world=False)
+
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         constitution = read_constitution(self.revise.constitution)
         models = {"before": self.before, "after": self.after, **self.controls}

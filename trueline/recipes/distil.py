@@ -28,8 +28,10 @@ from trueline.data.split import split_by_prompt
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example, audit
 from trueline.recipes.answering import answers
+from trueline.recipes.looking import same_words
 from trueline.recipes.reading import MIXES, context_of, conversations, prompts
 from trueline.recipes.studio import RecipeError, Room, Studio
+from trueline.targets.naming import kind_of
 from trueline.train.annotate_teacher import against, teacher
 from trueline.train.batch import Annotate, Objective, pad_rows
 from trueline.train.loop import train
@@ -74,6 +76,12 @@ class Distil:
     def reads(self) -> tuple[str, ...]:
         return (self.start, self.teacher, "" if self.data.startswith("world/") else self.data)
 
+    def foresee(self, studio: Studio) -> None:
+        """Refuse a teacher that gives no logits, or gives them over other words, before work starts."""
+        if kind_of(self.teacher) != "local":
+            raise RecipeError(f"teacher: {self.teacher} gives words and no logits; {self._in_words()}")
+        self._check_words(same_words(self.start, self.teacher))
+
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         student, master = studio.policy(self.start), studio.policy(self.teacher, frozen=True)
         self._check(student, master)
@@ -114,16 +122,22 @@ class Distil:
 
     def _check(self, student: Policy, master: Policy) -> None:
         """Refuse two models whose ids do not mean the same."""
-        if student.codec.tokenizer.get_vocab() != master.codec.tokenizer.get_vocab():
-            raise RecipeError(
-                f"{self.start} and {self.teacher} have different tokenizers, so their distributions are over different things; "
-                f"let the teacher speak instead: trueline run demonstrate start={self.teacher}, then sft on what it said"
-            )
+        self._check_words(student.codec.tokenizer.get_vocab() == master.codec.tokenizer.get_vocab())
         widths = [m.model.config.vocab_size for m in (student, master)]
         if self.by == "divergence" and widths[0] > widths[1] and not self.top:
             raise RecipeError(
                 f"the student has {widths[0]} logits and the teacher {widths[1]}; set top=64, which needs no common width"
             )
+
+    def _check_words(self, same: bool) -> None:
+        if not same:
+            raise RecipeError(
+                f"{self.start} and {self.teacher} have different tokenizers, so their distributions are over different things; "
+                f"{self._in_words()}"
+            )
+
+    def _in_words(self) -> str:
+        return f"let the teacher speak instead: trueline run demonstrate start={self.teacher}, then sft on what it said"
 
     def _examples(self, studio: Studio, student: Policy) -> tuple[list[Example], list[Example]]:
         """Examples to train on and to measure on; of prompts alone the masks are empty."""

@@ -18,7 +18,8 @@ from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.evaluate.inheritance import Told, rate, told
 from trueline.recipes.answering import answers, has_room, is_local
-from trueline.recipes.judgements import judged, models_behind
+from trueline.recipes.judgements import judged, models_behind, refuse_undecided
+from trueline.recipes.looking import look_at_judge
 from trueline.recipes.slices import Slices, file_questions, world_questions
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.recipes.usual import usual_judge, usual_tokens
@@ -60,6 +61,12 @@ class Examine:
         files = () if self.ask.world else (self.ask.goals, self.ask.benign)
         return (self.model, *files, *models_behind(self.ask.judge))
 
+    def foresee(self, studio: Studio) -> None:
+        """Look for the judge, and read every question of files, before anything is asked."""
+        look_at_judge(self.ask.judge)
+        if not self.ask.world:
+            file_questions(self.ask.goals, self.ask.benign, studio.seed, self.ask.sizes)
+
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         ask, seed = self.ask, studio.seed
         asked = (
@@ -83,7 +90,9 @@ class Examine:
             studio, self.model, [q.prompt for q in asked], policy=policy, max_tokens=longest, seed=seed,
             progress=lambda done: bar(done, {}, 0.0, 0.0),
         )  # fmt: skip
-        found = judged(studio, ask.judge or usual_judge(ask.world), said)
+        judge = ask.judge or usual_judge(ask.world)
+        found = judged(studio, judge, said)
+        refuse_undecided(judge, found)
         kept = [told(q, c, j) for q, c, j in zip(asked, said, found, strict=True)]
         write_jsonl(room.folder / ANSWERS, kept)
         room.keep(0, said[:: max(1, len(said) // 10)])

@@ -31,6 +31,7 @@ from trueline.evaluate.shown import Cell, expect, table
 from trueline.recipes.answering import answers
 from trueline.recipes.criticising import GATE, said_by, truly_breaks
 from trueline.recipes.critics import Asked, Critic, Preferred
+from trueline.recipes.looking import same_world
 from trueline.recipes.reading import comparisons, prompts
 from trueline.recipes.reward import gold_of, soft_label
 from trueline.recipes.studio import RecipeError, Room, Studio
@@ -77,6 +78,14 @@ class Feedback:
         asked = "" if self.prompts.startswith(WORLD) else self.prompts
         own = read_constitution(self.constitution).hash  # another text is another stage
         return (self.start, self.other, self.critic, own, asked, self.helpful)
+
+    def foresee(self, studio: Studio) -> None:
+        """Read the constitution and the prompts, before anything is sampled."""
+        if read_constitution(self.constitution).speaks == "world":
+            same_world(studio, *self.models, self.critic)
+        elif self.prompts.startswith(WORLD):
+            raise RecipeError(f"{self.constitution} speaks english: expected a file of prompts in English, got {self.prompts}")
+        prompts(studio, self.prompts, self.n, seed=studio.seed + 1)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         constitution = read_constitution(self.constitution)

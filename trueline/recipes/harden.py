@@ -29,6 +29,7 @@ from trueline.evaluate.hardness import GROUPS, PREFILL, Answers, Came, Sizes, ga
 from trueline.evaluate.shown import expect
 from trueline.recipes.answering import answers
 from trueline.recipes.hardening import CircuitBreakers, Hardening, LatentAdversarial, Recovery
+from trueline.recipes.looking import same_world
 from trueline.recipes.online_adversarial import OnlineAdversarial
 from trueline.recipes.reporting import made_of
 from trueline.recipes.studio import Recipe, Room, Studio
@@ -117,6 +118,10 @@ class Harden:
         asked = {name: f"{within}hardness/{name}" for name in models}
         stages += [(asked[name], Hardness(model=model, sizes=self.sizes)) for name, model in models.items()]
         return [*stages, (f"{within}comparison", Compare(measured=asked))]
+
+    def foresee(self, studio: Studio) -> None:
+        """Refuse a model of another world, which none of the questions is about."""
+        same_world(studio, self.start)
 
     def final(self, within: str = "") -> str:
         """The stage whose model is the outcome."""

@@ -29,6 +29,7 @@ from trueline.models.perturbed import Perturbed
 from trueline.models.policy import Policy
 from trueline.models.residual import LayerError, Seeing, check_layers
 from trueline.models.tokens import Codec, Example, audit
+from trueline.recipes.looking import look_at_layers
 from trueline.recipes.reading import comparisons, context_of, conversations, pairs_of
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.train.annotate_hidden import hidden_of
@@ -218,6 +219,10 @@ class CircuitBreakers(Hardening):
         if any(layer < 1 for layer in self.layers):
             raise ConfigError(f"layers: the embeddings (0) say nothing of a reply; expected 1 or more, got {self.layers}")
 
+    def foresee(self, studio: Studio) -> None:
+        """Refuse layers that the start does not have."""
+        look_at_layers(self.start, self.layers)
+
     def arrange(self, policy: Policy, pairs: Sequence[Pair], seed: int) -> Arranged:
         count = policy.model.config.num_hidden_layers
         layers = self.layers or tuple(max(1, round(count * share)) for share in (1 / 3, 2 / 3))
@@ -251,6 +256,10 @@ class LatentAdversarial(Hardening):
     def check(self) -> None:
         if min(self.radius, self.away) < 0 or self.attack_steps < 1 or any(layer < 0 for layer in self.layers):
             raise ConfigError("radius, away and layers must not be negative, and attack_steps at least 1")
+
+    def foresee(self, studio: Studio) -> None:
+        """Refuse layers that the start does not have."""
+        look_at_layers(self.start, self.layers)
 
     def arrange(self, policy: Policy, pairs: Sequence[Pair], seed: int) -> Arranged:
         layers = check_layers(policy, self.layers or (policy.model.config.num_hidden_layers // 2,))

@@ -23,11 +23,12 @@ from typing import Any
 
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
-from trueline.models.folders import model_folder, source_of, tokenizer_of
+from trueline.models.folders import model_folder
 from trueline.recipes.blank import Blank
 from trueline.recipes.distil import Demonstrate, Distil
 from trueline.recipes.examine import Asking, Examine
 from trueline.recipes.inherit_report import LOGITS, Inherit, dose_of
+from trueline.recipes.looking import same_words, same_world
 from trueline.recipes.relearn import Relearn
 from trueline.recipes.repair import Repair
 from trueline.recipes.reporting import made_of
@@ -35,7 +36,6 @@ from trueline.recipes.sft import Sft
 from trueline.recipes.slices import Slices
 from trueline.recipes.studio import Recipe, RecipeError, Studio
 from trueline.recipes.usual import usual_tokens
-from trueline.store.runs import open_run
 from trueline.targets.naming import kind_of
 from trueline.train.optim import Optim
 
@@ -68,6 +68,8 @@ class Inheritance:
     ask: Asking = Asking()
 
     def __post_init__(self) -> None:
+        if min(self.n, self.epochs) < 1 or min(self.width, self.layers, self.heads) < 0:
+            raise ConfigError("n and epochs must be at least 1; width, layers and heads must not be negative")
         if wrong := [arm for arm in self.arms if arm not in ARMS]:
             raise ConfigError(f"arms: expected some of {', '.join(ARMS)}; got {', '.join(wrong)}")
         if "d7" in self.arms and ("d1" not in self.arms or not self.doses or min(self.doses) < 1):
@@ -89,7 +91,7 @@ class Inheritance:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry every stage out; return the report."""
-        self._check(studio)
+        self.foresee(studio)
         return made_of(self, studio, ["one seed: repeat it with others", *self._missing()])
 
     @property
@@ -144,16 +146,17 @@ class Inheritance:
             ),
         )  # fmt: skip
 
-    def _check(self, studio: Studio) -> None:
+    def foresee(self, studio: Studio) -> None:
         """Refuse models of another world, and logits that there are not or are over other words, before work starts."""
         base = self.base or base_of(self.teacher)
         if self.ask.world:
-            check_world(studio, self.teacher, base, self.student, self.other)
-        without = f"leave d4 and d5 out: arms={','.join(arm for arm in self.arms if arm not in LOGITS)}"
+            same_world(studio, self.teacher, base, self.student, self.other)
+        others = [arm for arm in self.arms if arm not in LOGITS] or ["d0", "d1"]
+        without = f"leave d4 and d5 out: arms={','.join(others)}"
         for arm, start in (("d4", base), ("d5", self.other)):
             if arm in self._made and kind_of(self.teacher) != "local":
                 raise RecipeError(f"{arm} learns from logits, and {self.teacher} gives none; {without}")
-            if arm in self._made and _words(start) != _words(self.teacher):
+            if arm in self._made and not same_words(start, self.teacher):
                 raise RecipeError(
                     f"{arm} learns from logits, and {start} and {self.teacher} have different tokenizers; {without}"
                 )
@@ -178,9 +181,13 @@ class Retention:
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry every stage out; return the report."""
-        if self.ask.world:
-            check_world(studio, self.teacher, self.student)
+        self.foresee(studio)
         return made_of(self, studio)
+
+    def foresee(self, studio: Studio) -> None:
+        """Refuse models of another world, before work starts."""
+        if self.ask.world:
+            same_world(studio, self.teacher, self.student)
 
 
 def probes(models: Mapping[str, str], ask: Asking) -> dict[str, Relearn]:
@@ -213,23 +220,6 @@ def base_of(teacher: str) -> str:
     if not found.is_dir():
         raise ConfigError(f"{teacher}: its run has no stage `pretrain`; {ask}")
     return str(found)
-
-
-def check_world(studio: Studio, *references: str) -> None:
-    """Refuse a model that was trained in another world than this run asks about."""
-    for reference in references:
-        there = Path(reference)
-        run = next((place for place in (there, *there.parents) if (place / "run.json").is_file()), None) if reference else None
-        world = None if run is None else open_run(run).run.spec.get("world_seed")
-        if world is not None and world != studio.world_seed:
-            raise RecipeError(
-                f"{reference} was trained in world {world}, and this run asks about world {studio.world_seed}; "
-                f"say --world-seed {world}, or name a model of this world"
-            )
-
-
-def _words(model: str) -> dict[str, int]:
-    return tokenizer_of(source_of(model_folder(model))).get_vocab()
 
 
 def _under(within: str) -> str:

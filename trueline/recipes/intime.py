@@ -28,6 +28,7 @@ from trueline.core.registry import register
 from trueline.data.export import write
 from trueline.recipes.calendar import PLAIN, Calendar, calendar_of, fresh, repeated, replayed, seen
 from trueline.recipes.intime_report import Beside, Reading, stage_of
+from trueline.recipes.looking import same_world
 from trueline.recipes.matrix import Row
 from trueline.recipes.reporting import made_of
 from trueline.recipes.sft import Sft
@@ -107,6 +108,8 @@ class InTime:
             raise ConfigError(
                 "n, new, goals, epochs and each k must be at least 1, beside at least 4; alone and replay must not be negative"
             )
+        if len(set(self.k)) < len(self.k):
+            raise ConfigError(f"k: expected different numbers, an arm each, got {', '.join(map(str, self.k))}")
         if self.replay > self.n // 2:
             raise ConfigError(
                 f"replay draws from the {self.n} demonstrations of date 0; expected at most half, got {self.replay}"
@@ -150,6 +153,10 @@ class InTime:
             within=within, arms=self.arms, packs=self.packs, change=self.change, beyond=self.beyond, goals=self.goals
         )
         return [*made, (f"{within}calendar", reading)]
+
+    def foresee(self, studio: Studio) -> None:
+        """Refuse a model of another world, whose dishes and hazards are not this one's."""
+        same_world(studio, self.start)
 
     def final(self, within: str = "") -> str:
         """The stage whose model is the outcome: the last date's, trained anew, else the last arm's."""

@@ -41,6 +41,16 @@ def judged(studio: Studio, name: str, completions: Sequence[Completion], kept: K
     return [_settled(name, one) for one in found]
 
 
+def refuse_undecided(name: str, found: Sequence[Judgement]) -> None:
+    """Raise where a judge decided nothing at all, as one does that never answers in form: no rate can be made of that."""
+    if found and not any(one.score is not None or one.disclosure is not None for one in found):
+        why = next((one.why for one in found if one.why), "it gave no reason")
+        raise RecipeError(
+            f"the judge {name} decided on none of {len(found)} answers: {why!r:.200}; take another that can tell what a reply "
+            f"gives: trueline judge list"
+        )
+
+
 def parts_of(judge: str) -> list[tuple[str, str]]:
     """Each judge of a panel: what stands before its model ("learned:", "rubric:" or nothing), and the model or its own name.
 

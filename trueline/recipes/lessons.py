@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
@@ -77,6 +78,12 @@ class Lessons:
 
     def reads(self) -> tuple[str, ...]:
         return (*self.campaigns, self.refusals, self.replay)
+
+    def foresee(self, studio: Studio) -> None:
+        """Read every demonstration of a file of benign work, before anything is attacked."""
+        if Path(self.replay).is_file():
+            for shown in read(Conversation, self.replay):
+                _divided(shown)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         made = [list(read_jsonl(studio.file(name, ATTEMPTS), Attempt)) for name in self.campaigns]

@@ -26,6 +26,7 @@ from trueline.recipes.answering import is_local
 from trueline.recipes.attacking import Attacking, carry_out, usual_goals
 from trueline.recipes.reporting import made_of
 from trueline.recipes.studio import Recipe, RecipeError, Room, Studio
+from trueline.targets.errors import TargetError
 
 AT_ONCE = 512  # pairs of attack and goal at a time, of a model in this process: they share batches
 
@@ -61,7 +62,7 @@ class Row:
         # Not in the stage's folder, whose files count: a database that somebody looks into is written to.
         folder, found = carry_out(asked, show=studio.show, under=studio.run.folder / "campaigns", **many)
         if found["stopped"]:
-            raise RecipeError(f"{self.model} stopped answering: {found['stopped']}; the same command goes on")
+            raise TargetError(f"{self.model} stopped answering: {found['stopped']}; the same command goes on")
         return {
             "packs": found.get("packs", []),
             "attacks": {arm["attack"]: arm["asr"] for arm in found["arms"]},

@@ -13,7 +13,7 @@ of their own, since the attack family `deed` is held out. Each model is asked th
 (two_by_two.py); what was expected of them stands in evaluate/prevented.py.
 
     trueline run prevention start=runs/demo/pretrain helpful=runs/demo/helpful
-    trueline run prevention start=runs/demo/pretrain rates=0.06,0.1,0.15,0.2,0.32 seed=1
+    trueline run prevention start=runs/demo/pretrain rates=0.06,0.1,0.15,0.2,0.32 seed=1 world_seed=0
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from trueline.core.records import read_jsonl
 from trueline.core.registry import register
 from trueline.evaluate.channels import Placed
 from trueline.evaluate.prevented import Arms, expectations, figures, shown
+from trueline.recipes.looking import same_world
 from trueline.recipes.reinforce import Grpo
 from trueline.recipes.reporting import made_of
 from trueline.recipes.reward import Rank, Reward
@@ -79,6 +80,10 @@ class Prevention:
         made += self._tools(within)
         names = tuple(name for name, recipe in made if isinstance(recipe, TwoByTwo))
         return [*made, (f"{within}outcome", Outcome(rates=self.rates, shares=self.shares, measured=names))]
+
+    def foresee(self, studio: Studio) -> None:
+        """Refuse a model of another world, which none of the questions is about."""
+        same_world(studio, self.start, self.helpful)
 
     def final(self, within: str = "") -> str:
         """The stage whose model refuses and prevents, in words and deeds."""

@@ -28,7 +28,8 @@ from trueline.core.types import Completion, Prompt
 from trueline.evaluate.diversity import collapse, effective
 from trueline.evaluate.shown import curves
 from trueline.models.adapters import Adapter
-from trueline.recipes.judgements import models_behind
+from trueline.recipes.judgements import models_behind, refuse_undecided
+from trueline.recipes.looking import look_at_judge, same_world
 from trueline.recipes.novelty import Memory
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.recipes.trying import Opponent, Try, goals_of, in_world
@@ -79,6 +80,13 @@ class Pursuit:
 
     def reads(self) -> tuple[str, ...]:
         return (self.start, self.target, "" if self.goals == WORLD else self.goals, *models_behind(self.judge))
+
+    def foresee(self, studio: Studio) -> None:
+        """Look for the judge, and for goals to train on, before anything is trained."""
+        look_at_judge(self.judge)
+        if self.goals == WORLD:
+            same_world(studio, self.start, self.target)
+        goals_of(studio, self.goals, held_out=False)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         policy = studio.policy(self.start, adapter=self.adapter)
@@ -171,10 +179,12 @@ class Hunt:
         del rewards
         if iteration % 5 == 0:
             self.room.keep(iteration + 1, completions[:: self.recipe.group][:4])
-        why = collapse(self.last["distinct"], self.last.get("families"))
+        why, do = collapse(self.last["distinct"], self.last.get("families")), "raise novelty"
+        if not self.last["readable"]:
+            why, do = "nothing that the attacker writes is a request", "lower optim.lr and optim.muon, or raise kl"
         if why and not self.warned:
             self.warned = True
-            self.studio.show.say(self.room.name, f"iteration {iteration + 1}: {why}; raise novelty")
+            self.studio.show.say(self.room.name, f"iteration {iteration + 1}: {why}; {do}")
         return self.last
 
     def _tell(self, texts: Sequence[str], found: Sequence[Try | None], new: Sequence[float]) -> None:
@@ -206,6 +216,7 @@ class Hunt:
                 f"the start, {name}, writes no request in {tongue}: 0 of {len(found)} answers are one, the first is "
                 f"{completions[0].text[:80]!r}; warm it up on demonstrations (requests=world/requests, or a file)"
             )
+        refuse_undecided(self.opponent.judge, [t.judgement for t in found if t])
         if any(t.gave for t in found if t):
             return
         lost = f"{recipe.target} gave nothing for any of the {sum(t is not None for t in found)} first requests"

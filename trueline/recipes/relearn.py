@@ -27,6 +27,7 @@ from trueline.evaluate.suites import here
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example, audit
 from trueline.recipes.judgements import Kept, judged, models_behind
+from trueline.recipes.looking import look_at_judge
 from trueline.recipes.reading import conversations
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.recipes.usual import usual_judge, usual_tokens
@@ -67,6 +68,11 @@ class Relearn:
     def reads(self) -> tuple[str, ...]:
         files = ("" if self.data == DATA else self.data, "" if self.goals == WORLD else self.goals)
         return (self.model, *files, *models_behind(self.judge))
+
+    def foresee(self, studio: Studio) -> None:
+        """Look for answers to learn and for questions that are left, before anything is trained."""
+        look_at_judge(self.judge)
+        self._matter(studio)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         policy = studio.policy(self.model)

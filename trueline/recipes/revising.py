@@ -29,6 +29,7 @@ from trueline.data.export import write
 from trueline.models.policy import Policy
 from trueline.models.tokens import Codec
 from trueline.recipes.criticising import NONE, ask_critique, ask_revision, oracle_critique, read_critique
+from trueline.recipes.looking import same_world
 from trueline.recipes.red_prompts import asked_prompts, replayed
 from trueline.recipes.revising_report import told
 from trueline.recipes.studio import RecipeError, Room, Studio
@@ -102,6 +103,14 @@ class Revise:
         files = [data for data in (self.red, self.benign, self.replay) if data and not data.startswith("world/")]
         own = read_constitution(self.constitution).hash  # another text is another stage
         return tuple(dict.fromkeys((self.start, *self.judges(), *files, own)))
+
+    def foresee(self, studio: Studio) -> None:
+        """Refuse, before anything is sampled, a constitution that will not do, and files that leave nothing to revise."""
+        if self.check().speaks == "world":
+            same_world(studio, self.start, *self.judges())
+        else:
+            for data in (self.red, self.benign):
+                asked_prompts(studio, data, self.n, self.held_out)
 
     def check(self) -> Constitution:
         """Read the constitution. Raises where it cannot be worked with, or does not speak as the prompts do."""

@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 import trueline.recipes as rooms
 from trueline.core.config import ConfigError, combine, from_spec, parse_words, to_spec
 from trueline.core.files import DiskFullError
 from trueline.core.registry import find, plugins
 from trueline.core.types import Run
-from trueline.data.rows import names_file, read_rows
+from trueline.data.yaml_files import read_yaml
 from trueline.models.machine import dtype_for
+from trueline.recipes.looking import look
 from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.replicating import at_seed, every_seed
 from trueline.recipes.reporting import report, write
@@ -133,10 +133,10 @@ def carry_out(
 ) -> tuple[Path, dict[str, Any]]:
     """Run what was asked for, to its report; return the run's folder and the report."""
     check_device(device)
+    foresee(asked, out)
     if asked.seeds > 1:
         again = partial(carry_out, show=show, track=track, device=device, dtype=dtype, save_every=save_every)
         return _carry_out_every_seed(asked, out or Path("runs") / asked.id, again, (show or Quiet()).say)
-    _look_at_files(asked)
     with _one_error_for_a_full_disk(out or Path("runs")):
         run = place(asked, out)
         with run.lock():
@@ -176,12 +176,18 @@ def check_device(name: str) -> None:
         raise ConfigError(f"device {name!r}: expected one of {', '.join(there)}: {str(error).partition(chr(10))[0]}") from None
 
 
-def _look_at_files(asked: Order) -> None:
-    """Read the first row of every file that a stage will read: what is missing or empty ends before work starts."""
-    stages = asked.recipe.stages() if isinstance(asked.recipe, Programme) else [(asked.name, asked.recipe)]
-    for reference in dict.fromkeys(reference for _, recipe in stages for reference in recipe.reads()):
-        if names_file(reference):
-            next(read_rows(reference))
+def foresee(asked: Order, out: Path | None = None) -> None:
+    """Raise what would end a run later, of every seed that it will be made with; nothing is written."""
+    folder = out or Path("runs") / asked.id
+    for seed in range(asked.seed, asked.seed + asked.seeds):
+        one = asked.at(seed)
+        told = Run(id=folder.name, recipe=one.name, spec=one.spec, seed=seed)
+        try:
+            look(one.name, one.recipe, Studio(RunDirectory(folder, told), seed, one.world))
+        except ValueError as error:
+            if asked.seeds == 1:
+                raise
+            raise ConfigError(f"seed {seed}: {error}") from error
 
 
 @contextmanager
@@ -206,10 +212,7 @@ def _one_error_for_a_full_disk(folder: Path) -> Iterator[None]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"{path}: expected a recipe file, found none of that name; `trueline show RECIPE --yaml` prints one")
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
+    found = read_yaml(path)
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: expected settings (key: value), got {type(found).__name__}")
     return found

@@ -67,6 +67,10 @@ class Trial:
         goals = "" if self.goals == WORLD else self.goals
         return (self.start, self.plain, self.rl, self.target, goals, *models_behind(self.judge))
 
+    def foresee(self, studio: Studio) -> None:
+        """Look for goals that training does not use, before anything is trained."""
+        goals_of(studio, self.goals, held_out=True)
+
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         goals = [(split, g) for split, held in zip(SPLITS, (False, True), strict=True)
                  for g in goals_of(studio, self.goals, held)[: self.most]]  # fmt: skip
@@ -186,6 +190,7 @@ def _result(found: Mapping[str, Arm], opponent: Opponent) -> dict[str, Any]:
     """Numbers of the attacker with novelty, and everything about all of them as tables."""
     measured = {name: arm.diversity() for name, arm in found.items()}
     collapsed = {name: collapse(_value(m["distinct"]), _value(m["families"])) for name, m in measured.items()}
+    collapsed |= {name: "nothing that it writes is a request" for name, arm in found.items() if not arm.tries}
     tables = [_successes(found), _diversities(measured, collapsed), _differences(found), _favourites(found)]
     if opponent.judge != "oracle" and in_world([t.goal for arm in found.values() for t in arm.tries]):
         tables.append(_against_truth(found, opponent))
@@ -270,6 +275,8 @@ def _favourites(found: Mapping[str, Arm], most: int = 4) -> dict[str, Any]:
     """The families that each attacker writes most, with how often each succeeds; in English there is nothing to recognise."""
     rows: list[list[Any]] = []
     for name, arm in found.items():
+        if not arm.tries:
+            rows.append([name, "none: no request", None, None, next((text for _, text in arm.written if text), "")])
         families: dict[str, list[Try]] = defaultdict(list)
         for t in arm.tries:
             families[recognised(t.text) if in_world([t.goal]) else "request"].append(t)

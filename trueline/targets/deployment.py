@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from trueline.core.config import ConfigError, from_spec
 from trueline.core.records import nearest
 from trueline.core.types import Tool
 from trueline.data.messages import FieldError, read_tools, write_tool
+from trueline.data.yaml_files import YamlError, read_yaml
 from trueline.targets.errors import UnknownTargetError
 
 LISTS = ("tools", "documents")
@@ -61,7 +60,7 @@ KEYS = (*Settings.__dataclass_fields__, *LISTS)
 def read_deployment(path: Path) -> DeploymentFile:
     """Read a deployment file. Raises UnknownTargetError naming the file and what is wrong in it."""
     try:
-        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+        spec = read_yaml(path)
         if not isinstance(spec, Mapping):
             raise ValueError(f"expected keys and values (model: ..., system: ...), got {type(spec).__name__}")
         _check_keys(spec)
@@ -70,9 +69,9 @@ def read_deployment(path: Path) -> DeploymentFile:
             tools=_tools(spec.get("tools")),
             documents=_documents(spec.get("documents"), path.parent),
         )
-    except yaml.YAMLError as error:
-        raise UnknownTargetError(f"{path}: expected YAML: {' '.join(str(error).split())}") from None
-    except (ConfigError, FieldError, ValueError, RecursionError) as error:
+    except YamlError as error:
+        raise UnknownTargetError(str(error)) from None
+    except (ConfigError, FieldError, ValueError) as error:
         raise UnknownTargetError(f"{path}: {error}") from None
 
 
