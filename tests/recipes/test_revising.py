@@ -164,8 +164,8 @@ def test_bad_settings_are_refused_before_work(tmp_path):
         ("world", there, "world speaks world: expected world/red and world/benign, got .*a.jsonl"),
     ):
         with pytest.raises(RecipeError, match=said):
-            toys.run(tmp_path / constitution, "revise", "start=x", f"constitution={constitution}", f"red={red}")
+            toys.run(tmp_path / constitution, "revise", "start=hf:x", f"constitution={constitution}", f"red={red}")
     empty = tmp_path / "empty.yaml"
     empty.write_text("name: c\nversion: 1\nprinciples: []\n")
     with pytest.raises(ConstitutionError, match="principles: expected a list of at least one"):
-        toys.run(tmp_path / "run", "revise", "start=x", f"constitution={empty}")
+        toys.run(tmp_path / "run", "revise", "start=hf:x", f"constitution={empty}")
