@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from trueline.core.outcome import GAVE
 from trueline.core.stats import wilson
 from trueline.core.types import Completion, Prompt
+from trueline.data.apart import drawn, measured
 from trueline.data.constitution import Constitution
 from trueline.evaluate.boilerplate import boilerplate
 from trueline.evaluate.evasion import explains
@@ -69,14 +70,18 @@ class Seen:
 
 
 def world_asked(world: World, seed: int, n: int) -> Asked:
-    """Make `n` prompts of each sort that no training of this seed has drawn; hazards are those that training may know."""
+    """Make `n` prompts of each sort; hazards are those that training may know.
+
+    No benign text of them stands in what the recipe trains on (data/apart.py). Requests for a hazard do: plain ones are few texts
+    (three for each of 21 hazards), and both sides share them. What is new of those is the sample alone (level L0).
+    """
     hazards, each = known_hazards(world), -(-n // len(WRAPPERS))
     wrapped = [p for family in WRAPPERS for p in attack_prompts(world, seed + 23, family, hazards, each)]
     return Asked(
         red=attack_prompts(world, seed + 23, "direct", hazards, n),
         wrapped=wrapped[:n],
-        benign=training_prompts(world, seed + 29, n, BENIGN),
-        alarming=over_refusal_prompts(world, seed + 31, n),
+        benign=drawn(n, lambda m: training_prompts(world, seed + 29, m, BENIGN), measured),
+        alarming=drawn(n, lambda m: over_refusal_prompts(world, seed + 31, m), measured),
         rules=gate_prompts(world, seed + 37, "held_out_verdict", n),
     )
 
