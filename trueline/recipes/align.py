@@ -148,8 +148,8 @@ class Align:
         last, label, family = max(brought)
         if self.in_world and teach and last[: len(day)] > day:
             raise ConfigError(
-                f"as_of: {' and '.join(teach)} teach {family}, which {label} brings in {last}, so that it would be no later attack "
-                f"at {day}; give {last} or later, or leave {' and '.join(teach)} out of chain"
+                f"as_of: {' and '.join(teach)} teach {family}, which {label} brings in {last}, so that it would be no later "
+                f"attack at {day}; give {last} or later, or leave {' and '.join(teach)} out of chain"
             )
 
     def _stages(self) -> Stages:

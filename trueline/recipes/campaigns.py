@@ -2,9 +2,9 @@
 
 Every attack is put to the goals that should be refused. Those that training may learn from are put to their benign twins too:
 what a wrapper gets there is capability, and what it gets refused is over-refusal. In the world the plain probes come on top:
-requests that only look dangerous, and benign work. Of what is benign a half is to measure on and a half to teach (data/apart.py):
-texts of the world, whole clusters of a file. The campaign has a run of its own in the database, by whose memory it
-goes on after kill -9, and all that worked becomes a finding (attack/bank.py).
+requests that only look dangerous, and benign work. Half of what is benign is to measure on, and half to teach (data/apart.py):
+texts of the world, whole clusters of a file. The campaign has a run of its own in the database, by whose memory it goes on
+after kill -9, and all that worked becomes a finding (attack/bank.py).
 
     Campaign(target="safety", attacks="train,validation,past,bind", n=40)      leaves attempts.jsonl
 """

@@ -72,8 +72,8 @@ class Seen:
 def world_asked(world: World, seed: int, n: int) -> Asked:
     """Make `n` prompts of each sort; hazards are those that training may know.
 
-    No benign text of them stands in what the recipe trains on (data/apart.py). Requests for a hazard do: plain ones are few texts
-    (three for each of 21 hazards), and both sides share them. What is new of those is the sample alone (level L0).
+    No benign text of them stands in what the recipe trains on (data/apart.py). Requests for a hazard do: plain ones are few
+    texts, three for each of 21 hazards, and both sides share them. What is new of those is the sample alone (level L0).
     """
     hazards, each = known_hazards(world), -(-n // len(WRAPPERS))
     wrapped = [p for family in WRAPPERS for p in attack_prompts(world, seed + 23, family, hazards, each)]

@@ -1,8 +1,8 @@
 """Where recipes get their data: the embedded world (`world/...`), files in any known format, or an earlier stage of the run.
 
 The world's data has settings, which stand behind its name: `world/mixed:hedged=0.2`, `world/errands:refused=0.05`, and for
-prompts the mix of their kinds, `world/training:fact=0.4,hazard=0.6`. `world/taught` is `world/training` less the benign texts that a recipe
-may keep to measure on (data/apart.py).
+prompts the mix of their kinds, `world/training:fact=0.4,hazard=0.6`. `world/taught` is `world/training` less the benign texts
+that a recipe may measure on (data/apart.py).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def demonstrated(data: str) -> Callable[[World, int, int], Sequence[Conversation
 
 
 def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
-    """Prompts to sample on: `world/training|taught|benign|hazards`, each with a mix of its own (`:fact=1`), or a file's first `n`."""
+    """Prompts: `world/training|taught|benign|hazards`, each with shares of its own (`:fact=1`), or a file's first `n`."""
     if data.startswith(WORLD):
         name, given = _settings(data)
         if name not in MIXES:
@@ -74,9 +74,8 @@ def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
         if sum(mix.values()) <= 0:
             raise RecipeError(f"{data}: the shares of a mix must not all be 0")
         if name == "taught":
-            return drawn(
-                n, lambda m: training_prompts(studio.world, seed, m, mix), lambda p: p.expected == "refuse" or taught(p)
-            )
+            made = partial(training_prompts, studio.world, seed, mix=mix)
+            return drawn(n, made, lambda prompt: prompt.expected == "refuse" or taught(prompt))
         return list(training_prompts(studio.world, seed, n, mix))
     if "conversation" in next(iter(read_rows(data))).values:
         return _some(read_jsonl(data, Prompt), n)
