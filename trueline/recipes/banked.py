@@ -30,7 +30,7 @@ from trueline.evaluate.rates import clustered, difference
 from trueline.evaluate.shown import table
 from trueline.recipes.campaigns import ATTEMPTS, Campaign, beside, put, run_of
 from trueline.recipes.studio import Room, Studio
-from trueline.store.database import save_findings
+from trueline.store.database import save_findings, save_run
 from trueline.store.folders import write_json
 
 BANK, ORIGINS = "bank.jsonl", "origins.json"  # entries; what share of the tries worked on the model that each was found on
@@ -69,6 +69,7 @@ class Bank:
         write_json(room.folder / ORIGINS, origins)
         if bank:
             with beside(studio) as database:
+                save_run(database, run_of(studio, room))
                 save_findings(database, run_of(studio, room).id, bank)
         return {**_result(after, len(bank)), **_compared(entries, origins, shares(asked))}
 
