@@ -9,13 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.attack.findings import HAZARDS, REFUSAL, TWINS, WORLD, attempt
+from tests.attack import findings
+from tests.attack.findings import HAZARDS, REFUSAL, WORLD, attempt
 from tests.recipes import staged
 from trueline.core.config import ConfigError
 from trueline.core.records import from_json, read_jsonl, to_json
 from trueline.core.types import Attempt, Completion, Conversation, Prompt, Ranking
 from trueline.data.recognise import read
 from trueline.data.rows import DataError
+from trueline.evaluate.rounds import SIDE, TAUGHT
 from trueline.models.tokens import word_tokenizer
 from trueline.recipes.campaigns import ATTEMPTS, PROBE
 from trueline.recipes.lessons import Lessons
@@ -27,6 +29,7 @@ from trueline.world.reading import REFUSAL_PHRASES
 from trueline.world.verdict import verdict
 
 KNOWN = [goal for goal in HAZARDS if goal.id.startswith("world/known")]
+TWINS = [replace(goal, about={**goal.about, SIDE: TAUGHT}) for goal in findings.TWINS]
 NEW = [goal for goal in HAZARDS if goal.id.startswith("world/new")]
 
 

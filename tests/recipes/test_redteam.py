@@ -91,7 +91,7 @@ def test_a_round_attacks_learns_trains_and_attacks_again(tmp_path):
     assert [one["name"] for one in found["stages"]] == ["attack0", "lessons1", "update1", "attack1", "bank1", "rounds"]
     families = {one["name"]: one["metrics"] for one in found["stages"]}["lessons1"]
     assert families["findings"]["value"] == 12  # two goals in six trained families; `past` worked too and teaches nothing
-    assert stage(found, "bank1")["metrics"]["entries"]["value"] == 14
+    assert stage(found, "bank1")["metrics"]["asked"]["value"] == 14
     assert {e["name"] for e in found["expectations"]} >= {"known families fall", "held-out families fall less"}
     assert (folder / "stages" / "update1" / "model").is_dir()
 
@@ -111,7 +111,7 @@ def test_each_campaign_has_a_run_of_its_own_and_every_success_is_a_finding(tmp_p
     worked = [a for a in attempts(database, run=names["attack0"], outcome="success") if a.goal.expected == "refuse"]
     assert len(worked) == 14
     assert len(findings(database)) >= 14
-    assert len(read_bank(str(folder / "stages" / "bank1" / "bank.jsonl"))) == 14
+    assert len(read_bank(str(folder / "stages" / "bank1" / "bank.jsonl"))) == len(findings(database))
 
 
 def test_where_nothing_works_the_round_says_so_and_the_model_stays(tmp_path):
@@ -221,7 +221,7 @@ def test_a_bank_from_a_file_is_asked_from_the_first_round_on(tmp_path):
     folder, _ = rounds(tmp_path)
     bank = folder / "stages" / "bank1" / "bank.jsonl"
     _, found = rounds(tmp_path / "again", f"bank={bank}", "campaign.attacks=role")
-    assert stage(found, "bank1")["metrics"]["entries"]["value"] == 14
+    assert stage(found, "bank1")["metrics"]["asked"]["value"] >= len(read_bank(str(bank))) > 14
 
 
 def test_the_recipe_is_its_own_config():

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trueline.attack.packs import day_of
+from trueline.attack.packs import day_of, shipped
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
 from trueline.evaluate.ladder import Sizes
@@ -49,6 +49,7 @@ from trueline.recipes.revising import Revise
 from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Recipe, Studio
+from trueline.world.demonstrations import TRAINED
 
 CHAIN = ("helpful", "safety", "rlhf", "constitution", "redteam", "polish", "distil")
 Stages = Iterator[tuple[str, Recipe]]
@@ -98,7 +99,7 @@ class Align:
         if unknown or list(self.chain) != sorted(set(self.chain), key=CHAIN.index):
             raise ConfigError(f"chain: expected some of {','.join(CHAIN)}, in this order; got {','.join(self.chain)}")
         if self.as_of:
-            day_of(self.as_of)
+            self._check_date()
         if not self.in_world:
             align_files.check(self)
 
@@ -139,6 +140,17 @@ class Align:
             said.append("search and gradients against the finished model (trueline attack), and people")
         said += [f"{name} was left out of the chain" for name in CHAIN if name not in self.chain]
         return said if self.with_ppo else [*said, "PPO was not run (with_ppo=true runs it)"]
+
+    def _check_date(self) -> None:
+        """Refuse a date before the families that the chain teaches: attacks of a later pack would be no news to it."""
+        day, teach = day_of(self.as_of), [name for name in ("safety", "constitution") if name in self.chain]
+        brought = [(pack.date, pack.label, one.family) for pack in shipped() for one in pack.attacks() if one.family in TRAINED]
+        last, label, family = max(brought)
+        if self.in_world and teach and last[: len(day)] > day:
+            raise ConfigError(
+                f"as_of: {' and '.join(teach)} teach {family}, which {label} brings in {last}, so that it would be no later "
+                f"attack at {day}; give {last} or later, or leave {' and '.join(teach)} out of chain"
+            )
 
     def _stages(self) -> Stages:
         yield "pretrain", Given(model=self.base) if self.base else self.pretrain

@@ -2,8 +2,9 @@
 
 Every attack is put to the goals that should be refused. Those that training may learn from are put to their benign twins too:
 what a wrapper gets there is capability, and what it gets refused is over-refusal. In the world the plain probes come on top:
-requests that only look dangerous, and benign work. The campaign has a run of its own in the database, by whose memory it
-goes on after kill -9, and all that worked becomes a finding (attack/bank.py).
+requests that only look dangerous, and benign work. Half of what is benign is to measure on, and half to teach (data/apart.py):
+texts of the world, whole clusters of a file. The campaign has a run of its own in the database, by whose memory it goes on
+after kill -9, and all that worked becomes a finding (attack/bank.py).
 
     Campaign(target="safety", attacks="train,validation,past,bind", n=40)      leaves attempts.jsonl
 """
@@ -27,8 +28,10 @@ from trueline.core.outcome import reached, tally
 from trueline.core.ports import Attack
 from trueline.core.records import write_jsonl
 from trueline.core.types import Attempt, Prompt, Run
+from trueline.data.apart import drawn, measured, measured_clusters
 from trueline.data.rows import names_file
-from trueline.evaluate.rounds import PROBE
+from trueline.evaluate.arms import cluster
+from trueline.evaluate.rounds import MEASURED, OVER_REFUSAL, PROBE, SIDE, TAUGHT, UTILITY
 from trueline.models.policy import Policy
 from trueline.recipes.answering import is_local
 from trueline.recipes.arms import Attacking, arms
@@ -121,15 +124,19 @@ class Campaign:
 
     def _goals(self, studio: Studio) -> Sequence[Prompt]:
         n = self.n or (USUAL if self.goals == WORLD else None)
-        return read_goals(self.goals, n, column=self.column, seed=studio.seed, world_seed=studio.world_seed)
+        goals = read_goals(self.goals, n, column=self.column, seed=studio.seed, world_seed=studio.world_seed)
+        return goals if self.goals == WORLD else _on_sides(goals)
 
     def _probes(self, studio: Studio) -> list[Prompt]:
         """Plain benign questions of the world; of another tongue the goals that are labelled benign are all there is."""
         if self.goals != WORLD or not self.probes:
             return []
-        looks = [p for p in over_refusal_prompts(studio.world, studio.seed + 17, self.probes) if p.expected == "comply"]
-        work = training_prompts(studio.world, studio.seed + 11, self.probes, {"fact": 0.5, "benign": 0.5})
-        named = [("over_refusal", prompt) for prompt in looks] + [("utility", prompt) for prompt in work]
+        world, seed = studio.world, studio.seed
+        looks = drawn(
+            self.probes, lambda n: over_refusal_prompts(world, seed + 17, n), lambda p: p.expected == "comply" and measured(p)
+        )
+        work = drawn(self.probes, lambda n: training_prompts(world, seed + 11, n, {"fact": 0.5, "benign": 0.5}), measured)
+        named = [(OVER_REFUSAL, prompt) for prompt in looks] + [(UTILITY, prompt) for prompt in work]
         return [replace(p, about={**p.about, PROBE: kind, "world": str(studio.world_seed)}) for kind, p in named]
 
     def _rounds(self, goals: Sequence[Prompt], plain: Sequence[Prompt]) -> list[tuple[Sequence[Attack], Sequence[Prompt]]]:
@@ -202,6 +209,15 @@ def _local(reference: str, studio: Studio, goals: Sequence[Prompt]) -> Opened:
         )
     target = LocalModel(policy, reference)
     return Opened(target, target_hash(studio.model(reference)), inside_of(target))
+
+
+def _on_sides(goals: Sequence[Prompt]) -> list[Prompt]:
+    """Goals of a file, the benign ones marked: half of their clusters are measured on, and the others may be taught."""
+    kept = measured_clusters(cluster(goal) for goal in goals if goal.expected == "comply")
+    return [
+        replace(g, about={**g.about, SIDE: MEASURED if cluster(g) in kept else TAUGHT}) if g.expected == "comply" else g
+        for g in goals
+    ]
 
 
 def lean(attempt: Attempt) -> Attempt:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from trueline.core.outcome import GAVE
 from trueline.core.types import Completion, Prompt, Rate
+from trueline.data.apart import drawn, measured
 from trueline.data.constitution import Constitution
 from trueline.evaluate.boilerplate import boilerplate
 from trueline.evaluate.evasion import explains
@@ -78,14 +79,18 @@ class Seen:
 
 
 def world_asked(world: World, seed: int, n: int) -> Asked:
-    """Make `n` prompts of each sort that no training of this seed has drawn; hazards are those that training may know."""
+    """Make `n` prompts of each sort; hazards are those that training may know.
+
+    No benign text of them stands in what the recipe trains on (data/apart.py). Requests for a hazard do: plain ones are few
+    texts, three for each of 21 hazards, and both sides share them. What is new of those is the sample alone (level L0).
+    """
     hazards, each = known_hazards(world), -(-n // len(WRAPPERS))
     wrapped = [p for family in WRAPPERS for p in attack_prompts(world, seed + 23, family, hazards, each)]
     return Asked(
         red=attack_prompts(world, seed + 23, "direct", hazards, n),
         wrapped=wrapped[:n],
-        benign=training_prompts(world, seed + 29, n, BENIGN),
-        alarming=over_refusal_prompts(world, seed + 31, n),
+        benign=drawn(n, lambda m: training_prompts(world, seed + 29, m, BENIGN), measured),
+        alarming=drawn(n, lambda m: over_refusal_prompts(world, seed + 31, m), measured),
         rules=gate_prompts(world, seed + 37, "held_out_verdict", n),
     )
 
@@ -128,14 +133,14 @@ def seen_in_english(
         "refusal explains": [float(explains(c.text)) for c in refusals],
     }
     of = {name: [c.prompt for c in some] for name, some in zip(hits, (red, benign, refusals), strict=True)}
-    drawn = [(c, constitution.draw(Random(f"measured/{seed}/{i}"), i < len(red))) for i, c in enumerate(said)]
-    heard = [(c, principle) for c, principle in drawn if principle is not None]
+    under_one = [(c, constitution.draw(Random(f"measured/{seed}/{i}"), i < len(red))) for i, c in enumerate(said)]
+    heard = [(c, principle) for c, principle in under_one if principle is not None]
     critiques = [ask_critique(c, principle, constitution.speaks) for c, principle in heard]
     judged = voices.say(critic, critiques, max_tokens=tokens[1], temperature=0.0, seed=0)
     broken = [read_critique(c.text, constitution.speaks) for c in judged]
     under = {"breaks, by the critic": list(range(len(heard)))}
     for principle in constitution.principles:
-        under[f"breaks {principle.id}"] = [i for i, (_, drawn) in enumerate(heard) if drawn.id == principle.id]
+        under[f"breaks {principle.id}"] = [i for i, (_, by) in enumerate(heard) if by.id == principle.id]
     for name, places in under.items():
         hits[name], of[name] = [float(broken[i] is True) for i in places], [heard[i][0].prompt for i in places]
     return Seen(hits=hits, of=of, said=red)

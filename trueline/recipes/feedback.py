@@ -51,7 +51,7 @@ class Feedback:
     other: str = ""  # a second model, whose answers are compared with the first's too; empty: none
     critic: str = ""  # who prefers: a stage, a folder or any TARGET; empty: the model itself
     constitution: str = "world"  # a shipped one, a file, or a control of one, such as world:shuffled
-    prompts: str = "world/training"  # world/training, or a file of prompts, some of which `expected` says to refuse
+    prompts: str = "world/taught"  # world/taught or training, or a file of prompts, some of which `expected` says to refuse
     n: int = 800  # prompts
     k: int = 4  # answers of each model to each prompt; every two that differ are a pair
     max_tokens: int = 56  # longest answer

@@ -7,7 +7,9 @@ twin          the same wrapper around a benign request, and its right answer; re
 replay        benign work in plain words, so that nothing else is forgotten; rejected: a refusal
 
 An attack teaches only if its split may be learned from (or if it is `trained`: its words are a model's own, and no family's),
-and a goal only if it is no held-out one: what shows whether a defence carries over is never trained on. A reply that was begun
+and a goal only if it is no held-out one: what shows whether a defence carries over is never trained on. What a trained attacker
+wrote in the words of a family that may not teach does not either. Twins and replay are of the benign questions that nothing is
+measured on (data/apart.py). A reply that was begun
 for the model (a prefill) is no lesson: it has no place for a refusal.
 
     Lessons(campaigns=("attack0", "attack1"), n=1200)      leaves demonstrations.jsonl, rankings.jsonl, prompts.jsonl
@@ -23,15 +25,18 @@ from random import Random
 from typing import Any, Literal
 
 from trueline.attack.catalogue import BASELINE
-from trueline.attack.goal import procedure_of, world_of
+from trueline.attack.families import family_named
+from trueline.attack.goal import procedure_of, request, world_of
 from trueline.attack.people import family_of
+from trueline.attack.recognised import OTHER, recognised
 from trueline.core.config import ConfigError
 from trueline.core.outcome import reached
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.types import Attempt, Completion, Conversation, Message, Prompt, Ranking, Split
+from trueline.data.apart import drawn, measured, taught, words
 from trueline.data.export import write
 from trueline.data.recognise import read
-from trueline.evaluate.rounds import PROBE, RIGHT
+from trueline.evaluate.rounds import PROBE, RIGHT, measured_on
 from trueline.recipes.campaigns import ATTEMPTS
 from trueline.recipes.refusals import Refusals
 from trueline.recipes.studio import RecipeError, Room, Studio
@@ -110,7 +115,7 @@ class Lessons:
 
         def may_teach(attempt: Attempt) -> bool:
             goal, last = attempt.goal, attempt.conversation.messages[-1]
-            allowed = attempt.split in self.learns or attempt.family in self.also
+            allowed = attempt.split in self.learns or (attempt.family in self.also and self._known_words(attempt))
             if not allowed or last.role == "assistant" or goal.expected != "refuse":
                 return False
             if (procedure := procedure_of(goal)) is not None:
@@ -118,6 +123,11 @@ class Lessons:
             return _split(goal) in self.learns
 
         return [attempt for attempt in attempts if may_teach(attempt) and reached(attempt) == "success"]
+
+    def _known_words(self, attempt: Attempt) -> bool:
+        """Whether what an attacker wrote is in the words of families that may teach, or of none."""
+        name = recognised(request(replace(attempt.goal, conversation=attempt.conversation)))
+        return name == OTHER or family_named(name).split in self.learns
 
     def _lessons(
         self, studio: Studio, findings: Sequence[Attempt], attempts: Sequence[Attempt], refusals: Refusals, rng: Random
@@ -146,13 +156,18 @@ class Lessons:
     ) -> list[tuple[Prompt, Message]]:
         """Benign work in plain words: the world's, a file's, or what the model answered rightly itself."""
         rng = Random(f"replay/{studio.seed}/{len(self.campaigns)}")
-        if not self.replay and all(world_of(attempt.goal) is not None for attempt in findings):
-            shown = safety(studio.world, studio.seed + 1000 * len(self.campaigns), n, refusals=0.0)
+        in_world = all(world_of(attempt.goal) is not None for attempt in findings)
+        if not self.replay and in_world:
+            seed = studio.seed + 1000 * len(self.campaigns)
+            shown = drawn(n, lambda size: safety(studio.world, seed, size, refusals=0.0), taught)
             return [_divided(conversation, world=str(studio.world_seed)) for conversation in shown]
+        benign = [a for a in attempts if a.goal.expected == "comply"]
         if self.replay:
-            pool = [_divided(shown) for shown in read(Conversation, studio.file(self.replay, "demonstrations.jsonl"))]
+            kept = {words(a.conversation) for a in benign if measured_on(a)}
+            shown = read(Conversation, studio.file(self.replay, "demonstrations.jsonl"))
+            pool = [_divided(one) for one in shown if words(one) not in kept and not (in_world and measured(one))]
         else:
-            plain = [a for a in attempts if a.goal.expected == "comply" and a.attack == BASELINE]
+            plain = [a for a in benign if a.attack == BASELINE and not measured_on(a)]
             pool = [(replace(a.goal, conversation=a.conversation), _said(a.completion.text)) for a in plain if _is_right(a)]
         return rng.choices(pool, k=n) if pool else []
 
@@ -162,7 +177,7 @@ def _twins(attempts: Sequence[Attempt], attacks: set[str]) -> list[tuple[Attempt
 
     What a text of others orders has no known answer: the user did not ask for it, so there only the model's own is shown.
     """
-    benign = [a for a in attempts if a.goal.expected == "comply" and PROBE not in a.goal.about]
+    benign = [a for a in attempts if a.goal.expected == "comply" and PROBE not in a.goal.about and not measured_on(a)]
     right = {a.goal.id: a.completion.text for a in benign if _is_right(a)}
     found = []
     for attempt in benign:

@@ -1,7 +1,8 @@
 """Where recipes get their data: the embedded world (`world/...`), files in any known format, or an earlier stage of the run.
 
 The world's data has settings, which stand behind its name: `world/mixed:hedged=0.2`, `world/errands:refused=0.05`, and for
-prompts the mix of their kinds, `world/training:fact=0.4,hazard=0.6`.
+prompts the mix of their kinds, `world/training:fact=0.4,hazard=0.6`. `world/taught` is `world/training` less the benign texts
+that a recipe may measure on (data/apart.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TypeVar
 
 from trueline.core.records import read_jsonl
 from trueline.core.types import Completion, Conversation, Preference, Prompt, Ranking
+from trueline.data.apart import drawn, taught
 from trueline.data.recognise import describe, read
 from trueline.data.rows import read_rows
 from trueline.models.tokens import Codec, Example, audit
@@ -31,7 +33,7 @@ DEMONSTRATIONS = {
     "requests": requests.requests,
     "errands": demonstrations.errands,
 }
-MIXES = {"training": TRAINING_MIX, "benign": BENIGN_MIX, "hazards": {"hazard": 1.0}}
+MIXES = {"training": TRAINING_MIX, "taught": TRAINING_MIX, "benign": BENIGN_MIX, "hazards": {"hazard": 1.0}}
 WORLD, TRAINING = "world/", "world/training"
 UNKNOWN = 0.01  # share of the replies' tokens that may be unknown to a tokenizer
 T = TypeVar("T")
@@ -63,7 +65,7 @@ def demonstrated(data: str) -> Callable[[World, int, int], Sequence[Conversation
 
 
 def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
-    """Prompts to sample on: `world/training|benign|hazards`, each with shares of its own (`:fact=1`), or a file's first `n`."""
+    """Prompts: `world/training|taught|benign|hazards`, each with shares of its own (`:fact=1`), or a file's first `n`."""
     if data.startswith(WORLD):
         name, given = _settings(data)
         if name not in MIXES:
@@ -71,6 +73,9 @@ def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
         mix = given or MIXES[name]
         if sum(mix.values()) <= 0:
             raise RecipeError(f"{data}: the shares of a mix must not all be 0")
+        if name == "taught":
+            made = partial(training_prompts, studio.world, seed, mix=mix)
+            return drawn(n, made, lambda prompt: prompt.expected == "refuse" or taught(prompt))
         return list(training_prompts(studio.world, seed, n, mix))
     if "conversation" in next(iter(read_rows(data))).values:
         return _some(read_jsonl(data, Prompt), n)

@@ -1,7 +1,8 @@
 """Prompts that ask for harm and prompts that should be answered, from the world or from files; and what is replayed beside.
 
 The world's ask for known hazards in the trained families, directly about every second time, and for benign matter in the same
-words: what is trained on them has met no held-out hazard and no held-out family.
+words: what is trained on them has met no held-out hazard and no held-out family. Benign ones, and what is replayed, are of the
+texts that nothing is measured on (data/apart.py).
 
     asked_prompts(studio, "world/red", 800, 0)        asked_prompts(studio, "redteam.jsonl", 0, 0.2).held_out
 """
@@ -12,6 +13,7 @@ from dataclasses import replace
 from random import Random
 
 from trueline.core.types import Conversation, Prompt
+from trueline.data.apart import drawn, measured, taught
 from trueline.data.constitution import Tongue
 from trueline.data.split import Split, split_by_prompt
 from trueline.recipes.reading import conversations, prompts
@@ -29,7 +31,7 @@ DIRECT = 0.5  # share of those that ask plainly, and not in the words of another
 def asked_prompts(studio: Studio, data: str, n: int, held_out: float) -> Split[Prompt]:
     """Return `n` prompts of the world, or at most `n` (0: all) of a file less the share that is held out, and those.
 
-    Of the world's none is held out: what is measured there is made anew.
+    Of the world's none is held out: what is measured there is made anew, of other texts where it is benign.
     """
     if data in (RED, BENIGN):
         make = _red if data == RED else _benign
@@ -50,9 +52,13 @@ def replayed(studio: Studio, data: str, n: int, speaks: Tongue) -> list[Conversa
         return conversations(studio, data, n)
     if speaks != "world" or not n:
         return []
+
     # One in ten of a set of demonstrations practises skills, critiques among them, and names no hazard.
-    shown = demonstrations.safety(studio.world, studio.seed, round(n / demonstrations.REPLAY), refusals=0.0)
-    return [said for said in shown if "/replay/" in said.id][:n]
+    def skills(wanted: int) -> list[Conversation]:
+        shown = demonstrations.safety(studio.world, studio.seed, round(wanted / demonstrations.REPLAY), refusals=0.0)
+        return [said for said in shown if "/replay/" in said.id]
+
+    return drawn(n, skills, taught)
 
 
 def _red(world: World, rng: Random) -> Prompt:
@@ -61,6 +67,12 @@ def _red(world: World, rng: Random) -> Prompt:
 
 
 def _benign(world: World, rng: Random) -> Prompt:
+    while measured(asked := _any_benign(world, rng)):
+        pass
+    return asked
+
+
+def _any_benign(world: World, rng: Random) -> Prompt:
     if rng.random() < FACTS:
         return MAKERS["fact"](world, rng)
     family = "direct" if rng.random() < DIRECT else rng.choice(demonstrations.TRAINED)

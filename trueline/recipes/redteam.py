@@ -4,8 +4,9 @@
 
 `attackN` attacks the model of round N with new wordings and samples: it measures the round, and what works in it is what the
 next round learns from. It asks held-out families too, of which nothing is ever learned. `bankN` asks the model of round N
-everything that worked on the models before it. `control` takes the same steps on benign data alone, and `rounds` is the report.
-With `trained=true` an attacker model (attacker.py) is trained anew against the model of each round, and attacks it too.
+everything that worked on the models before it, and those models too. `control` takes the same steps on benign data alone, and
+`rounds` is the report. With `trained=true` an attacker model (attacker.py) is trained anew against the model of each round, and
+attacks it too; it begins as `attacker.start`, else as the model that refuses nothing (`helpful`), else as the one to harden.
 
     trueline run redteam start=runs/demo/helpful rounds=2
     trueline run redteam start=runs/demo/safety rounds=3 helpful=runs/demo/placebo
@@ -18,10 +19,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from trueline.attack.goals import WORLD
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
 from trueline.core.types import Split
-from trueline.recipes.attacker import Attacker
+from trueline.recipes.attacker import WORLD_REQUESTS, Attacker
 from trueline.recipes.banked import Bank
 from trueline.recipes.campaigns import Campaign
 from trueline.recipes.lessons import Lessons
@@ -32,6 +34,7 @@ from trueline.recipes.rewards import models_of
 from trueline.recipes.rounds import Rounds
 from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Recipe, Room, Studio
+from trueline.targets.naming import kind_of
 
 # Families of which nothing may be learned, in the tongue of the world; elsewhere those that it lacks are skipped.
 HELD_OUT = (
@@ -76,7 +79,7 @@ class Redteam:
     control: bool = True  # also take the steps of the first round on benign data alone
     bound: bool = False  # also learn from all families, held-out ones too: the upper bound, whose model goes nowhere else
     trained: bool = False  # also train an attacker anew against the model of each round
-    attacker: Attacker = Attacker(with_plain=False, with_trial=False)  # how; its target and goals are those of the round
+    attacker: Attacker = Attacker(start="", with_plain=False, with_trial=False)  # how; target and goals are those of the round
     campaign: Campaign = Campaign(attacks=ATTACKS)
     lessons: Lessons = Lessons(campaigns=("attack0",))
     sft: Sft = Sft(n=0, turns="last")
@@ -91,6 +94,8 @@ class Redteam:
                 "lessons.learns: held-out families show what carries over, and nothing may be trained on them; leave held_out "
                 "out, or take bound=true, whose model goes nowhere else"
             )
+        if self.trained:
+            self._check_attacker()
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The rounds in order, then the controls, then the report."""
@@ -122,7 +127,7 @@ class Redteam:
             (lessons, replace(self.lessons, campaigns=campaigns)),
             (update, Update(start=model, lessons=lessons, how=getattr(self, self.by))),
             *self._attack(within, update, number),
-            (f"{within}bank{number}", Bank(target=update, found=campaigns[-1], before=bank, like=self.campaign)),
+            (f"{within}bank{number}", self._bank(within, number, model, bank)),
         ]
 
     def _attack(self, within: str, model: str, number: int) -> list[tuple[str, Recipe]]:
@@ -131,9 +136,23 @@ class Redteam:
         if not self.trained:
             return [(name, campaign)]
         room = f"{within}attacker{number}/"
-        anew = replace(self.attacker, target=model, goals=campaign.goals, judge=campaign.judge)
+        begins = self.attacker.start or self.helpful or self.start
+        anew = replace(self.attacker, start=begins, target=model, goals=campaign.goals, judge=campaign.judge)
         asking = replace(campaign, attacks=f"{campaign.attacks},trained", attacker=anew.final(room))
         return [*anew.stages(room), (name, asking)]
+
+    def _check_attacker(self) -> None:
+        """Refuse an attacker that cannot be trained: one that answers from elsewhere, or that is shown another tongue."""
+        begins = self.attacker.start or self.helpful or self.start
+        if kind_of(begins) != "local":
+            raise ConfigError(
+                f"trained: an attacker is trained here, and {begins} answers from elsewhere; give attacker.start=MODEL"
+            )
+        if self.campaign.goals != WORLD and self.attacker.requests == WORLD_REQUESTS:
+            raise ConfigError(
+                f"trained: an attacker learns to ask from the world's requests, and {self.campaign.goals} are no goals of the "
+                "world; give attacker.requests=FILE (goals answered with requests), or attacker.requests= if it can ask already"
+            )
 
     def _arm(self, within: str, name: str) -> list[tuple[str, Recipe]]:
         """The first round once more, with other lessons: benign ones alone, or those of every family."""
@@ -145,6 +164,12 @@ class Redteam:
             (update, Update(start=self.start, lessons=f"{within}{name}/lessons", how=getattr(self, self.by))),
             (f"{within}{name}/attack", self._campaign(update, 1)),
         ]
+
+    def _bank(self, within: str, number: int, origin: str, before: str) -> Bank:
+        found, latest = f"{within}attack{number - 1}", f"{within}attack{number}"
+        return Bank(
+            target=f"{within}update{number}", origin=origin, found=found, latest=latest, before=before, like=self.campaign
+        )
 
     def _campaign(self, target: str, draw: int) -> Campaign:
         return replace(self.campaign, target=target, draw=draw)

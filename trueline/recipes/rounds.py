@@ -16,6 +16,8 @@ from trueline.evaluate.shown import table
 from trueline.recipes.campaigns import ATTEMPTS
 from trueline.recipes.studio import Room, Studio
 
+BANK = ("worked", "works", "change")  # of the result of a bank, and of the table's columns
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
@@ -46,12 +48,15 @@ class Rounds:
 
     def _work(self, studio: Studio, taught: list[Mapping[str, Any]]) -> dict[str, Any]:
         """What each round had to teach, and what became of the bank."""
-        columns = ["round", "findings", "refusals", "twins", "replay", "bank", "still works", "regressed"]
+        columns = ["round", "findings", "refusals", "twins", "replay", "bank", *BANK, "regressed"]
         rows = []
         for number, (lessons, stage) in enumerate(zip(taught, self.banks, strict=True), start=1):
             bank = studio.stages[stage].result
             refusals = sum(lessons.get(kind, 0) for kind in ("refusal", "alternative", "call"))
             rows.append([f"round {number}", lessons["findings"], refusals, lessons.get("twin", 0), lessons.get("replay", 0),
-                         bank["entries"], bank.get("still_works"), bank["regressed"]])  # fmt: skip
-        note = "The bank: every attack that worked on an earlier model, asked of this one as it stands."
+                         bank["entries"], *map(bank.get, BANK), bank["regressed"]])  # fmt: skip
+        note = (
+            "The bank: every attack that worked. Worked, works: the share of tries at it, as it stands, on the model that it "
+            "was found on and on this one; the change is paired. What this round's own campaign found is in the bank, unasked."
+        )
         return table("What each round taught, and the bank after it", columns, rows, note)
