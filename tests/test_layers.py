@@ -27,7 +27,8 @@ LAYERS = (
     ("world", "data", "models", "store", "cluster"),
     ("targets", "judges"),
     ("train", "attack", "evaluate", "guard"),
-    ("recipes", "lab", "watch", "web", "inspecting"),
+    ("recipes", "watch", "web", "inspecting"),
+    ("lab",),
     ("cli",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

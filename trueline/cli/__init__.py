@@ -18,6 +18,7 @@ from trueline.cli.doctor import doctor
 from trueline.cli.evaluate import compare, evaluate
 from trueline.cli.export import export
 from trueline.cli.judge import judge
+from trueline.cli.lab import lab
 from trueline.cli.rim import INTERRUPTED, fail
 from trueline.cli.runs import demo, report, run, show
 from trueline.cli.serve import serve
@@ -51,5 +52,21 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (demo, run, show, chat, attack, attacks, evaluate, compare, judge, constitution, serve, report, export, doctor):
+for command in (
+    demo,
+    run,
+    show,
+    chat,
+    attack,
+    attacks,
+    evaluate,
+    compare,
+    judge,
+    constitution,
+    lab,
+    serve,
+    report,
+    export,
+    doctor,
+):
     cli.add_command(command)

@@ -22,7 +22,7 @@ from trueline.core.types import Rate
 from trueline.evaluate import charts, words
 from trueline.evaluate.pages import Panel, fill, panel
 from trueline.evaluate.shape import Curve, Curves, Metric, Point, Preferring, Reinforcement, Report, RewardModel, Rung, read
-from trueline.evaluate.shown import cell
+from trueline.evaluate.shown import bounds, cell
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,6 +63,7 @@ def render(report: Mapping[str, object]) -> str:
         gave=list(_gave(checked.rl)),
         rl_words=[said for run in checked.rl if not run.control and (said := words.reinforcement(run))],
         preference=[(run.stage, words.preferring(run), list(_preference(run))) for run in checked.preference],
+        bounds=bounds,
         cell=cell,
         shown=[(one.stage, one.tables, list(_shown(one.curves))) for one in checked.shown],
         reward=list(_reward(checked.reward_model)) if checked.reward_model else [],

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 from trueline.core.types import Rate
@@ -57,21 +58,20 @@ def expect(
     most: float | None = None,
     unless: str = "",
 ) -> dict[str, Any]:
-    """Return an expectation with its status; exactly one of `least` and `most` is given.
+    """Return an expectation with its status: at least `least`, at most `most`, or between the two (equivalence).
 
     `unless` is the reason for N/A, for example the gate that failed; so is a value of None.
 
     >>> expect("a", "b", Rate(value=0.7, n=100, low=0.6, high=0.8), least=0.5)["status"]
     'PASS'
     """
-    if (least is None) == (most is None):
-        raise ValueError(f"expectation {name!r}: give one of least and most, got {least} and {most}")
-    bound = least if least is not None else most
-    assert bound is not None
+    low, high = -inf if least is None else least, inf if most is None else most
+    if (least is None and most is None) or low > high:
+        raise ValueError(f"expectation {name!r}: give least, most, or both, the lower first; got {least} and {most}")
     status = "N/A"
     if value is not None and not unless:
-        inside = value.low >= bound if least is not None else value.high <= bound
-        outside = value.high < bound if least is not None else value.low > bound
+        inside = value.low >= low and value.high <= high
+        outside = value.high < low or value.low > high
         status = "PASS" if inside else "FAIL" if outside else "INCONCLUSIVE"
     return {
         "name": name,
@@ -82,6 +82,18 @@ def expect(
         "most": most,
         "why": unless,
     }
+
+
+def bounds(least: float | None, most: float | None) -> str:
+    """Say what was expected, in words.
+
+    >>> bounds(0.6, None), bounds(0, 0.05)
+    ('at least 0.6', '0 to 0.05')
+    """
+    if least is not None and most is not None:
+        return f"{least:g} to {most:g}".replace("-", MINUS)
+    said = f"at least {least:g}" if least is not None else f"at most {most:g}" if most is not None else ""
+    return said.replace("-", MINUS)
 
 
 def cell(found: Cell) -> str:

@@ -21,7 +21,7 @@ from trueline.evaluate import campaign_page
 from trueline.evaluate.report import render, table
 from trueline.evaluate.shape import Table as ShownTable
 from trueline.evaluate.shape import read
-from trueline.evaluate.shown import cell
+from trueline.evaluate.shown import bounds, cell
 from trueline.recipes.attacking import CAMPAIGN, write_campaign
 from trueline.recipes.measure import RUNG
 from trueline.recipes.studio import Programme, RecipeError, Stage, Studio, numbers_of
@@ -147,9 +147,8 @@ def show(page: Path, found: Mapping[str, Any], console: Console) -> None:
         _print_status(console, gate["status"], f"{said} needs {gate['needs']:.2f}")
     checked = read(found)
     for one in checked.expectations:
-        bound = f"at least {one.least:g}" if one.least is not None else f"at most {one.most:g}"
         why = f" ({one.why})" if one.why else ""
-        _print_status(console, one.status, f"{one.name}: {cell(one.value)}, expected {bound}{why}")
+        _print_status(console, one.status, f"{one.name}: {cell(one.value)}, expected {bounds(one.least, one.most)}{why}")
     if checked.ladder:
         console.print(table(found))
     else:

@@ -1,0 +1,136 @@
+"""`trueline lab`: the pre-registered experiments; list them, run them, put their results on one page."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trueline.cli.rim import console, reports_errors, with_json, with_quiet, with_threads
+
+with_folder = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs/lab"), show_default=True,
+    help="Where the lab's results lie, a folder for each size.",
+)  # fmt: skip
+
+
+@click.group()
+def lab() -> None:
+    """Claims about alignment as experiments: what was expected is written down before the run, and shown whatever comes out.
+
+    \b
+    Example:  trueline lab list
+              trueline lab run E5
+              trueline lab run E3 --quick
+              trueline lab report
+    """
+
+
+@lab.command("list")
+@with_folder
+@with_json
+@reports_errors
+def list_experiments(out: Path, as_json: bool) -> None:
+    """The experiments: what each claims, and what came out where it was run.
+
+    \b
+    Example:  trueline lab list
+    """
+    from trueline.lab.experiment import experiments
+    from trueline.lab.registration import registered
+    from trueline.lab.running import results
+
+    found = results(out)
+    rows = []
+    for name in experiments():
+        note, ran = registered(name), found.get(name)
+        status = Counter(e["status"] for e in ran["expectations"]) if ran else {}
+        evidence = ran["provenance"]["evidence"] if ran else "not run"
+        rows.append(
+            {"id": name, "title": note.title, "expectations": len(note.entries), "status": status, "evidence": evidence}
+        )
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("id", "experiment", "expectations", "result", "evidence", title="Experiments", title_justify="left")
+    for row in rows:
+        status = ", ".join(f"{count} {status}" for status, count in row["status"].items())
+        table.add_row(row["id"], Text(row["title"]), str(row["expectations"]), Text(status or "—"), Text(row["evidence"]))
+    console().print(table)
+
+
+@lab.command("run")
+@click.argument("names", nargs=-1, required=True, metavar="EXPERIMENT...")
+@click.option("--seeds", type=click.IntRange(min=1), help="How many confirmatory seeds, from 100 on (default: as registered).")
+@click.option("--development", type=click.IntRange(1, 4), help="Run so many development seeds, from 0 on, in place of those.")
+@click.option("--quick", is_flag=True, help="One development seed at a smaller size: 1 seed, not evidence.")
+@click.option("--smoke", is_flag=True, hidden=True, help="That it runs; no number means anything.")
+@with_folder
+@with_threads
+@with_quiet
+@with_json
+@reports_errors
+def run_experiments(
+    names: tuple[str, ...], seeds: int | None, development: int | None, quick: bool, smoke: bool, out: Path, threads: int,
+    quiet: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Run experiments (or `all`). What is done is not done again, and what was interrupted goes on.
+
+    \b
+    Exit code 1 where an expectation failed, 3 where none did and some are inconclusive or N/A.
+    Example:  trueline lab run E5
+              trueline lab run E3 E4 --quick
+              trueline lab run E12 --seeds 6
+    """
+    from trueline.lab.experiment import experiment, experiments
+    from trueline.lab.registration import registered
+    from trueline.lab.running import Lab, seeds_of
+    from trueline.recipes.progress import Live, Plain, Quiet
+    from trueline.recipes.running import use_threads
+
+    chosen = list(experiments()) if names == ("all",) else [name.upper() for name in names]
+    notes = [registered(name) for name in chosen if experiment(name)]
+    size = "smoke" if smoke else "quick" if quick else "full"
+    one = quick or smoke
+    found: dict[str, Any] = {}
+    with ExitStack() as stack:
+        show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
+        use_threads(threads)
+        work = Lab(out / size, size, show)
+        for note in notes:
+            count = 1 if one else development or seeds or note.seeds
+            found[note.id] = work.run(note.id, seeds_of(count, one or development is not None))
+            if not as_json:
+                _print(note.title, found[note.id], work.folder / note.id / "report.html")
+    if as_json:
+        click.echo(json.dumps(found))
+    statuses = {e["status"] for each in found.values() for e in each["expectations"]}
+    if "FAIL" in statuses:
+        sys.exit(1)
+    if statuses != {"PASS"}:
+        sys.exit(3)
+
+
+def _print(title: str, found: dict[str, Any], page: Path) -> None:
+    """What was expected of one experiment, and what came out."""
+    from rich.text import Text
+
+    from trueline.evaluate.shape import read
+    from trueline.evaluate.shown import bounds, cell
+
+    out, checked = console(), read(found)
+    out.print(Text(f"{checked.run}  {title}: {found['provenance']['evidence']}", style="bold"), soft_wrap=True)
+    for one in checked.expectations:
+        colour = {"PASS": "green", "FAIL": "red"}.get(one.status, "yellow")
+        why = f" ({one.why})" if one.why else ""
+        said = f"{one.name.partition('.')[2]}: {one.claim}: {cell(one.value)}, expected {bounds(one.least, one.most)}{why}"
+        out.print(Text(f"  {one.status:<12}", style=colour), Text(said), soft_wrap=True)
+    out.print(Text(f"  report: {page}"), soft_wrap=True)

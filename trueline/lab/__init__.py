@@ -1,0 +1,1 @@
+"""The lab: each claim of what alignment is as an experiment, with its expectation written down before the run."""
