@@ -2,7 +2,7 @@
 
     trueline lab report --export docs/results
 
-The same results write the same bytes: there is no date, no path and no name of a machine in them. The drawings carry the
+The same results write the same bytes: there is no date, no path and no name of a machine in them. The drawings carry font and
 colours of light paper, since a file of its own has no page to take them from.
 """
 
@@ -50,7 +50,7 @@ def markdown(all_of_it: Sequence[Result]) -> str:
         "# Results of the lab",
         "",
         summary(all_of_it),
-        "Every row below was registered in [lab/expectations](../../trueline/lab/expectations) before it was measured;",
+        "Every row below was registered in `trueline/lab/expectations` before it was measured;",
         "values are means over seeds with a 95 % interval, and `n` counts prompts, episodes or draws over all seeds.",
         "",
         "```",
@@ -83,7 +83,8 @@ def drawing(one: Result) -> str:
     light = dict(re.findall(r"(--\w+): (#\w+)", STYLE.read_text(encoding="utf-8").split("@media")[0]))
     spec = {**one.figure.spec, "background": light["--paper"], "padding": 12}
     about = one.figure.title or f"{one.note.id}: {one.note.title}"
-    return re.sub(r"var\((--\w+)\)", lambda found: light[found[1]], drawn(spec, one.note.id.lower(), about)) + "\n"
+    svg = re.sub(r"var\((--\w+)\)", lambda found: light[found[1]], drawn(spec, one.note.id.lower(), about))
+    return svg.replace("<svg ", '<svg font-family="system-ui, sans-serif" ', 1) + "\n"
 
 
 def _experiment(one: Result) -> dict[str, Any]:

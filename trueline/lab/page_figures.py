@@ -90,8 +90,7 @@ def dressed(spec: Spec) -> Spec:
     """The same specification in the house's dress, what it says of itself kept. Its data must stand inside it."""
     if any("url" in data for data in _data(spec)):
         raise ValueError("a figure's data stands inside it: expected values, got a url; the page fetches nothing")
-    fit = {"autosize": {"type": "fit-x", "contains": "padding"}} if spec.get("width") == "container" else {}
-    return {**fit, **spec, "background": "transparent", "config": _merged(DRESS, spec.get("config", {}))}
+    return {**spec, "background": "transparent", "config": _merged(DRESS, spec.get("config", {}))}
 
 
 def drawn(spec: Spec, name: str, about: str) -> str:

@@ -23,11 +23,11 @@ from typing import Any
 from markupsafe import Markup
 
 LOADER = """(async () => {
+  const look = {renderer: "svg", actions: false, defaultStyle: false, tooltip: {theme: "custom"}};
   for (const source of document.querySelectorAll('figure > script[type="application/json"]')) {
     const figure = source.parentElement, place = figure.querySelector(".live");
-    const options = {mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: {theme: "custom"}};
     try {
-      await vegaEmbed(place, JSON.parse(source.textContent), options);
+      await vegaEmbed(place, JSON.parse(source.textContent), {mode: "vega-lite", ast: true, ...look});
       figure.classList.add("drawn");
     } catch (error) {
       place.remove();
