@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import vl_convert
 
 from tests.lab.made_up import HOSTILE, Own, Plain, pooled, text
 from trueline.evaluate.shape import read as shaped
@@ -60,10 +61,16 @@ def test_bounds_show_every_expectation_with_its_seeds():
     assert [one["row"] for one in marks(found, "bound")] == ["holds", "fails", "open", "missing"]
     assert [one["row"] for one in marks(found, "pooled")] == ["holds", "fails", "open"]
     assert len(marks(found, "seed")) == 9
-    holds, fails = marks(found, "bound")[:2]
+    holds, fails, _, missing = marks(found, "bound")
     assert holds["from"] == 0.5
     assert fails["to"] == 0.2
-    assert holds["to"] == max(one["to"] for one in marks(found, "bound"))
+    assert holds["to"] == missing["to"] == max(one["to"] for one in marks(found, "bound"))
+
+
+def test_a_click_on_the_legend_brings_a_line_forward():
+    """Layers share one legend, which must listen: compiled, its labels answer to the pointer."""
+    (legend,) = vl_convert.vegalite_to_vega(made(Plain).spec)["legends"]
+    assert legend["encode"]["labels"]["interactive"]
 
 
 def test_values_that_are_no_shares_have_an_axis_each():

@@ -1,7 +1,7 @@
 """One figure an experiment: a Vega-Lite specification, and the same drawing as plain SVG for print and where scripts are off.
 
-    found = figure(note, kind, report)      its own, the curves of its outcome, or its expectations against their bounds
-    drawn(found.spec, "e12")                the SVG
+    found = figure(kind, raw, read(raw), rows)      its own, the curves of its outcome, or its expectations on their bounds
+    drawn(found.spec, "e12", "what it shows")       the SVG
 
 An experiment class may bring its own figure, made from the pooled report; its data stands inside the specification:
 
@@ -125,15 +125,11 @@ def _lines(curves: Curves) -> Spec:
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=curves.zero))
     said = ["line:N", alt.Tooltip("x:Q", title=curves.x or "x"), *_said("value", "low", "high")]
     band = base.transform_filter("isValid(datum.low) && isValid(datum.high)").mark_area(fillOpacity=0.14, strokeWidth=0)
-    layers = [
-        band.encode(y=alt.Y("low:Q", title=None), y2="high:Q"),
-        base.mark_line(strokeWidth=2.4).encode(y=y),
-        base.mark_circle(opacity=1)
-        .encode(y=y, size=alt.condition(near, alt.value(110), alt.value(34)), tooltip=said)
-        .add_params(chosen, near),
-    ]
-    if not any({"low", "high"} <= point.keys() for point in points):
-        layers = layers[1:]
+    dots = base.mark_circle(opacity=1).encode(y=y, size=alt.condition(near, alt.value(110), alt.value(34)), tooltip=said)
+    layers = [base.mark_line(strokeWidth=2.4).encode(y=y), dots.add_params(near)]
+    if any({"low", "high"} <= point.keys() for point in points):
+        layers.insert(0, band.encode(y=alt.Y("low:Q", title=None), y2="high:Q"))
+    layers[0] = layers[0].add_params(chosen)  # layers share one legend, which listens for the first of them alone
     return alt.layer(*layers).properties(width="container", height=260).to_dict()
 
 
