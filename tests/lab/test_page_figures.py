@@ -89,6 +89,16 @@ def test_data_from_elsewhere_is_refused():
         dressed({"layer": [{"data": {"url": "https://example.org/a.csv"}, "mark": "bar"}]})
 
 
+def test_hidden_characters_are_spelled_out_in_data():
+    """What would turn a label round, or no drawing may hold, is written as its code; the drawing stands."""
+    data = {"values": [{"arm": "safe\u202egnp\x00", "share": 1}]}
+    spec = dressed(
+        {"data": data, "mark": "bar", "encoding": {"y": {"field": "arm"}, "x": {"field": "share", "type": "quantitative"}}}
+    )
+    assert spec["data"]["values"][0]["arm"] == "safe⟨U+202E⟩gnp⟨U+0000⟩"
+    assert "⟨U+202E⟩" in drawn(spec, "e91", "bars")
+
+
 def test_a_figure_without_colours_wears_those_of_the_page():
     """What altair chooses by itself becomes the page's variables; what an experiment says stays."""
     spec = dressed({"mark": "bar", "config": {"axis": {"grid": False}, "view": {"continuousWidth": 300}}})

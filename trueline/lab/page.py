@@ -99,8 +99,8 @@ def summary(all_of_it: Sequence[Result]) -> str:
     ran = sum(one.report is not None for one in all_of_it)
     said = ", ".join(f"{count} {status}" for status, count in counts(rows).items())
     return (
-        f"{len(rows)} expectations of {len(all_of_it)} experiments were written down before anything was measured, and all of "
-        f"them stand here: {said}. {ran} of the experiments {'was' if ran == 1 else 'were'} run."
+        f"{_count(len(rows), 'expectation')} of {_count(len(all_of_it), 'experiment')}, written down in advance, "
+        f"and all of them stand here, whatever came out: {said}. {ran} of the experiments {'was' if ran == 1 else 'were'} run."
     )
 
 
@@ -133,3 +133,7 @@ def _panels(one: Result) -> list[tuple[str, Any, list[Panel]]]:
     """The further tables and curves of a pooled report, stage by stage."""
     assert one.report is not None
     return [(part.stage, part.tables, list(curve_panels(part.curves))) for part in one.report.shown]
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from trueline.evaluate import charts
-from trueline.evaluate.shape import Curves, Report
+from trueline.evaluate.shape import Curves, Report, visible
 from trueline.evaluate.shown import bounds
 from trueline.evaluate.words import number
 from trueline.lab.page_rows import Row
@@ -87,10 +87,13 @@ def figure(kind: type, raw: Mapping[str, Any], report: Report, rows: Sequence[Ro
 
 
 def dressed(spec: Spec) -> Spec:
-    """The same specification in the house's dress, what it says of itself kept. Its data must stand inside it."""
+    """The same specification in the house's dress, what it says of itself kept, hidden characters spelled out.
+
+    Its data must stand inside it.
+    """
     if any("url" in data for data in _data(spec)):
         raise ValueError("a figure's data stands inside it: expected values, got a url; the page fetches nothing")
-    return {**spec, "background": "transparent", "config": _merged(DRESS, spec.get("config", {}))}
+    return _readable({**spec, "background": "transparent", "config": _merged(DRESS, spec.get("config", {}))})
 
 
 def drawn(spec: Spec, name: str, about: str) -> str:
@@ -203,6 +206,14 @@ def _data(part: Any) -> Iterator[Mapping[str, Any]]:
     elif isinstance(part, list | tuple):
         for inner in part:
             yield from _data(inner)
+
+
+def _readable(part: Any) -> Any:
+    if isinstance(part, str):
+        return visible(part)
+    if isinstance(part, Mapping):
+        return {key: _readable(inner) for key, inner in part.items()}
+    return [_readable(inner) for inner in part] if isinstance(part, list | tuple) else part
 
 
 def _merged(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Spec:
