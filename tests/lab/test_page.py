@@ -112,7 +112,7 @@ def test_hostile_text_is_there_to_be_read(html):
 
 def test_a_figure_stands_twice_live_and_drawn(html):
     """Beside each specification is the same drawing as SVG, for print and where scripts are off."""
-    figures = re.findall(r'<figure id="figure-(E\d+)">(.*?)</figure>', html, re.DOTALL)
+    figures = re.findall(r'<figure id="figure-(E\d+)" class="fits">(.*?)</figure>', html, re.DOTALL)
     assert [name for name, _ in figures] == ["E91", "E93"]
     for _, inside in figures:
         assert '<div class="live"></div>' in inside

@@ -25,7 +25,7 @@ from trueline.evaluate.shape import Report, read
 from trueline.evaluate.shown import cell
 from trueline.lab import page_cost
 from trueline.lab.experiment import experiments
-from trueline.lab.page_figures import Figure, drawn, figure
+from trueline.lab.page_figures import Figure, drawn, figure, is_outcome
 from trueline.lab.page_rows import LEVELS, NOT_RUN, Row, counts, rows_of
 from trueline.lab.page_scripts import embedded, scripts
 from trueline.lab.page_transcripts import Drawing
@@ -130,9 +130,10 @@ def _exchanges(one: Result) -> Drawing:
 
 
 def _panels(one: Result) -> list[tuple[str, Any, list[Panel]]]:
-    """The further tables and curves of a pooled report, stage by stage."""
+    """The further tables and curves of a pooled report, stage by stage, the outcome first."""
     assert one.report is not None
-    return [(part.stage, part.tables, list(curve_panels(part.curves))) for part in one.report.shown]
+    parts = sorted(one.report.shown, key=lambda part: not is_outcome(part))
+    return [(part.stage, part.tables, list(curve_panels(part.curves))) for part in parts]
 
 
 def _count(n: int, noun: str) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from trueline.evaluate import charts
-from trueline.evaluate.shape import Curves, Report, visible
+from trueline.evaluate.shape import Curves, Report, Shown, visible
 from trueline.evaluate.shown import bounds
 from trueline.evaluate.words import number
 from trueline.lab.page_rows import Row
@@ -41,6 +41,7 @@ DRESS: Spec = {
         "labelColor": "var(--ink)",
         "labelFontSize": 12,
         "labelLimit": 240,
+        "symbolOpacity": 1,
         "titleColor": "var(--muted)",
     },
     "header": {"labelColor": "var(--ink)", "titleColor": "var(--muted)", "labelFontSize": 11, "labelFontWeight": "bold"},
@@ -79,11 +80,16 @@ def figure(kind: type, raw: Mapping[str, Any], report: Report, rows: Sequence[Ro
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # A gate that failed leaves a report with nothing to draw from; the page is of all experiments, and says so.
             excuse = f" Its own figure could not be drawn ({type(error).__name__}: {error})."
-    outcome = next((part for part in reversed(report.shown) if part.stage.split("/")[-1].startswith("outcome")), None)
+    outcome = next((part for part in reversed(report.shown) if is_outcome(part)), None)
     if outcome and (curves := next((one for one in outcome.curves if any(line.points for line in one.series)), None)):
         return Figure(title=curves.title, note=f"{curves.note}{excuse}", spec=dressed(_lines(curves)))
     note = "shaded: where the value was expected; line: the interval; small points: each seed." + excuse
     return Figure(title="What was expected, and what came out", note=note, spec=dressed(_bounds(rows)))
+
+
+def is_outcome(part: Shown) -> bool:
+    """Whether this is what an experiment's last stage shows: its claim, and not a step on the way."""
+    return part.stage.split("/")[-1].startswith("outcome")
 
 
 def dressed(spec: Spec) -> Spec:

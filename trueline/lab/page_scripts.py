@@ -4,7 +4,7 @@
     found.policy        for <meta http-equiv="Content-Security-Policy">: each script by the hash of its text
     found.inline        the scripts themselves
 
-They are Vega, Vega-Lite and Vega-Embed out of the installed vl-convert, which bundles them, and twelve lines that turn each
+They are Vega, Vega-Lite and Vega-Embed out of the installed vl-convert, which bundles them, and a loader that turns each
 specification on the page into a drawing. Vega's expressions are interpreted (`ast: true`), so that nothing needs `eval`. A
 specification is data: it stands in a script element of type application/json, which no browser runs, with `<` written as an
 escape, so that no text can end the element.
@@ -26,8 +26,13 @@ LOADER = """(async () => {
   const look = {renderer: "svg", actions: false, defaultStyle: false, tooltip: {theme: "custom"}};
   for (const source of document.querySelectorAll('figure > script[type="application/json"]')) {
     const figure = source.parentElement, place = figure.querySelector(".live");
+    const spec = JSON.parse(source.textContent);
+    if (spec.hconcat && place.clientWidth < 640) {  // a phone: panels below each other, not shrunk side by side
+      spec.vconcat = spec.hconcat;
+      delete spec.hconcat;
+    }
     try {
-      await vegaEmbed(place, JSON.parse(source.textContent), {mode: "vega-lite", ast: true, ...look});
+      await vegaEmbed(place, spec, {mode: "vega-lite", ast: true, ...look});
       figure.classList.add("drawn");
     } catch (error) {
       place.remove();
