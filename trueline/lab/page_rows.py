@@ -72,12 +72,12 @@ class Row:
     def strip(self) -> Markup:
         """The number on its bound, as a drawing of one line: shaded where it was expected, the interval, the value."""
         low, high = self.span
-        at = lambda value: f"{100 * (value - low) / (high - low):.2f}"  # noqa: E731
-        start, end = at(low if self.least is None else self.least), at(high if self.most is None else self.most)
-        marks = f'<rect class="bound" x="{start}" y="0" width="{float(end) - float(start):.2f}" height="16"/>'
-        if self.value:
-            marks += f'<path class="interval" d="M{at(self.value.low)} 8H{at(self.value.high)}"/>'
-            marks += f'<path class="value" d="M{at(self.value.value)} 2v12"/>'
+        start = _place(low if self.least is None else self.least, self.span)
+        end = _place(high if self.most is None else self.most, self.span)
+        marks = f'<rect class="bound" x="{start:.2f}" y="0" width="{end - start:.2f}" height="16"/>'
+        if rate := self.value:
+            left, at, right = (_place(value, self.span) for value in (rate.low, rate.value, rate.high))
+            marks += f'<path class="interval" d="M{left:.2f} 8H{right:.2f}"/><path class="value" d="M{at:.2f} 2v12"/>'
         drawing = f'<svg class="strip" viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true">{marks}</svg>'
         return Markup(drawing)  # noqa: S704  numbers of our own making, and nothing else
 
@@ -98,6 +98,11 @@ def counts(rows: Iterable[Row]) -> dict[str, int]:
     """How many expectations came to what; those that were not run are counted apart from N/A."""
     counted = Counter(row.word for row in rows)
     return {status: counted[status] for status in (*STATUSES, NOT_RUN) if counted[status]}
+
+
+def _place(value: float, span: tuple[float, float]) -> float:
+    """Where a value stands on a strip, in hundredths of its width."""
+    return 100 * (value - span[0]) / (span[1] - span[0])
 
 
 def _row(name: str, entry: Expectation | None, said: Found, seeds: Mapping[int, Mapping[str, Any]]) -> Row:
