@@ -119,6 +119,41 @@ def run_experiments(
         sys.exit(3)
 
 
+@lab.command("report")
+@with_folder
+@click.option(
+    "--export",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Also write a record to be committed: results.json, README.md and a drawing of each figure.",
+)
+@with_json
+@reports_errors
+def report_experiments(out: Path, export: Path | None, as_json: bool) -> None:
+    """Every experiment, run or not, on one page: OUT/report.html. Nothing is left out.
+
+    \b
+    Example:  trueline lab report
+              trueline lab report --export docs/results
+              trueline lab report --json | jq '.experiments[] | {id, evidence}'
+    """
+    from trueline.lab.page import found, page, summary
+    from trueline.lab.page_export import record, write
+    from trueline.store.folders import write_text
+
+    all_of_it = found(out)
+    write_text(out / "report.html", page(out, all_of_it))
+    if export:
+        write(export, all_of_it)
+    if as_json:
+        click.echo(json.dumps({"page": str(out / "report.html"), **record(all_of_it)}))
+        return
+    from rich.text import Text
+
+    console().print(Text(summary(all_of_it)), soft_wrap=True)
+    console().print(Text(f"page: {out / 'report.html'}" + (f"\nrecord: {export}" if export else "")), soft_wrap=True)
+
+
 def _print(title: str, found: dict[str, Any], page: Path) -> None:
     """What was expected of one experiment, and what came out."""
     from rich.text import Text

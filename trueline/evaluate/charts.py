@@ -48,7 +48,7 @@ DRESS = {
         "titlePadding": 6,
     },
 }
-TAGS = frozenset({"svg", "g", "path", "line", "rect", "text", "title"})
+TAGS = frozenset(("svg", "g", "path", "line", "rect", "text", "tspan", "title", "defs", "clipPath", "linearGradient", "stop"))
 
 T = TypeVar("T")
 Values = Sequence[Mapping[str, object]]
@@ -244,10 +244,10 @@ class _Sheet:
             "padding": {"left": 2, "top": 8, "bottom": 2, "right": 6},
             "config": DRESS,
         }
-        return _harmless(vl_convert.vegalite_to_svg(spec), about)
+        return harmless(vl_convert.vegalite_to_svg(spec), about)
 
 
-def _harmless(svg: str, about: str) -> str:
+def harmless(svg: str, about: str) -> str:
     """Rebuild a drawing from the tags we know, with each mark's description as its `<title>`."""
     ET.register_namespace("", SVG)
     root = ET.fromstring(svg)  # noqa: S314  our own renderer wrote it; no document type, no entities

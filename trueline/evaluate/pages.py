@@ -26,10 +26,10 @@ class Panel:
     svg: Markup
 
 
-def fill(template: str, **values: object) -> str:
-    """Return a template filled with values, every text escaped."""
+def fill(template: str, *rooms: Path, **values: object) -> str:
+    """Return a template filled with values, every text escaped; it is looked for in these folders, then in this room's."""
     page = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader([*rooms, Path(__file__).parent / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

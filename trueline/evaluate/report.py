@@ -65,7 +65,7 @@ def render(report: Mapping[str, object]) -> str:
         preference=[(run.stage, words.preferring(run), list(_preference(run))) for run in checked.preference],
         bounds=bounds,
         cell=cell,
-        shown=[(one.stage, one.tables, list(_shown(one.curves))) for one in checked.shown],
+        shown=[(one.stage, one.tables, list(curve_panels(one.curves))) for one in checked.shown],
         reward=list(_reward(checked.reward_model)) if checked.reward_model else [],
         transcripts=[(one.stage, one.items[:TRANSCRIPTS], len(one.items)) for one in checked.transcripts if one.items],
         provenance=list(_provenance(checked)),
@@ -195,7 +195,7 @@ def _preference(run: Preferring) -> Iterator[Panel]:
             yield panel(key, note, charts.lines([series], x="step"))
 
 
-def _shown(found: Sequence[Curves]) -> Iterator[Panel]:
+def curve_panels(found: Sequence[Curves]) -> Iterator[Panel]:
     """What a stage asked to be drawn; a point without an interval leaves a gap in the band."""
     for one in found:
         series = [
