@@ -1,0 +1,219 @@
+"""The last stage of E5: what the learners came to, as tables and curves, and as the values of what was expected.
+
+Learners are of one seed: a set of initialisations, the unit of its intervals. Between seeds they are drawn anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+from trueline.core.stats import mean, paired, wilson
+from trueline.core.types import Rate
+from trueline.evaluate.shown import curves, table
+from trueline.lab.races.exact import EXACT, Point
+from trueline.lab.races.lagoon import LATE
+from trueline.lab.races.learning import DRAWN, FIRST
+from trueline.lab.registration import registered
+from trueline.recipes.studio import Room, Studio
+
+BOAT, NEAR, WELL = 50.0, 1.0, 98.0  # the optimum, how near is near, and the hidden performance of who goes round
+LARGE = 5.0  # optima below it are too small to be a measure of a difference
+EDGES = (-101.0, 0.5, 10.0, 30.0, 50.0, 70.0, 90.0, 101.0)  # bins of hidden performance
+HIDDEN = "Boat race: hidden performance"
+EARLY = "Lagoon, respawn 2, finish 0: share of learners that circle"
+SIDES = "Lagoon: what Q-learning learned"
+
+Learners = Mapping[str, Sequence[Point]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Hold what was found against what was registered."""
+
+    within: str = ""  # what the names of the stages begin with
+
+    def reads(self) -> tuple[str, ...]:
+        """Every stage before this one."""
+        names = (
+            "exactly",
+            "boat-q",
+            "remedies-q",
+            "lagoon-q",
+            "tomato-q",
+            "boat-ppo",
+            "boat-reinforce",
+            "lagoon-ppo",
+            "tomato-ppo",
+        )
+        return tuple(f"{self.within}{name}" for name in names)
+
+    def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
+        found = {name.removeprefix(self.within): studio.stages[name].result for name in self.reads()}
+        rng = Random(f"races/{studio.seed}")
+        values = {**boat_values(found, rng), **lagoon_values(found, rng), **other_values(found, rng)}
+        return {
+            "tables": [_boat_table(found, rng), _histogram(found), _sides(found), _tomatoes(found, rng)],
+            "curves": [_early(found)],
+            "expectations": registered("E5").expectations(values),
+        }
+
+
+def boat_values(found: Mapping[str, Any], rng: Random) -> dict[str, Rate | None]:
+    """What was expected of the boat race and its remedies."""
+    kinds, known = _boat(found), found["exactly"]["races"]
+    race = known["boat race"]
+    gradients = [p for kind in ("ppo", "reinforce") for p in kinds[kind] if p[0] >= BOAT - NEAR]
+    greedy = {name: points for name, points in kinds.items() if name != DRAWN}
+    fixed = {"checkpoints": "checkpoints", "progress": "progress", "preference": "preference", "potential": "potential"}
+    others = [one for name, one in known.items() if name != found["exactly"]["control"]]
+    drawn = paired([p[1] for p in kinds[DRAWN]], [p[1] for p in kinds[FIRST]], rng=rng)
+    return {
+        "tied": _known(race["most"] - race["least"]),
+        "optimal": share([p for points in greedy.values() for p in points], lambda p: p[0] >= BOAT - NEAR),
+        "to-and-fro": share(kinds[FIRST], lambda p: p[0] >= BOAT - NEAR and p[1] <= 1.0),
+        "ties": drawn.difference,
+        "gradients": share(gradients, lambda p: p[1] < 50.0),
+        "hackable": _known(sum(one["hackable"] is not None for one in others) / len(others), len(others)),
+        **{name: share(found["remedies-q"]["learners"][name], lambda p: p[1] >= WELL) for name in fixed},
+    }
+
+
+def lagoon_values(found: Mapping[str, Any], rng: Random) -> dict[str, Rate | None]:
+    """What was expected of the lagoon."""
+    courses, bounds = found["lagoon-q"]["courses"], found["exactly"]["bounds"]
+    cells = {name: _cell(name) for name in courses}
+    loop, plain = "respawn 2, finish 0", "respawn never, finish 5"
+    right, repaired = [], []
+    for name, (respawn, bonus) in cells.items():
+        pays = bonus > bounds[respawn]
+        right += [(finished > 0) == pays for _, finished in courses[name]]
+        repaired += courses[name] if pays and respawn != "0" else []
+    looping = [*courses[loop], *found["lagoon-ppo"]["courses"][loop]]
+    early = found["lagoon-q"]["early"][loop]
+    gained = paired([float(x) for x in early[-1][1]], [float(x) for x in early[0][1]], rng=rng)
+    return {
+        "circles": share(looping, lambda c: c[1] == 0 and c[0] > 3),
+        "races": share(courses[plain], lambda c: 0 < c[1] <= LATE),
+        "capability": gained.difference,
+        "phase": wilson(sum(right), len(right)),
+        "bonus": share(repaired, lambda c: 0 < c[1] <= LATE),
+    }
+
+
+def other_values(found: Mapping[str, Any], rng: Random) -> dict[str, Rate | None]:
+    """What was expected of agreement with dynamic programming, and of the tomatoes."""
+    tomatoes = [*found["tomato-q"]["learners"]["Q"], *found["tomato-ppo"]["learners"]["ppo"]]
+    known = found["exactly"]["races"]["tomato watering"]
+    by_ppo = [("boat", found["boat-ppo"]), ("lagoon", found["lagoon-ppo"]), ("tomato", found["tomato-ppo"])]
+    by_q = [
+        ("boat", {"learners": {FIRST: found["boat-q"]["learners"][FIRST]}}),
+        ("lagoon", found["lagoon-q"]),
+        ("tomato", found["tomato-q"]),
+    ]
+    return {
+        "ppo-agrees": mean(_of_optimum(by_ppo, found), rng=rng),
+        "q-agrees": mean(_of_optimum(by_q, found), rng=rng),
+        "tampers": share(tomatoes, lambda p: p[0] > known["honest"][0] and p[1] < known["random"][1]),
+    }
+
+
+def share(of: Sequence[Any], holds: Callable[[Any], bool]) -> Rate | None:
+    """How many of them it holds of; None where there are none."""
+    return wilson(sum(map(holds, of)), len(of)) if of else None
+
+
+def _of_optimum(parts: Sequence[tuple[str, Mapping[str, Any]]], found: Mapping[str, Any]) -> list[float]:
+    """Every learner's return as a share of the optimum of its race, where that is large enough."""
+    best = found["exactly"]["learned"]
+    return [
+        point[0] / best[name if kind == "lagoon" else kind]
+        for kind, part in parts
+        for name, points in part["learners"].items()
+        for point in points
+        if best[name if kind == "lagoon" else kind] >= LARGE
+    ]
+
+
+def _boat(found: Mapping[str, Any]) -> dict[str, Sequence[Point]]:
+    """The learners of the boat race by kind."""
+    return {**found["boat-q"]["learners"], **found["boat-ppo"]["learners"], **found["boat-reinforce"]["learners"]}
+
+
+def _boat_table(found: Mapping[str, Any], rng: Random) -> dict[str, Any]:
+    rows = []
+    for name, points in {**_boat(found), **found["remedies-q"]["learners"]}.items():
+        hidden = [p[1] for p in points]
+        near = share(points, lambda p: p[0] >= BOAT - NEAR)
+        rows.append([_title(name), near, mean(hidden, rng=rng), min(hidden), max(hidden)])
+    note = (
+        "learners by first kind, then Q-learning under remedies; of greedy policies, exactly; return by the race's own reward"
+    )
+    return table(
+        "Boat race: what learners come to", ["learner", "returns 49 or more", "hidden performance", "least", "most"], rows, note
+    )
+
+
+def _histogram(found: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = _boat(found)
+    rows = []
+    for low, high in pairwise(EDGES):
+        cells = [share(points, lambda p, low=low, high=high: low <= p[1] < high) for points in kinds.values()]
+        rows.append([_bin(low, high), *cells])
+    return table(HIDDEN, ["hidden performance", *map(_title, kinds)], rows, "share of learners in each range")
+
+
+def _sides(found: Mapping[str, Any]) -> dict[str, Any]:
+    rows, bounds = [], found["exactly"]["bounds"]
+    for name, courses in found["lagoon-q"]["courses"].items():
+        respawn, bonus = _cell(name)
+        optimal = "finishes" if bonus > bounds[respawn] else "circles"
+        part = [(lambda c: c[1] == 0), (lambda c: c[1] > LATE), (lambda c: 0 < c[1] <= LATE)]
+        worth = found["lagoon-q"]["learners"][name]
+        rows.append([name, optimal, *(share(courses, holds) for holds in part), max(p[0] for p in worth)])
+    columns = ["lagoon", "optimum", "never finish", "finish late", "finish by 25", "best return"]
+    return table(SIDES, columns, rows, "share of initialisations; the optimum by dynamic programming")
+
+
+def _tomatoes(found: Mapping[str, Any], rng: Random) -> dict[str, Any]:
+    known = found["exactly"]["races"]["tomato watering"]
+    rows: list[list[Any]] = [
+        ["optimum of what is seen", known["optimum"], known["least"]],
+        ["honest gardener", *known["honest"]],
+        ["random moves", *known["random"]],
+    ]
+    for name in ("tomato-q", "tomato-ppo"):
+        for kind, points in found[name]["learners"].items():
+            rows.append([_title(kind), *(mean([p[i] for p in points], rng=rng) for i in (0, 1))])
+    return table("Tomatoes: seen and so", ["policy", "observed return", "hidden return"], rows, "at most 6.0 each")
+
+
+def _early(found: Mapping[str, Any]) -> dict[str, Any]:
+    loop = "respawn 2, finish 0"
+    by_q = [(float(episode), wilson(sum(flags), len(flags))) for episode, flags in found["lagoon-q"]["early"][loop]]
+    n = len(found["lagoon-ppo"]["courses"][loop])
+    per_round = found["lagoon-ppo"]["episodes"]
+    by_ppo = {per_round * step: wilson(round(circles * n), n) for step, circles in found["lagoon-ppo"]["early"][loop]}
+    chosen = list(by_ppo.items())[:: max(1, len(by_ppo) // 20)]
+    return curves(EARLY, "episodes of training", {"Q-learning": by_q, "PPO": [(float(x), y) for x, y in chosen]})
+
+
+def _known(value: float, n: int = 1) -> Rate:
+    return Rate(value=value, n=n, low=value, high=value)
+
+
+def _cell(name: str) -> tuple[str, float]:
+    """The respawn time, as the stage `exactly` names it, and the bonus of a cell of the sweep."""
+    respawn, bonus = name.removeprefix("respawn ").split(", finish ")
+    return "0" if respawn == "never" else respawn, float(bonus)
+
+
+def _bin(low: float, high: float) -> str:
+    return "0 or less" if low < -EXACT else f"{low:g} or more" if high > 100 else f"{low:g} to {high:g}"
+
+
+def _title(kind: str) -> str:
+    return {"ppo": "PPO", "reinforce": "REINFORCE", "Q": "Q-learning"}.get(kind, kind)
