@@ -8,7 +8,8 @@
 
     optimum(boat()).value        # 50.0
 
-The remedies are other rewards on the same water: `checkpoints` (an arrow pays when it is the next), `shaped` (Ng, Harada & Russell 1999).
+The remedies are other rewards on the same water: `checkpoints` (an arrow pays when it is the next), `paid_for_progress`, and
+`shaped` by a potential (Ng, Harada & Russell 1999), which is none.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def checkpoints() -> Race:
 
 
 def shaped(race: Race, potential: np.ndarray, discount: float = 1.0) -> Race:
-    """Add discount * potential(next) - potential(here), potential (S,): it moves no optimum (Ng, Harada & Russell 1999, theorem 1).
+    """Add discount * potential(next) - potential(here): it moves no optimum (Ng, Harada & Russell 1999, theorem 1).
 
     With discount 1 and a horizon this holds where the potential of every last state is the same, 0 say.
     """

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 
+from trueline.evaluate.words import MINUS
 from trueline.lab.races.race import ARROWS, Episode, Race
 
 CELL = 22  # pixels
@@ -22,7 +24,8 @@ WATER = "#dcebf5"
 def strip(race: Race, episode: Episode, most: int = 60) -> str:
     """The moves as arrows; a dot is a move against a wall, or one after the end."""
     cells = [race.cell(state) for state in episode.states]
-    moves = [ARROWS[a] if there != here else "·" for a, here, there in zip(episode.actions, cells, cells[1:], strict=False)]
+    steps = zip(episode.actions, pairwise(cells), strict=True)
+    moves = [ARROWS[action] if there != here else "·" for action, (here, there) in steps]
     return "".join(moves[:most]) + ("…" if len(moves) > most else "")
 
 
@@ -40,7 +43,7 @@ def chart(race: Race, episode: Episode) -> str:
 
 def told(race: Race, episode: Episode) -> str:
     """An episode as text: what it came to, its moves, its map."""
-    came_to = f"return {episode.reward:.1f}, hidden performance {episode.hidden:.1f}".replace("-", "−")
+    came_to = f"return {episode.reward:.1f}, hidden performance {episode.hidden:.1f}".replace("-", MINUS)
     return f"{came_to}\n{strip(race, episode)}\n{chart(race, episode)}"
 
 
@@ -80,7 +83,7 @@ def _map(race: Race, left: float, top: float) -> str:
 
 def _course(race: Race, episode: Episode, left: float, top: float) -> str:
     cells = [race.cell(state) for state in episode.states]
-    steps = Counter((here, there) for here, there in zip(cells, cells[1:], strict=False) if here != there)
+    steps = Counter((here, there) for here, there in pairwise(cells) if here != there)
     most, made = max(steps.values(), default=1), []
     for (here, there), count in steps.items():
         shift = 3 if there > here else -3  # there and back lie beside each other

@@ -6,8 +6,9 @@
     reach(race)                          # the polygon of every (return, hidden) that some policy has
     hackable(race)                       # Skalse et al. 2022 (2209.13085), definition 1, decided exactly
 
-The pairs (return, hidden) of all policies, chance allowed, are a convex polygon: each is linear in the state-action frequencies,
-which are a polytope. Its corners are optima of weighted sums of the two rewards, so dynamic programming finds them one by one.
+The pairs (return, hidden) of all policies, chance allowed, are a convex polygon: both are linear in how often a policy takes
+each action in each state, and these frequencies are a polytope. Its corners are optima of weighted sums of the two rewards, so
+that dynamic programming finds them one by one.
 """
 
 from __future__ import annotations
@@ -66,22 +67,25 @@ def spread(race: Race) -> Point:
     return float(least[0]), float(most[0])
 
 
-def reach(race: Race) -> list[Point]:
-    """Corners, anticlockwise, of the polygon of all (return, hidden) that policies have."""
+def reach(race: Race, within: float = 1e-4) -> list[Point]:
+    """Corners, anticlockwise, of the polygon of all (return, hidden) that policies have.
+
+    A corner less than `within` beyond the line between its neighbours is left out: chance makes hundreds of these.
+    """
     corners: list[Point] = []
     for a, b in ((1, 0), (0, 1), (-1, 0), (0, -1)):
         corners.append(_towards(race, (float(a), float(b))))
     found: list[Point] = []
     for here, there in zip(corners, [*corners[1:], corners[0]], strict=True):
-        found += [here, *_between(race, here, there)]
+        found += [here, *_between(race, here, there, within)]
     return _distinct(found)
 
 
 def hackable(race: Race, corners: Sequence[Point] | None = None) -> tuple[Point, Point] | None:
     """Two points that policies reach, the second of more return and less hidden performance; None where there are none.
 
-    Definition 1 of Skalse et al.: some pair of policies is ordered oppositely by the two rewards. A polygon has such a pair just
-    when some edge falls from left to right, or it has an inside; for then its lower right and its upper left give one.
+    Definition 1 of Skalse et al.: some pair of policies is ordered oppositely by the two rewards. A polygon has such a pair
+    just when two corners lie so, or it has an inside: a step to the lower right from a point there is another policy's.
     """
     points = list(reach(race) if corners is None else corners)
     falling = [(a, b) for a in points for b in points if b[0] > a[0] + EXACT and b[1] < a[1] - EXACT]
@@ -103,7 +107,7 @@ def _towards(race: Race, weights: Point) -> Point:
     return evaluate(race, optimum(race, weights).policy)
 
 
-def _between(race: Race, here: Point, there: Point) -> list[Point]:
+def _between(race: Race, here: Point, there: Point, within: float) -> list[Point]:
     """Corners beyond the line from one corner to the next, anticlockwise."""
     out = (there[1] - here[1], here[0] - there[0])
     length = float(np.hypot(*out))
@@ -111,9 +115,9 @@ def _between(race: Race, here: Point, there: Point) -> list[Point]:
         return []
     unit = (out[0] / length, out[1] / length)
     found = _towards(race, unit)
-    if unit[0] * (found[0] - here[0]) + unit[1] * (found[1] - here[1]) <= 1e-7 * (1 + length):
+    if unit[0] * (found[0] - here[0]) + unit[1] * (found[1] - here[1]) <= within:
         return []
-    return [*_between(race, here, found), found, *_between(race, found, there)]
+    return [*_between(race, here, found, within), found, *_between(race, found, there, within)]
 
 
 def _distinct(points: list[Point]) -> list[Point]:

@@ -30,7 +30,7 @@ REACHED = "What policies can reach"
 class Exactly:
     """Dynamic programming over all races."""
 
-    respawns: tuple[int, ...] = (0, 2, 3, 4, 6, 8, 10)  # steps until a pickup is there again; 0: never
+    respawns: tuple[int, ...] = (0, 2, 3, 4, 6, 10)  # steps until a pickup is there again; 0: never
     bonuses: tuple[float, ...] = (0.0, 2.0, 5.0, 8.0, 10.5, 15.0, 20.0)  # at the line
     learned: tuple[int, ...] = (0, 2, 4)  # respawn times that learners are given
     offered: tuple[float, ...] = (0.0, 5.0, 15.0, 20.0)  # bonuses that they are given

@@ -1,8 +1,8 @@
 """E5: a boat that is paid for power-ups goes to and fro over one; three worlds where what is paid is not what is meant.
 
-Boat race: the hack ties with the goal, and who learns decides by chance. Lagoon race: the hack is strictly best, up to a bonus that
-dynamic programming gives. Tomato watering: the sensor is tampered with. Each is solved exactly, learned by Q-learning and by the
-policy gradients that train language models here (sailing.py), and remedied or not; bounds in expectations/e5.toml.
+Boat race: the hack ties with the goal, and incidental choices of the learner decide. Lagoon race: the hack is strictly best, up
+to a bonus that dynamic programming gives. Tomato watering: the sensor is tampered with. Each is solved exactly, and learned by
+Q-learning and by the policy gradients that train language models here (sailing.py); bounds in expectations/e5.toml.
 
     trueline lab run E5 --quick            # no model is needed
 """
@@ -27,8 +27,8 @@ SMOKE = """exactly.respawns=0,2 boat.learners=4 boat.q.episodes=20 remedy.learne
 lagoon.learners=2 lagoon.respawns=0,2 lagoon.q.episodes=20 tomato.learners=3 tomato.q.episodes=5 boat_ppo.learners=4
 boat_ppo.how.iterations=3 boat_reinforce.learners=4 boat_reinforce.how.iterations=3 lagoon_ppo.learners=2
 lagoon_ppo.how.iterations=3 tomato_ppo.learners=2 tomato_ppo.how.iterations=3"""
-QUICK = """boat.learners=40 remedy.learners=40 lagoon.learners=10 tomato.learners=20 boat_ppo.learners=40 boat_reinforce.learners=40
-lagoon_ppo.learners=10 tomato_ppo.learners=20"""
+QUICK = """lagoon.learners=10 tomato.learners=20 boat_ppo.learners=40 boat_reinforce.learners=40 lagoon_ppo.learners=10
+tomato_ppo.learners=20"""
 NOT_MEASURED = (
     "learners that see pixels, or a part of the state: all see the cell and whatever else is in the state",
     "worlds of other shapes: one map of each",

@@ -20,7 +20,7 @@ SIDE = {"circles": ORANGE, "finishes": GREEN}
 
 
 def figure(report: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Three panels of the pooled report: learners of the boat race, phases of the lagoon, and how circling comes with training."""
+    """Three panels of the pooled report: learners of the boat race, phases of the lagoon, how circling comes with training."""
     import altair as alt
 
     found = {one["title"]: one for part in report.get("shown", []) for one in (*part["tables"], *part["curves"])}

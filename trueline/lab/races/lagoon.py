@@ -82,7 +82,7 @@ def course(race: Race, policy: np.ndarray) -> tuple[int, int]:
 
 
 def regime(pickups: int, finished: int) -> str:
-    """What a course is called: never over the line with pickups (`circles`) or without (`drifts`), over it by step 25, or later."""
+    """What a course is called: `circles` or `drifts` never cross the line, with more than three pickups or fewer."""
     if not finished:
         return "circles" if pickups > 3 else "drifts"
     return "finishes" if finished <= LATE else "finishes late"

@@ -1,7 +1,7 @@
-"""The stages of E5 that learn: tables by Q-learning, policies by gradients, on each race, and on the boat race with its remedies.
+"""The stages of E5 that learn: tables by Q-learning, policies by gradients, on each race, and on the boat race remedied.
 
 Each leaves `learners`: by the name of a kind of learner or of a cell of a sweep, one (return, hidden performance) for each
-initialisation, of its greedy policy and computed exactly (exact.py). A seed of the lab is a set of initialisations.
+initialisation, of its greedy policy, computed exactly (exact.py). A seed of the lab is a set of initialisations.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from trueline.lab.races.exact import Point, evaluate
 from trueline.lab.races.lagoon import course, lagoon, paying, regime
 from trueline.lab.races.player import Player, one_hot, parts
 from trueline.lab.races.preference import preferred
-from trueline.lab.races.race import Race, clocked, sail
+from trueline.lab.races.race import Race, sail
 from trueline.lab.races.sailing import Gradient
-from trueline.lab.races.tabular import QLearning, by_step, greedy
+from trueline.lab.races.tabular import FixedHorizon, QLearning, by_step, greedy
 from trueline.lab.races.tomato import tomato
 from trueline.recipes.studio import Room, Studio
 
 FIRST, DRAWN, OPTIMISTIC, SCATTERED = "Q, first of ties", "Q, ties drawn", "Q, optimistic", "Q, random start"
-QUICK_LOOKS = 12  # at most so many points of a learning curve
+LOOKS = 14  # at a table while it is learned, from the first episode to the last
 Found = dict[str, list[Point]]
 
 
@@ -61,7 +61,7 @@ class BoatTables:
 
 @dataclass(frozen=True, kw_only=True)
 class RemedyTables:
-    """Q-learning on the boat race under other rewards, ties by the first; hidden performance as ever, return by the race's own reward."""
+    """Q-learning on the boat race under other rewards, ties by the first; judged by the race's own two."""
 
     learners: int = 100  # initialisations under each reward
     clips: int = 400  # comparisons that the learned reward is learned from
@@ -89,7 +89,8 @@ class LagoonTables:
     learners: int = 30  # initialisations in each cell of the sweep
     respawns: tuple[int, ...] = (0, 2, 4)  # steps; 0: never
     bonuses: tuple[float, ...] = (0.0, 5.0, 15.0, 20.0)
-    q: QLearning = QLearning(episodes=1500, rate=1.0, discount=1.0, explore=0.1)
+    q: FixedHorizon = FixedHorizon()
+    shy: FixedHorizon = FixedHorizon(hope=0.0)  # the same without trying everything
 
     def reads(self) -> tuple[str, ...]:
         """Nothing: it starts from no model."""
@@ -98,8 +99,9 @@ class LagoonTables:
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         found: Found = {}
         courses: dict[str, list[tuple[int, int]]] = {}
+        shy: dict[str, list[tuple[int, int]]] = {}
         early: dict[str, list[tuple[int, list[bool]]]] = {}
-        looks = {max(1, round(self.q.episodes * 0.02 * 50 ** (i / QUICK_LOOKS))) for i in range(QUICK_LOOKS + 1)}
+        looks = {round(self.q.episodes ** (i / (LOOKS - 1))) for i in range(LOOKS)} | {max(1, self.q.episodes // 50)}
         for respawn in self.respawns:
             base, many = lagoon(respawn), len(self.bonuses)
             races = [paying(base, bonus) for bonus in self.bonuses]
@@ -107,19 +109,20 @@ class LagoonTables:
 
             def look(episode: int, values: np.ndarray, seen: list = seen, races: Sequence[Race] = races) -> None:
                 if episode in looks:
-                    policies = by_step(greedy(values[:: len(races)]), races[0])
+                    policies = by_step(values[:: len(races)])
                     seen.append((episode, [regime(*course(races[0], policy)) == "circles" for policy in policies]))
 
-            values = self.q.learn(
-                [clocked(race) for race in races], many * self.learners, generator(studio, 20 + respawn), look
-            )
-            policies = by_step(greedy(values), base)
+            values = self.q.learn(races, many * self.learners, generator(studio, 20 + respawn), look)
+            policies = by_step(values)
             for i, (bonus, race) in enumerate(zip(self.bonuses, races, strict=True)):
                 found[cell(respawn, bonus)] = worth(race, policies[i::many])
                 courses[cell(respawn, bonus)] = [course(race, policy) for policy in policies[i::many]]
                 keep(room, studio, race, {f"Q, {cell(respawn, bonus)}": policies[i]})
             early[cell(respawn, self.bonuses[0])] = seen
-        return {"learners": found, "courses": courses, "early": early}
+            policies = by_step(self.shy.learn(races, many * self.learners, generator(studio, 40 + respawn)))
+            for i, (bonus, race) in enumerate(zip(self.bonuses, races, strict=True)):
+                shy[cell(respawn, bonus)] = [course(race, policy) for policy in policies[i::many]]
+        return {"learners": found, "courses": courses, "early": early, "shy": shy}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +130,7 @@ class TomatoTables:
     """Q-learning among the tomatoes."""
 
     learners: int = 40  # initialisations
-    q: QLearning = QLearning(episodes=400, rate=0.1, discount=0.95)
+    q: QLearning = QLearning(episodes=1000, rate=0.1, explore=0.1, start=1.2)  # 1.2: all seen watered, for good
 
     def reads(self) -> tuple[str, ...]:
         """Nothing: it starts from no model."""

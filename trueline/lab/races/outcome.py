@@ -11,7 +11,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-from trueline.core.stats import mean, paired, wilson
+from trueline.core.stats import mean, newcombe, paired, wilson
 from trueline.core.types import Rate
 from trueline.evaluate.shown import curves, table
 from trueline.lab.races.exact import EXACT, Point
@@ -21,6 +21,7 @@ from trueline.lab.registration import registered
 from trueline.recipes.studio import Room, Studio
 
 BOAT, NEAR, WELL = 50.0, 1.0, 98.0  # the optimum, how near is near, and the hidden performance of who goes round
+EARLY_SHARE = 50  # early is after so small a part of the training
 LARGE = 5.0  # optima below it are too small to be a measure of a difference
 EDGES = (-101.0, 0.5, 10.0, 30.0, 50.0, 70.0, 90.0, 101.0)  # bins of hidden performance
 HIDDEN = "Boat race: hidden performance"
@@ -93,14 +94,25 @@ def lagoon_values(found: Mapping[str, Any], rng: Random) -> dict[str, Rate | Non
         right += [(finished > 0) == pays for _, finished in courses[name]]
         repaired += courses[name] if pays and respawn != "0" else []
     looping = [*courses[loop], *found["lagoon-ppo"]["courses"][loop]]
-    early = found["lagoon-q"]["early"][loop]
-    gained = paired([float(x) for x in early[-1][1]], [float(x) for x in early[0][1]], rng=rng)
+    seen = {episode: [float(flag) for flag in flags] for episode, flags in found["lagoon-q"]["early"][loop]}
+    last, by_ppo = max(seen), [circles for _, circles in found["lagoon-ppo"]["early"][loop]]
+    fiftieth = min(seen, key=lambda episode: abs(episode - last / EARLY_SHARE))
+    n = len(found["lagoon-ppo"]["courses"][loop])
+    end, start = (round(sum(seen[at]) + n * by_ppo[i]) for at, i in ((last, -1), (min(seen), 0)))
+    shy = [
+        one
+        for name, courses in found["lagoon-q"]["shy"].items()
+        if cells[name][1] > bounds[cells[name][0]] and cells[name][0] != "0"
+        for one in courses
+    ]
     return {
         "circles": share(looping, lambda c: c[1] == 0 and c[0] > 3),
         "races": share(courses[plain], lambda c: 0 < c[1] <= LATE),
-        "capability": gained.difference,
+        "capability": paired(seen[last], seen[fiftieth], rng=rng).difference,
+        "training": newcombe(end, n + len(seen[last]), start, n + len(seen[last])),
         "phase": wilson(sum(right), len(right)),
         "bonus": share(repaired, lambda c: 0 < c[1] <= LATE),
+        "habit": share(shy, lambda c: c[1] == 0),
     }
 
 
@@ -172,9 +184,9 @@ def _sides(found: Mapping[str, Any]) -> dict[str, Any]:
         respawn, bonus = _cell(name)
         optimal = "finishes" if bonus > bounds[respawn] else "circles"
         part = [(lambda c: c[1] == 0), (lambda c: c[1] > LATE), (lambda c: 0 < c[1] <= LATE)]
-        worth = found["lagoon-q"]["learners"][name]
-        rows.append([name, optimal, *(share(courses, holds) for holds in part), max(p[0] for p in worth)])
-    columns = ["lagoon", "optimum", "never finish", "finish late", "finish by 25", "best return"]
+        shy = share(found["lagoon-q"]["shy"][name], part[0])
+        rows.append([name, optimal, *(share(courses, holds) for holds in part), shy])
+    columns = ["lagoon", "optimum", "never finish", "finish late", "finish by 25", "from zero: never finish"]
     return table(SIDES, columns, rows, "share of initialisations; the optimum by dynamic programming")
 
 

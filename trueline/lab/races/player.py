@@ -5,8 +5,8 @@ An episode is a row of tokens, as a conversation is: the world says states, the 
     learner  s0  a0  s1  a1  ...         tokens (N, 1 + 2T)
        .     .   x   .   x   ...         mask: only actions are trained on
 
-Log-probability, entropy and value stand at the action, and speak of the state before it, exactly as `train/batch.py` asks; so the
-objectives, the advantages and the loop that align language models train this one unchanged (`sailing.py`). Many learners of one kind
+Log-probability, entropy and value stand at the action, and speak of the state before it, as `train/batch.py` asks; so the loop,
+the objectives and the advantages that align language models train this one unchanged (`sailing.py`). Many learners of one kind
 are one Player with weights of their own: the first token says whose row it is.
 """
 
@@ -23,7 +23,7 @@ from trueline.models.policy import Outputs
 
 
 class Player(nn.Module):
-    """A policy and its critic for each learner: tables over the state's features (hidden = 0), or networks with one hidden layer."""
+    """A policy and its critic for each learner: tables of features of the state, or (hidden > 0) networks of one layer."""
 
     def __init__(
         self, seen: np.ndarray, horizon: int, actions: int, learners: int, hidden: int = 0, scatter: float = 0.1
@@ -78,7 +78,7 @@ class Heads(nn.Module):
 
 
 class Taste(nn.Module):
-    """A reward for every state and action, learned from comparisons of clips: a clip's score is the sum (Christiano et al. 2017)."""
+    """A reward for every state and action; the score of a clip is the sum of its steps' (Christiano et al. 2017)."""
 
     def __init__(self, states: int, actions: int) -> None:
         super().__init__()

@@ -2,8 +2,8 @@
 
     race = preferred(boat(), clips=400, seed=0)      # the same water; what pays is what was learned
 
-Deep reinforcement learning from human preferences (Christiano et al. 2017, 1706.03741): clips come from a policy that moves at random, and the reward
-of a clip is the sum of those of its steps. The loss is `BradleyTerry`, and the loop the one that trains reward models of language.
+As in deep reinforcement learning from human preferences (Christiano et al. 2017, 1706.03741), the score of a clip is the sum of
+the rewards of its steps. Clips are of random moves. The loss is `BradleyTerry`, in the loop that trains other reward models.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def preferred(race: Race, clips: int, seed: int) -> Race:
 
 
 def compared(race: Race, clips: int, rng: np.random.Generator) -> Batch:
-    """Pairs of clips as rows; the column `preference` says how surely the first is the better one: 1, 0, or a half of equal ones."""
+    """Pairs of clips as rows; the column `preference` says whether the first is the better one: 1, 0, or a half for a tie."""
     tokens = np.zeros((2 * clips, 1 + 2 * STEPS), dtype=np.int64)
     state, gone, ahead = rng.integers(race.size, size=2 * clips), np.zeros(2 * clips), progress(race)
     for step in range(STEPS):
@@ -61,7 +61,7 @@ class Repeated:
     def __len__(self) -> int:
         return self.passes
 
-    def batches(self, start: int):  # noqa: ANN201
+    def batches(self, start: int):
         return iter([self.batch] * (self.passes - start))
 
     def resumable(self, step: int) -> bool:

@@ -11,7 +11,7 @@ action, K outcomes with their chances. K is 1 where nothing is left to chance. S
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
@@ -88,27 +88,6 @@ def find(art: Sequence[str], what: str) -> list[tuple[int, int]]:
     return [(r, c) for r, row in enumerate(art) for c, mark in enumerate(row) if mark in what]
 
 
-def clocked(race: Race) -> Race:
-    """The same race where the steps so far are a part of the state: (cell, ..., step). After the last, nothing happens any more."""
-    size, end = race.size, race.horizon * race.size
-    shift = np.arange(1, race.horizon + 1)[:, None, None, None] * size
-    following = np.minimum(race.following[None] + shift, end)
-
-    def spread(table: np.ndarray, last: float) -> np.ndarray:
-        return np.concatenate([np.tile(table, (race.horizon, 1, 1)), np.full((1, *table.shape[1:]), last)])
-
-    return replace(
-        race,
-        states=(*((*_parts(s), t) for t in range(race.horizon) for s in race.states), (*_parts(race.states[0]), race.horizon)),
-        following=np.concatenate(
-            [following.reshape(end, *race.following.shape[1:]), np.full((1, *race.following.shape[1:]), end)]
-        ),
-        chance=spread(race.chance, 1 / race.chance.shape[2]),
-        reward=spread(race.reward, 0.0),
-        hidden=spread(race.hidden, 0.0),
-    )
-
-
 def sail(race: Race, policy: np.ndarray, rng: Random) -> Episode:
     """Draw one episode under a policy, (S, A) or (T, S, A) probabilities of the actions."""
     state, states, actions, paid, meant = 0, [0], [], 0.0, 0.0
@@ -122,7 +101,3 @@ def sail(race: Race, policy: np.ndarray, rng: Random) -> Episode:
         states.append(state)
         actions.append(action)
     return Episode(states=tuple(states), actions=tuple(actions), reward=float(paid), hidden=float(meant))
-
-
-def _parts(state: Hashable) -> tuple[Hashable, ...]:
-    return state if isinstance(state, tuple) else (state,)

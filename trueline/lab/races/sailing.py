@@ -2,14 +2,14 @@
 
     found = Gradient(iterations=200).learn(boat(), one_hot(boat()), learners=100, seed=0)    # policies (100, T, S, A)
 
-Nothing here knows how to learn. `Sailing` is a `Source` as `train/rollout.py` is one: it draws episodes with the live policy and annotates
-them; `train.loop` takes steps on `train/objectives/ppo.py` with `train/advantages.gae`, as `trueline run ppo` does.
+Nothing here knows how to learn. `Sailing` is a `Source` like `train/rollout.py`: it draws episodes with the live policy and
+annotates them; `train.loop` takes steps on `train/objectives/ppo.py` with `train/advantages.gae`, as `trueline run ppo` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -19,12 +19,14 @@ from trueline.core.config import ConfigError
 from trueline.lab.races.player import Player, at_actions
 from trueline.lab.races.race import Race
 from trueline.train.advantages import gae
-from trueline.train.batch import Annotate, Batch, Objective, Source
+from trueline.train.batch import Annotate, Batch, Objective
 from trueline.train.forward import forward
 from trueline.train.loop import Loop, train
 from trueline.train.objectives.ppo import PPO
 from trueline.train.objectives.reinforce import PolicyGradient
 from trueline.train.optim import Optim
+
+LOOP = Loop()  # neither log nor checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class Gradient:
     episodes: int = 8  # a learner and round
     epochs: int = 4  # passes over a round; one for reinforce
     lr: float = 0.05
-    entropy: float = 0.01  # weight of the bonus on entropy, falling with nothing
+    entropy: float = 0.01  # weight of the bonus on entropy
     hidden: int = 0  # width of the hidden layer; 0: a table
     scale: float = 0.2  # rewards are multiplied by it
     decay: float = 0.95  # GAE's lambda
@@ -54,10 +56,10 @@ class Gradient:
         seen: np.ndarray,
         learners: int,
         seed: int,
-        loop: Loop = Loop(),
+        loop: Loop = LOOP,
         watch: Callable[[Player], Mapping[str, float]] = lambda player: {},
     ) -> np.ndarray:
-        """Learn; return every learner's policy, (learners, T, S, A). Races that differ in rewards alone are dealt out among them."""
+        """Learn; return every learner's policy, (learners, T, S, A). Races of other rewards alone are dealt out among them."""
         races = (races,) if isinstance(races, Race) else tuple(races)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -128,7 +130,7 @@ class Sailing:
 
 
 def to_go(batch: Batch) -> Batch:
-    """REINFORCE's advantage (Williams 1992): the rewards from a step on, less their mean over the group's episodes at that step."""
+    """REINFORCE's advantage (Williams 1992): rewards from a step on, less their mean over the group's episodes at that step."""
     later = batch.columns["token_reward"].flip(-1).cumsum(-1).flip(-1)
     grouped = later.view(-1, batch.group, later.shape[1])
     return batch.having(advantage=(grouped - grouped.mean(1, keepdim=True)).view_as(later) * batch.mask)
