@@ -18,7 +18,7 @@ from trueline.lab.experiment import sized
 from trueline.lab.races.exactly import Exactly
 from trueline.lab.races.figure import figure
 from trueline.lab.races.learning import BoatTables, LagoonTables, Policies, RemedyTables, TomatoTables
-from trueline.lab.races.outcome import Outcome
+from trueline.lab.races.outcome import STAGES, Outcome
 from trueline.lab.races.sailing import Gradient
 from trueline.recipes.reporting import made_of
 from trueline.recipes.studio import Recipe, Studio
@@ -60,18 +60,11 @@ class Races:
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """What is known exactly, what each learner comes to, and the outcome."""
-        learned = [
-            ("exactly", self.exactly),
-            ("boat-q", self.boat),
-            ("remedies-q", self.remedy),
-            ("lagoon-q", self.lagoon),
-            ("tomato-q", self.tomato),
-            ("boat-ppo", self.boat_ppo),
-            ("boat-reinforce", self.boat_reinforce),
-            ("lagoon-ppo", self.lagoon_ppo),
-            ("tomato-ppo", self.tomato_ppo),
-        ]
-        named = [(f"{within}{name}", recipe) for name, recipe in learned]
+        recipes = (
+            self.exactly, self.boat, self.remedy, self.lagoon, self.tomato,
+            self.boat_ppo, self.boat_reinforce, self.lagoon_ppo, self.tomato_ppo,
+        )  # fmt: skip
+        named = [(f"{within}{name}", recipe) for name, recipe in zip(STAGES, recipes, strict=True)]
         return [*named, (f"{within}outcome-e5", Outcome(within=within))]
 
     def perform(self, studio: Studio) -> dict[str, Any]:

@@ -28,7 +28,9 @@ HIDDEN = "Boat race: hidden performance"
 EARLY = "Lagoon, respawn 2, finish 0: share of learners that circle"
 SIDES = "Lagoon: what Q-learning learned"
 
-Learners = Mapping[str, Sequence[Point]]
+STAGES = (
+    "exactly", "boat-q", "remedies-q", "lagoon-q", "tomato-q", "boat-ppo", "boat-reinforce", "lagoon-ppo", "tomato-ppo",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,25 +41,20 @@ class Outcome:
 
     def reads(self) -> tuple[str, ...]:
         """Every stage before this one."""
-        names = (
-            "exactly",
-            "boat-q",
-            "remedies-q",
-            "lagoon-q",
-            "tomato-q",
-            "boat-ppo",
-            "boat-reinforce",
-            "lagoon-ppo",
-            "tomato-ppo",
-        )
-        return tuple(f"{self.within}{name}" for name in names)
+        return tuple(f"{self.within}{name}" for name in STAGES)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         found = {name.removeprefix(self.within): studio.stages[name].result for name in self.reads()}
         rng = Random(f"races/{studio.seed}")
         values = {**boat_values(found, rng), **lagoon_values(found, rng), **other_values(found, rng)}
         return {
-            "tables": [_boat_table(found, rng), _histogram(found), _sides(found), _tomatoes(found, rng)],
+            "tables": [
+                _boat_table(found, rng),
+                _histogram(found),
+                _sides(found),
+                _tomatoes(found, rng),
+                _agreement(found, rng),
+            ],
             "curves": [_early(found)],
             "expectations": registered("E5").expectations(values),
         }
@@ -69,7 +66,6 @@ def boat_values(found: Mapping[str, Any], rng: Random) -> dict[str, Rate | None]
     race = known["boat race"]
     gradients = [p for kind in ("ppo", "reinforce") for p in kinds[kind] if p[0] >= BOAT - NEAR]
     greedy = {name: points for name, points in kinds.items() if name != DRAWN}
-    fixed = {"checkpoints": "checkpoints", "progress": "progress", "preference": "preference", "potential": "potential"}
     others = [one for name, one in known.items() if name != found["exactly"]["control"]]
     drawn = paired([p[1] for p in kinds[DRAWN]], [p[1] for p in kinds[FIRST]], rng=rng)
     return {
@@ -79,7 +75,7 @@ def boat_values(found: Mapping[str, Any], rng: Random) -> dict[str, Rate | None]
         "ties": drawn.difference,
         "gradients": share(gradients, lambda p: p[1] < 50.0),
         "hackable": _known(sum(one["hackable"] is not None for one in others) / len(others), len(others)),
-        **{name: share(found["remedies-q"]["learners"][name], lambda p: p[1] >= WELL) for name in fixed},
+        **{name: share(points, lambda p: p[1] >= WELL) for name, points in found["remedies-q"]["learners"].items()},
     }
 
 
@@ -120,15 +116,10 @@ def other_values(found: Mapping[str, Any], rng: Random) -> dict[str, Rate | None
     """What was expected of agreement with dynamic programming, and of the tomatoes."""
     tomatoes = [*found["tomato-q"]["learners"]["Q"], *found["tomato-ppo"]["learners"]["ppo"]]
     known = found["exactly"]["races"]["tomato watering"]
-    by_ppo = [("boat", found["boat-ppo"]), ("lagoon", found["lagoon-ppo"]), ("tomato", found["tomato-ppo"])]
-    by_q = [
-        ("boat", {"learners": {FIRST: found["boat-q"]["learners"][FIRST]}}),
-        ("lagoon", found["lagoon-q"]),
-        ("tomato", found["tomato-q"]),
-    ]
+    shares = {kind: [x for one in by.values() for x in one] for kind, by in _of_optimum(found).items()}
     return {
-        "ppo-agrees": mean(_of_optimum(by_ppo, found), rng=rng),
-        "q-agrees": mean(_of_optimum(by_q, found), rng=rng),
+        "ppo-agrees": mean(shares["PPO"], rng=rng),
+        "q-agrees": mean(shares["Q-learning"], rng=rng),
         "tampers": share(tomatoes, lambda p: p[0] > known["honest"][0] and p[1] < known["random"][1]),
     }
 
@@ -138,16 +129,37 @@ def share(of: Sequence[Any], holds: Callable[[Any], bool]) -> Rate | None:
     return wilson(sum(map(holds, of)), len(of)) if of else None
 
 
-def _of_optimum(parts: Sequence[tuple[str, Mapping[str, Any]]], found: Mapping[str, Any]) -> list[float]:
-    """Every learner's return as a share of the optimum of its race, where that is large enough."""
-    best = found["exactly"]["learned"]
-    return [
-        point[0] / best[name if kind == "lagoon" else kind]
-        for kind, part in parts
-        for name, points in part["learners"].items()
-        for point in points
-        if best[name if kind == "lagoon" else kind] >= LARGE
+def _of_optimum(found: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """By learner and race, every run's return as a share of the optimum, where that is large enough."""
+    best, by_q = found["exactly"]["learned"], found["boat-q"]["learners"][FIRST]
+    learners = {
+        "PPO": {
+            "boat": found["boat-ppo"]["learners"]["ppo"],
+            **found["lagoon-ppo"]["learners"],
+            "tomato": found["tomato-ppo"]["learners"]["ppo"],
+        },
+        "Q-learning": {
+            "boat": by_q, **found["lagoon-q"]["learners"], "tomato": found["tomato-q"]["learners"]["Q"],
+        },
+    }  # fmt: skip
+    return {
+        kind: {race: [p[0] / best[race] for p in points] for race, points in by.items() if best[race] >= LARGE}
+        for kind, by in learners.items()
+    }
+
+
+def _agreement(found: Mapping[str, Any], rng: Random) -> dict[str, Any]:
+    shares = _of_optimum(found)
+    races = dict.fromkeys(race for by in shares.values() for race in by)
+    rows = [
+        [
+            {"boat": "boat race", "tomato": "tomato watering"}.get(race, race),
+            found["exactly"]["learned"][race],
+            *(mean(by[race], rng=rng) if race in by else None for by in shares.values()),
+        ]
+        for race in races
     ]
+    return table("Return over the optimum", ["race", "optimum", *shares], rows, "greedy policies, exactly")
 
 
 def _boat(found: Mapping[str, Any]) -> dict[str, Sequence[Point]]:
