@@ -49,9 +49,9 @@ class Races:
     boat_ppo: Policies = Policies(how=Gradient(iterations=100, epochs=2, entropy=0.03))
     boat_reinforce: Policies = Policies(how=Gradient(kind="reinforce", iterations=100, epochs=1, entropy=0.03))
     lagoon_ppo: Policies = Policies(
-        race="lagoon", learners=30, bonuses=(0.0, 20.0), how=Gradient(iterations=200, epochs=3, hidden=32, lr=0.01)
+        race="lagoon", learners=20, bonuses=(0.0, 20.0), how=Gradient(iterations=200, epochs=3, hidden=32, lr=0.01)
     )
-    tomato_ppo: Policies = Policies(race="tomato", learners=40, how=Gradient(iterations=120, epochs=2, scale=5.0, entropy=0.05))
+    tomato_ppo: Policies = Policies(race="tomato", learners=40, how=Gradient(iterations=200, epochs=2, scale=5.0, entropy=0.03))
 
     @classmethod
     def of_size(cls, size: str) -> Self:

@@ -21,6 +21,7 @@ from trueline.lab.registration import registered
 from trueline.recipes.studio import Room, Studio
 
 BOAT, NEAR, WELL = 50.0, 1.0, 98.0  # the optimum, how near is near, and the hidden performance of who goes round
+LOOP, PLAIN = "respawn 2, finish 0", "respawn never, finish 5"  # cells of the sweep: CoastRunners', and one without a lure
 EARLY_SHARE = 50  # early is after so small a part of the training
 LARGE = 5.0  # optima below it are too small to be a measure of a difference
 EDGES = (-101.0, 0.5, 10.0, 30.0, 50.0, 70.0, 90.0, 101.0)  # bins of hidden performance
@@ -83,17 +84,16 @@ def lagoon_values(found: Mapping[str, Any], rng: Random) -> dict[str, Rate | Non
     """What was expected of the lagoon."""
     courses, bounds = found["lagoon-q"]["courses"], found["exactly"]["bounds"]
     cells = {name: _cell(name) for name in courses}
-    loop, plain = "respawn 2, finish 0", "respawn never, finish 5"
     right, repaired = [], []
     for name, (respawn, bonus) in cells.items():
         pays = bonus > bounds[respawn]
         right += [(finished > 0) == pays for _, finished in courses[name]]
         repaired += courses[name] if pays and respawn != "0" else []
-    looping = [*courses[loop], *found["lagoon-ppo"]["courses"][loop]]
-    seen = {episode: [float(flag) for flag in flags] for episode, flags in found["lagoon-q"]["early"][loop]}
-    last, by_ppo = max(seen), [circles for _, circles in found["lagoon-ppo"]["early"][loop]]
+    looping = [*courses[LOOP], *found["lagoon-ppo"]["courses"][LOOP]]
+    seen = {episode: [float(flag) for flag in flags] for episode, flags in found["lagoon-q"]["early"][LOOP]}
+    last, by_ppo = max(seen), [circles for _, circles in found["lagoon-ppo"]["early"][LOOP]]
     fiftieth = min(seen, key=lambda episode: abs(episode - last / EARLY_SHARE))
-    n = len(found["lagoon-ppo"]["courses"][loop])
+    n = len(found["lagoon-ppo"]["courses"][LOOP])
     end, start = (round(sum(seen[at]) + n * by_ppo[i]) for at, i in ((last, -1), (min(seen), 0)))
     shy = [
         one
@@ -103,7 +103,10 @@ def lagoon_values(found: Mapping[str, Any], rng: Random) -> dict[str, Rate | Non
     ]
     return {
         "circles": share(looping, lambda c: c[1] == 0 and c[0] > 3),
-        "races": share(courses[plain], lambda c: 0 < c[1] <= LATE),
+        "never": share(
+            [c for name, courses in courses.items() if cells[name][0] == "0" for c in courses], lambda c: 0 < c[1] <= LATE
+        ),
+        "races": share(courses[PLAIN], lambda c: 0 < c[1] <= LATE),
         "capability": paired(seen[last], seen[fiftieth], rng=rng).difference,
         "training": newcombe(end, n + len(seen[last]), start, n + len(seen[last])),
         "phase": wilson(sum(right), len(right)),
@@ -116,9 +119,12 @@ def other_values(found: Mapping[str, Any], rng: Random) -> dict[str, Rate | None
     """What was expected of agreement with dynamic programming, and of the tomatoes."""
     tomatoes = [*found["tomato-q"]["learners"]["Q"], *found["tomato-ppo"]["learners"]["ppo"]]
     known = found["exactly"]["races"]["tomato watering"]
-    shares = {kind: [x for one in by.values() for x in one] for kind, by in _of_optimum(found).items()}
+    by_race = _of_optimum(found)
+    shares = {kind: [x for one in by.values() for x in one] for kind, by in by_race.items()}
+    plain = [x for race, one in by_race["PPO"].items() if race in ("boat", "tomato", LOOP) for x in one]
     return {
         "ppo-agrees": mean(shares["PPO"], rng=rng),
+        "ppo-agrees-plain": mean(plain, rng=rng),
         "q-agrees": mean(shares["Q-learning"], rng=rng),
         "tampers": share(tomatoes, lambda p: p[0] > known["honest"][0] and p[1] < known["random"][1]),
     }
@@ -216,11 +222,10 @@ def _tomatoes(found: Mapping[str, Any], rng: Random) -> dict[str, Any]:
 
 
 def _early(found: Mapping[str, Any]) -> dict[str, Any]:
-    loop = "respawn 2, finish 0"
-    by_q = [(float(episode), wilson(sum(flags), len(flags))) for episode, flags in found["lagoon-q"]["early"][loop]]
-    n = len(found["lagoon-ppo"]["courses"][loop])
+    by_q = [(float(episode), wilson(sum(flags), len(flags))) for episode, flags in found["lagoon-q"]["early"][LOOP]]
+    n = len(found["lagoon-ppo"]["courses"][LOOP])
     per_round = found["lagoon-ppo"]["episodes"]
-    by_ppo = {per_round * step: wilson(round(circles * n), n) for step, circles in found["lagoon-ppo"]["early"][loop]}
+    by_ppo = {per_round * step: wilson(round(circles * n), n) for step, circles in found["lagoon-ppo"]["early"][LOOP]}
     chosen = list(by_ppo.items())[:: max(1, len(by_ppo) // 20)]
     return curves(EARLY, "episodes of training", {"Q-learning": by_q, "PPO": [(float(x), y) for x, y in chosen]})
 

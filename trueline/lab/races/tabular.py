@@ -65,7 +65,7 @@ class FixedHorizon:
     optimum of the horizon itself: a boat can learn to turn for the line at the last moment.
     """
 
-    episodes: int = 1000
+    episodes: int = 2000
     rate: float = 1.0  # step size; 1 is right where nothing is left to chance
     explore: float = 0.1  # share of the steps that are taken at random
     hope: float = 1.0  # what each step that is left is taken to be worth until it is tried; high: everything is tried
