@@ -39,7 +39,13 @@ def test_the_figure_holds_what_was_measured(found):
     spec = experiment("E5").figure(found)
     assert len(spec["hconcat"]) == 3
     assert spec["hconcat"][0]["data"]["values"]
+    assert all(point["episodes"] > 0 for point in data_of(spec["hconcat"][2]))  # its axis is logarithmic
     assert experiment("E5").figure({"shown": []}) is None
+
+
+def data_of(panel):
+    """The values of a layered panel, wherever altair puts them."""
+    return [value for part in (panel, *panel["layer"]) for value in part.get("data", {}).get("values", ())]
 
 
 def test_courses_are_drawn_as_arrows_maps_and_svg():

@@ -184,7 +184,7 @@ class Policies:
                 for i, (name, race) in enumerate(zip(names, races, strict=True))
             }
             made["episodes"] = self.how.episodes
-            made["early"] = {names[0]: [(row["step"] // self.how.epochs, row["circles"]) for row in room.curve()]}
+            made["early"] = {names[0]: [(1 + (row["step"] - 1) // self.how.epochs, row["circles"]) for row in room.curve()]}
         return made
 
 
