@@ -23,10 +23,10 @@ from trueline.lab.races.sailing import Gradient
 from trueline.recipes.reporting import made_of
 from trueline.recipes.studio import Recipe, Studio
 
-SMOKE = """exactly.respawns=0,2 boat.learners=4 boat.q.episodes=20 remedy.learners=4 remedy.q.episodes=20 remedy.clips=40
-lagoon.learners=2 lagoon.respawns=0,2 lagoon.q.episodes=20 tomato.learners=3 tomato.q.episodes=5 boat_ppo.learners=4
-boat_ppo.how.iterations=3 boat_reinforce.learners=4 boat_reinforce.how.iterations=3 lagoon_ppo.learners=2
-lagoon_ppo.how.iterations=3 tomato_ppo.learners=2 tomato_ppo.how.iterations=3"""
+SMOKE = """exactly.respawns=0,2 exactly.clips=40 boat.learners=4 boat.q.episodes=20 remedy.learners=4 remedy.q.episodes=20
+remedy.clips=40 lagoon.learners=2 lagoon.respawns=0,2 lagoon.q.episodes=20 lagoon.shy.episodes=20 tomato.learners=3
+tomato.q.episodes=5 boat_ppo.learners=4 boat_ppo.how.iterations=3 boat_reinforce.learners=4 boat_reinforce.how.iterations=3
+lagoon_ppo.learners=2 lagoon_ppo.how.iterations=3 tomato_ppo.learners=2 tomato_ppo.how.iterations=3"""
 QUICK = """lagoon.learners=10 tomato.learners=20 boat_ppo.learners=40 boat_reinforce.learners=40 lagoon_ppo.learners=10
 tomato_ppo.learners=20"""
 NOT_MEASURED = (
