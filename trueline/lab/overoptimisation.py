@@ -22,10 +22,10 @@ from trueline.recipes.reporting import made_of
 from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.studio import Recipe, Studio
 
-SMOKE = """twin.pairs=20,40 twin.draws=2 twin.members=2 rankings.n=60 rankings.max_tokens=12 few=40 reward.epochs=1
-samples.n=12 samples.k=4 samples.max_tokens=12 grpo.iterations=2 grpo.batch=4 grpo.group=2 grpo.max_tokens=8 penalised=2
-control=2"""
-QUICK = "twin.draws=6 samples.n=64 grpo.iterations=30 penalised=14 control=16 with_ppo=false"
+SMOKE = """twin.pairs=20,40 twin.draws=2 twin.members=2 twin.iterations=20 twin.fitting.steps=10 rankings.n=60
+rankings.max_tokens=12 few=40 reward.epochs=1 samples.n=12 samples.k=4 samples.max_tokens=12 grpo.iterations=2
+grpo.batch=4 grpo.group=2 grpo.max_tokens=8 penalised=2 control=2"""
+QUICK = "twin.draws=6 samples.n=80 grpo.iterations=30 penalised=14 control=16 with_ppo=false"
 NOT_MEASURED = (
     "reward models of other sizes on the trained side: the twin sweeps linear against small",
     "5,000 pairs on the trained side: the twin sweeps them",

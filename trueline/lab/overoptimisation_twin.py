@@ -24,7 +24,7 @@ from trueline.evaluate.shown import curves, table
 from trueline.lab.forms import FORMS, at, fit, gains, hump
 from trueline.lab.twin import Array, Point, tilted
 from trueline.lab.twin_bandit import Learner, learned, objective_of
-from trueline.lab.twin_reward import fitted, joined, resampled, rewards, standardised
+from trueline.lab.twin_reward import Fitting, fitted, joined, resampled, rewards, standardised
 from trueline.lab.twin_world import drawn, utilities, world_twin
 from trueline.recipes.studio import Room, Studio
 from trueline.world.raters import RATERS, Impression
@@ -58,6 +58,8 @@ class TwinSweep:
     draws: int = 12  # of the comparisons and the reward model
     members: int = 5  # reward models of an ensemble
     conservative: float = 1.0  # deviations that an ensemble takes off
+    fitting: Fitting = Fitting()
+    iterations: int = 400  # of the learners that are checked against the optimum
 
     def __post_init__(self) -> None:
         if len(self.pairs) < 2 or list(self.pairs) != sorted(set(self.pairs)) or self.pairs[0] < 10:
@@ -75,7 +77,7 @@ class TwinSweep:
         for step, (name, made) in enumerate(names.items(), 1):
             cells[name] = _walked(name, made())
             studio.show.bar(room.name)(step, {}, 0.0, 0.0)
-        values = self._values(cells) | {"bandit": _bandit(studio.seed)}
+        values = self._values(cells) | {"bandit": _bandit(studio.seed, self.iterations)}
         return {
             "values": {name: asdict(value) for name, value in values.items()},
             "tables": [_phases(cells), _forms(cells)],
@@ -100,7 +102,7 @@ class TwinSweep:
 
     def _learned(self, seed: int, rater: str, n: int, hidden: int) -> list[Reward]:
         data = [drawn(world_twin(), RATERS[rater], n, np.random.default_rng([seed, draw, n])) for draw in range(self.draws)]
-        return rewards(world_twin(), fitted(data, hidden, seed))
+        return rewards(world_twin(), fitted(data, hidden, seed, self.fitting))
 
     def _ensemble(self, seed: int, n: int, k: float) -> list[Reward]:
         """As `_learned`, by members that each learn from a resample of the same comparisons."""
@@ -109,7 +111,7 @@ class TwinSweep:
             rng = np.random.default_rng([seed, draw, n])
             whole = drawn(world_twin(), RATERS["noisy"], n, rng)
             data += [resampled(whole, rng) for _ in range(self.members)]
-        scores = rewards(world_twin(), fitted(data, SIZES["small"], seed))
+        scores = rewards(world_twin(), fitted(data, SIZES["small"], seed, self.fitting))
         groups = [scores[i : i + self.members] for i in range(0, len(scores), self.members)]
         return [standardised(world_twin(), joined(group, k)) for group in groups]
 
@@ -193,12 +195,13 @@ def _utility(rater: str) -> Reward:
     return standardised(twin, mean)
 
 
-def _bandit(seed: int) -> Rate:
+def _bandit(seed: int, iterations: int) -> Rate:
     """How far GRPO and PPO stay below the best that any policy earns under the penalty: the worse of the two."""
     replies, reward = world_twin().described[-1].replies, _utility("crowd")[-1]
     best = objective_of(tilted(replies.start, reward, BETA), replies, reward, BETA)
     learners: tuple[Learner, ...] = ("grpo", "ppo")
-    short = max(best - objective_of(learned(replies, reward, BETA, each, seed), replies, reward, BETA) for each in learners)
+    made = [learned(replies, reward, BETA, each, seed, iterations) for each in learners]
+    short = max(best - objective_of(policy, replies, reward, BETA) for policy in made)
     return Rate(value=short, n=1, low=short, high=short)
 
 

@@ -35,7 +35,7 @@ class ScoredSamples:
 
     start: str  # the model that is sampled
     rewards: tuple[str, ...]  # as in a recipe's `reward`
-    n: int = 80  # prompts
+    n: int = 120  # prompts
     k: int = 128  # samples of each
     max_tokens: int = 56
 

@@ -15,13 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log
+from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-STEPS = 40  # halvings in the search for a beta: far finer than anything that is read off it
+STEPS = 60  # most steps in the search for a beta; about eight are needed
+CLOSE = 1e-8  # how near, relatively, the KL of a found policy is to what was asked for
+FAR = 14.0  # largest logarithm of 1 / beta that is tried
+TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -88,20 +91,37 @@ class Twin:
         return found
 
     def _strength(self, rewards: Sequence[Array], wanted: float) -> float | None:
-        """The 1 / beta whose policy is `wanted` nats away; the KL rises with it. None: there is none."""
+        """The 1 / beta whose policy is `wanted` nats away; the KL rises with it. None: there is none.
 
-        def reached(strength: float) -> float:
-            return self.under(rewards, lambda start, reward: tilted(start, reward, 1 / strength)).kl
+        False position on log KL against log strength, where the path is nearly straight; the end that stays is weighed by half
+        (Illinois), so that both ends move.
+        """
 
-        low, high = 0.0, 1.0
-        while reached(high) < wanted:
-            low, high = high, 2 * high
-            if high > 1e6:
+        def beyond(strength: float) -> float:
+            gone = self.under(rewards, lambda start, reward: tilted(start, reward, 1 / exp(strength))).kl
+            return log(max(gone, TINY)) - log(wanted)
+
+        low, high = 0.0, 0.0
+        below = above = beyond(0.0)
+        while below > 0:
+            low -= 1.0
+            below = beyond(low)
+        while above < 0:
+            high += 1.0
+            if high > FAR:
                 return None
+            above = beyond(high)
+        middle = low
         for _ in range(STEPS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if reached(middle) < wanted else (low, middle)
-        return high
+            middle = (low * above - high * below) / (above - below) if above > below else low
+            here = beyond(middle)
+            if abs(here) < CLOSE:
+                break
+            if here < 0:
+                low, below, above = middle, here, above / 2
+            else:
+                high, above, below = middle, here, below / 2
+        return exp(middle)
 
 
 def tilted(start: Array, reward: Array, beta: float) -> Array:
