@@ -16,9 +16,11 @@ from trueline.core.types import Rate
 from trueline.lab.overoptimisation import Overoptimisation
 from trueline.lab.overoptimisation_outcome import ahead, binned, difference, frontier, window
 from trueline.lab.overoptimisation_twin import TwinSweep
-from trueline.lab.overoptimisation_world import GOLD, Scored, twin_of
+from trueline.lab.overoptimisation_world import GOLD, Scored, kind_of, twin_of
 from trueline.lab.registration import registered
 from trueline.recipes.running import Order, carry_out
+from trueline.world.facts import make_world
+from trueline.world.prompts import TRAINING_MIX, training_prompts
 
 RNG = np.random.default_rng(0)
 
@@ -43,6 +45,14 @@ def test_it_runs_and_every_expectation_has_its_row(tmp_path):
     assert spec is not None
     assert len(spec["hconcat"]) == 2
     assert Overoptimisation.figure({"shown": []}) is None
+
+
+def test_every_training_prompt_is_of_a_kind_that_the_twin_has_and_a_strange_one_is_refused():
+    """Kinds are those of the training mix, about as often; a kind without a share would be lost unseen."""
+    kinds = [kind_of(prompt) for prompt in training_prompts(make_world(0), 0, 400)]
+    assert {kind: kinds.count(kind) / 400 for kind in TRAINING_MIX} == pytest.approx(dict(TRAINING_MIX), abs=0.08)
+    with pytest.raises(ValueError, match="poem"):
+        twin_of(Scored(("poem",), {GOLD: np.zeros((1, 4)), "r": np.zeros((1, 4))}), "r")
 
 
 def test_the_twin_of_samples_ignores_what_a_prompt_adds_to_all_its_scores():

@@ -25,6 +25,7 @@ from trueline.recipes.studio import Room, Studio
 
 EARLY = (0.5, 2.0)  # nats a reply: where gold peaked in the prototype of this experiment
 MATCHED = (0.1, 2.0)  # nats a reply: as far as samples of the start can be reweighted
+FAR = (1.0, 2.0)  # of these, where the best policy is past its peak
 LATE = 5  # iterations at the end
 AIM = 64  # n at which rewards are compared
 BINS = tuple(0.25 * k for k in range(14))  # of d
@@ -101,9 +102,11 @@ class Outcome:
 
     def _matched(self, runs: Mapping[str, Sequence[Row]], scored: Scored) -> dict[str, Rate | None]:
         """Gold of RL at its distances, less gold of the best reweighting of the start's samples at the same distances."""
-        return {
-            name: ahead(runs[run], scored, self.many) for name, run in {"matched": self.free, "ppo": self.ppo}.items() if run
+        found = {
+            "matched": ahead(runs[self.free], scored, self.many),
+            "slower": ahead(runs[self.free], scored, self.many, FAR),
         }
+        return found | ({"ppo": ahead(runs[self.ppo], scored, self.many)} if self.ppo else {})
 
     def _best_table(self, scored: Scored) -> dict[str, Any]:
         ns = [2**i for i in range(int(log2(scored.scores[GOLD].shape[1])) + 1)]
@@ -192,9 +195,9 @@ def frontier(free: Sequence[Row], penalised: Sequence[Row]) -> Rate | None:
     return difference(above(compared), above(there))
 
 
-def ahead(rows: Sequence[Row], scored: Scored, reward: str) -> Rate | None:
+def ahead(rows: Sequence[Row], scored: Scored, reward: str, within: tuple[float, float] = MATCHED) -> Rate | None:
     """Gold of a run less gold of its twin at the same KL, over the iterations within reach."""
-    near = [row for row in rows if MATCHED[0] <= row["kl"] <= MATCHED[1]]
+    near = [row for row in rows if within[0] <= row["kl"] <= within[1]]
     kls = [row["kl"] for row in near]
     twin, rewards = twin_of(scored, reward)
     best = [point.gold for point in twin.tilted(rewards, kls)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from math import log2
 from random import Random
 from statistics import fmean
@@ -93,9 +94,12 @@ class TwinSweep:
             for n in self.pairs
         }
         found[named(middle, "small", "crowd")] = lambda: self._learned(seed, "crowd", middle, SIZES["small"])
+        groups = cache(lambda n: self._members(seed, n))
         for n in self.pairs[:2]:
-            found[f"{named(n, 'small')}, mean of {self.members}"] = lambda n=n: self._ensemble(seed, n, 0.0)
-            found[f"{named(n, 'small')}, conservative"] = lambda n=n: self._ensemble(seed, n, self.conservative)
+            for how, k in ((f"mean of {self.members}", 0.0), ("conservative", self.conservative)):
+                found[f"{named(n, 'small')}, {how}"] = lambda n=n, k=k: [
+                    standardised(world_twin(), joined(group, k)) for group in groups(n)
+                ]
         found["utility of the rater crowd"] = lambda: [_utility("crowd")]
         found["gold"] = lambda: [_utility("oracle")]
         return found
@@ -104,16 +108,15 @@ class TwinSweep:
         data = [drawn(world_twin(), RATERS[rater], n, np.random.default_rng([seed, draw, n])) for draw in range(self.draws)]
         return rewards(world_twin(), fitted(data, hidden, seed, self.fitting))
 
-    def _ensemble(self, seed: int, n: int, k: float) -> list[Reward]:
-        """As `_learned`, by members that each learn from a resample of the same comparisons."""
+    def _members(self, seed: int, n: int) -> list[list[Reward]]:
+        """For each draw of `_learned`, reward models that each learn from a resample of its comparisons."""
         data = []
         for draw in range(self.draws):
             rng = np.random.default_rng([seed, draw, n])
             whole = drawn(world_twin(), RATERS["noisy"], n, rng)
             data += [resampled(whole, rng) for _ in range(self.members)]
         scores = rewards(world_twin(), fitted(data, SIZES["small"], seed, self.fitting))
-        groups = [scores[i : i + self.members] for i in range(0, len(scores), self.members)]
-        return [standardised(world_twin(), joined(group, k)) for group in groups]
+        return [scores[i : i + self.members] for i in range(0, len(scores), self.members)]
 
     def _values(self, cells: Mapping[str, Cell]) -> dict[str, Rate]:
         few, middle, many = (named(n, "small") for n in (self.pairs[0], self.pairs[1], self.pairs[-1]))
@@ -170,7 +173,7 @@ def over_draws(values: Sequence[float]) -> Rate:
 
 
 def less(first: Sequence[float], second: Sequence[float]) -> Rate:
-    """The mean difference, draw by draw: both come from the same seeds."""
+    """The mean difference over draws; those of two cells are independent, so which is taken from which does not matter."""
     return over_draws([a - b for a, b in zip(first, second, strict=True)])
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from trueline.core.config import ConfigError
+from trueline.core.types import Prompt
 from trueline.lab.twin import Array, Replies, Twin, best_of_drawn
 from trueline.recipes.reading import prompts
 from trueline.recipes.rewards import models_of, reward_of
@@ -60,7 +61,7 @@ class ScoredSamples:
             room.keep(first, drawn[:: self.k][:2])
             studio.show.bar(room.name)(first + len(some), {}, 0.0, 0.0)
         found = {name: np.array(values).reshape(self.n, self.k) for name, values in scores.items()}
-        np.savez(room.folder / FILE, kinds=np.array([p.category for p in asked]), **found)
+        np.savez(room.folder / FILE, kinds=np.array([kind_of(p) for p in asked]), **found)
         return {"prompts": self.n, "samples": self.n * self.k}
 
 
@@ -95,6 +96,8 @@ class Scored:
 
 def twin_of(scored: Scored, reward: str, mix: Mapping[str, float] = TRAINING_MIX) -> tuple[Twin, list[Array]]:
     """The twin of these samples under the mix, and the reward of each of its replies."""
+    if unknown := set(scored.kinds) - mix.keys():
+        raise ValueError(f"a twin needs a share for every kind of prompt; got none for {', '.join(sorted(unknown))}")
     prompts_, rewards, weights = [], [], []
     for kind, weight in mix.items():
         rows = [i for i, each in enumerate(scored.kinds) if each == kind]
@@ -106,6 +109,13 @@ def twin_of(scored: Scored, reward: str, mix: Mapping[str, float] = TRAINING_MIX
         prompts_.append(Replies(np.full(len(gold), 1 / len(gold)), gold))
         weights.append(weight)
     return Twin(tuple(prompts_), tuple(w / sum(weights) for w in weights)), rewards
+
+
+def kind_of(prompt: Prompt) -> str:
+    """Which kind of the training mix a prompt is: fact, benign or hazard."""
+    if prompt.expected == "refuse":
+        return "hazard"
+    return "fact" if prompt.about["kind"] == "fact" else "benign"
 
 
 def mix_of(scored: Scored) -> dict[str, float]:
