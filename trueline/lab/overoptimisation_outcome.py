@@ -6,7 +6,7 @@ numbers lies above the truth.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log2, sqrt
 from random import Random
@@ -20,7 +20,7 @@ from trueline.evaluate.shown import curves, table
 from trueline.lab.forms import at, fit
 from trueline.lab.overoptimisation_world import GOLD, Scored, mix_of, twin_of
 from trueline.lab.registration import registered
-from trueline.lab.twin import most_kl
+from trueline.lab.twin import Array, most_kl
 from trueline.recipes.studio import Room, Studio
 
 EARLY = (0.5, 2.0)  # nats a reply: where gold peaked in the prototype of this experiment
@@ -121,7 +121,7 @@ class Outcome:
     def _runs_table(self, runs: Mapping[str, Sequence[Row]], scored: Scored) -> dict[str, Any]:
         rows = [
             [
-                name.rpartition("/")[2],
+                short(name),
                 window(found, GOLD, *EARLY),
                 last(found, GOLD),
                 last(found, "reward"),
@@ -145,9 +145,9 @@ class Outcome:
         path = [*twin.best_of(rewards, (1,)), *twin.tilted(rewards, [d * d for d in BINS[1:8]])]
         ns = [2**i for i in range(int(log2(scored.scores[GOLD].shape[1])) + 1)]
         lines: dict[str, Sequence[tuple[float, Rate | float]]] = {
-            f"gold, {name.rpartition('/')[2]}": binned(rows) for name, rows in runs.items()
+            f"gold, {short(name)}": binned(rows) for name, rows in runs.items()
         }
-        lines["reward, " + self.free.rpartition("/")[2]] = binned(runs[self.free], "reward")
+        lines[f"reward, {short(self.free)}"] = binned(runs[self.free], "reward")
         lines["gold, best-of-n"] = [(sqrt(most_kl(n)), mean(scored.best(self.many, n))) for n in ns]
         lines["gold, the twin's best policy"] = [(d, v) for d, v in zip(BINS, at(path, BINS), strict=True) if v is not None]
         return curves(
@@ -215,7 +215,7 @@ def ahead(rows: Sequence[Row], scored: Scored, reward: str, within: tuple[float,
     return difference(run, nothing)
 
 
-def resampled(scored: Scored, value: Any) -> Rate:
+def resampled(scored: Scored, value: Callable[[Scored], float]) -> Rate:
     """A number of a set of prompts with its interval: prompts are drawn again, those of each kind apart."""
     rng = Random("prompts")
     kinds = {kind: [i for i, each in enumerate(scored.kinds) if each == kind] for kind in dict.fromkeys(scored.kinds)}
@@ -238,11 +238,20 @@ def binned(rows: Sequence[Row], what: str = GOLD) -> list[tuple[float, Rate | fl
     return found
 
 
+def short(name: str) -> str:
+    """A stage's name as a chart has room for it.
+
+    >>> short("grpo/kl0.1"), short("ppo")
+    ('grpo kl0.1', 'ppo')
+    """
+    return " ".join(name.split("/")[-2:])
+
+
 def distance(row: Row) -> float:
     """The square root of an iteration's KL; its estimate may lie below zero."""
     return sqrt(max(0.0, row["kl"]))
 
 
-def mean(values: Sequence[float] | np.ndarray) -> Rate:
+def mean(values: Sequence[float] | Array) -> Rate:
     """A mean with its bootstrap interval."""
     return stats.mean([float(v) for v in values], rng=Random("E1"))

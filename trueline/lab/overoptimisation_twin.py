@@ -43,7 +43,6 @@ Reward = list[Array]
 class Cell:
     """One kind of reward: its paths, one a draw."""
 
-    name: str
     paths: Mapping[str, list[list[Point]]]
 
     def over(self, path: str, what: Callable[[list[Point]], float]) -> list[float]:
@@ -76,13 +75,13 @@ class TwinSweep:
         names = self._cells(studio.seed)
         studio.show.steps(room.name, len(names))
         for step, (name, made) in enumerate(names.items(), 1):
-            cells[name] = _walked(name, made())
+            cells[name] = _walked(made())
             studio.show.bar(room.name)(step, {}, 0.0, 0.0)
         values = self._values(cells) | {"bandit": _bandit(studio.seed, self.iterations)}
         return {
             "values": {name: asdict(value) for name, value in values.items()},
             "tables": [_phases(cells), _forms(cells)],
-            "curves": [self._drawn_curves(cells)],
+            "curves": [self._curves(cells)],
         }
 
     def _cells(self, seed: int) -> dict[str, Callable[[], list[Reward]]]:
@@ -140,7 +139,7 @@ class TwinSweep:
             "rl_form": over_draws(path.over("KL-optimal", lambda p: _aic(p, "best-of-n") - _aic(p, "RL"))),
         }
 
-    def _drawn_curves(self, cells: Mapping[str, Cell]) -> dict[str, Any]:
+    def _curves(self, cells: Mapping[str, Cell]) -> dict[str, Any]:
         middle = named(self.pairs[1], "small")
         shown = {f"gold, {n:,} pairs": (named(n, "small"), "gold") for n in self.pairs}
         shown |= {
@@ -177,11 +176,10 @@ def less(first: Sequence[float], second: Sequence[float]) -> Rate:
     return over_draws([a - b for a, b in zip(first, second, strict=True)])
 
 
-def _walked(name: str, made: Sequence[Reward]) -> Cell:
+def _walked(made: Sequence[Reward]) -> Cell:
     twin = world_twin().twin
     far = [d * d for d in DISTANCES[1:]]
     return Cell(
-        name,
         {
             "best-of-n": [twin.best_of(reward, NS) for reward in made],
             "KL-optimal": [[*twin.best_of(reward, (1,)), *twin.tilted(reward, far)] for reward in made],
