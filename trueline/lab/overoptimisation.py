@@ -25,7 +25,7 @@ from trueline.recipes.studio import Recipe, Studio
 SMOKE = """twin.pairs=20,40 twin.draws=2 twin.members=2 twin.iterations=20 twin.fitting.steps=10 rankings.n=60
 rankings.max_tokens=12 few=40 reward.epochs=1 samples.n=12 samples.k=4 samples.max_tokens=12 grpo.iterations=2
 grpo.batch=4 grpo.group=2 grpo.max_tokens=8 penalised=2 control=2"""
-QUICK = "twin.draws=6 samples.n=80 grpo.iterations=30 penalised=14 control=16 with_ppo=false"
+QUICK = "twin.draws=6 samples.n=80 grpo.iterations=30 penalised=14 control=24 with_ppo=false"
 NOT_MEASURED = (
     "reward models of other sizes on the trained side: the twin sweeps linear against small",
     "5,000 pairs on the trained side: the twin sweeps them",
@@ -42,7 +42,8 @@ class Overoptimisation:
     twin: TwinSweep = TwinSweep()
     rankings: Rank = Rank(n=1100)  # prompts; equal samples rank nothing, so that about 900 pairs remain
     few: int = 200  # comparisons of the reward model that has few
-    reward: Reward = Reward(members=3)
+    reward: Reward = Reward()
+    members: int = 3  # of the ensemble, each from a resample of the comparisons
     samples: ScoredSamples = ScoredSamples(start="", rewards=())
     grpo: Grpo = Grpo(iterations=36)
     kl: tuple[float, ...] = (0.02, 0.1)  # penalties, per token
@@ -58,7 +59,8 @@ class Overoptimisation:
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The twin; rankings and reward models; samples and what they score; RL; the outcome."""
         few, many = f"{within}reward/few", f"{within}reward/many"
-        rewards = (few, many, f"ensemble:k=1,{many}")
+        several = f"{within}reward/several"
+        rewards = (few, many, f"ensemble:k=1,{several}")
         start = replace(self.grpo, start=self.start, reward=many)
         arms: dict[str, Recipe] = {f"{within}grpo/free": start}
         penalised = {f"{within}grpo/kl{weight:g}": replace(start, kl=weight, iterations=self.penalised) for weight in self.kl}
@@ -81,8 +83,9 @@ class Overoptimisation:
         return [
             (f"{within}twin", self.twin),
             (f"{within}rankings", replace(self.rankings, start=self.start)),
-            (few, replace(self.reward, start=self.start, data=f"{within}rankings", n=self.few, members=1)),
+            (few, replace(self.reward, start=self.start, data=f"{within}rankings", n=self.few)),
             (many, replace(self.reward, start=self.start, data=f"{within}rankings")),
+            (several, replace(self.reward, start=self.start, data=f"{within}rankings", members=self.members)),
             (f"{within}samples", replace(self.samples, start=self.start, rewards=rewards)),
             *(arms | penalised | control | ppo).items(),
             (f"{within}outcome-e1", outcome),
