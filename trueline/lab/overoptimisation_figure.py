@@ -24,7 +24,7 @@ def _chart(curve: Mapping[str, Any]) -> Any:
     ]
     base = alt.Chart(alt.Data(values=rows), title=curve["title"]).encode(
         x=alt.X("d:Q", title=curve["x"]),
-        color=alt.Color("name:N", title=None, legend=alt.Legend(orient="bottom", columns=2, labelLimit=260)),
+        color=alt.Color("name:N", title=None, legend=alt.Legend(orient="bottom", columns=2, labelLimit=260, symbolOpacity=1)),
     )
     band = base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title="gold; reward dashed"), y2="high:Q")
     line = base.mark_line(strokeWidth=2).encode(
