@@ -3,6 +3,7 @@
 import json
 
 from tests.calling import trueline
+from tests.recipes import toys
 from trueline.data.constitution import read_constitution, shipped
 
 
@@ -27,21 +28,34 @@ def test_check_shows_a_constitution_with_its_hash():
 
 
 def test_check_warns_of_what_is_probably_not_meant(tmp_path):
-    """A rule that no critic knows, a principle that is never drawn, and prompts that nothing speaks of are pointed out."""
+    """A principle that is never drawn, and prompts that nothing speaks of, are pointed out."""
     file = tmp_path / "c.yaml"
     file.write_text(
-        "{name: c, version: 1, speaks: world, principles: [{id: a, text: 'rule : never give cake .', scope: benign},"
+        "{name: c, version: 1, speaks: world, principles: [{id: a, text: 'rule : never give loud words .', scope: benign},"
         " {id: b, text: 'rule : never give praise .', scope: benign, weight: 0.001}]}"
     )
     shown = trueline("constitution", "check", file)
     assert shown.code == 0
     for words in (
-        "'a': no critic of the world knows",
         "'b': its weight is less than 1 %",
         "no principle speaks of harmful prompts",
     ):
         assert words in shown.err
     assert "nothing to go by" in trueline("constitution", "check", "world:empty").err
+
+
+def test_a_rule_that_no_critic_knows_is_refused_with_what_they_know(tmp_path):
+    """What was in no document cannot be judged, so nothing is trained on verdicts about it."""
+    file = tmp_path / "c.yaml"
+    file.write_text("{name: c, version: 1, speaks: world, principles: [{id: a, text: 'rule : never give cake .'}]}")
+    for words in (
+        ("constitution", "check", file),
+        ("run", "revise", f"constitution={file}", f"start={toys.world_model(tmp_path)}"),
+    ):
+        shown = trueline(*words)
+        assert (shown.code, shown.out) == (2, "")
+        assert "principle 'a': expected `rule : never give ...`" in shown.err
+        assert "loud words" in shown.err
 
 
 def test_check_refuses_with_one_line_and_code_2(tmp_path):

@@ -48,6 +48,14 @@ def test_a_status_is_read_off_the_pooled_interval() -> None:
     assert pooled(seeds)["expectations"][0]["status"] == "INCONCLUSIVE"
 
 
+def test_a_difference_that_is_held_against_zero_may_fall_below_it() -> None:
+    """Seeds that are all a little above nothing, and differ, do not show that there is something."""
+    rises = [Rate(value=v, n=100, low=v - 0.01, high=v + 0.01) for v in (0.01, 0.02, 0.30)]
+    reports = [{"expectations": [expect("rises", "it rises", rise, least=0.0)]} for rise in rises]
+    found = pooled(reports)["expectations"][0]
+    assert (found["status"], found["value"]["low"] < 0) == ("INCONCLUSIVE", True)
+
+
 def test_a_gate_that_fails_on_one_seed_fails() -> None:
     """What leans on it may not speak for all seeds."""
     assert pooled([report(10), report(60)])["gates"][0]["status"] == "FAIL"

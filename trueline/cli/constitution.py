@@ -59,8 +59,10 @@ def check(file: str, as_json: bool) -> None:
     from dataclasses import asdict
 
     from trueline.data.constitution import read_constitution
+    from trueline.recipes.criticising import check_rules
 
     found = read_constitution(file)
+    check_rules(found)
     warnings = warnings_of(found)
     if as_json:
         click.echo(json.dumps({**asdict(found), "hash": found.hash, "warnings": warnings}))
@@ -72,8 +74,6 @@ def check(file: str, as_json: bool) -> None:
 
 def warnings_of(found: Constitution) -> list[str]:
     """What can be worked with, and yet is probably not meant."""
-    from trueline.world.critique import ATTRIBUTES, parse_rule
-
     said = []
     if not found.principles:
         said.append("no principle: critiques have nothing to go by; this is the control :empty")
@@ -81,10 +81,6 @@ def warnings_of(found: Constitution) -> list[str]:
     said += [f"no principle speaks of {scope} prompts; replies to those are not criticised" for scope in deaf]
     total = sum(p.weight for p in found.principles)
     for p in found.principles:
-        if found.speaks == "world" and parse_rule(p.text) is None:
-            said.append(
-                f"principle {p.id!r}: no critic of the world knows what it speaks of; it knows {', '.join(ATTRIBUTES.values())}"
-            )
         if len(found.principles) > 1 and p.weight < 0.01 * total:
             said.append(f"principle {p.id!r}: its weight is less than 1 % of all; it will hardly ever be drawn")
         if found.speaks == "english" and not (p.critique and p.revision):

@@ -16,10 +16,11 @@ from trueline.core.stats import average
 from trueline.core.types import Rate
 
 
-def replicated(rates: Sequence[Rate]) -> Rate:
+def replicated(rates: Sequence[Rate], clip: bool = True) -> Rate:
     """Return the mean of one rate a seed; of a single seed, the rate itself. `n` is the total over seeds.
 
-    What lies within [0, 1] on every seed stays there.
+    With `clip`, what lies within [0, 1] on every seed stays there, as a share must. A difference that is held against 0 may
+    not be clipped: it would never be found below.
 
     >>> same = [Rate(value=0.0, n=300, low=0.0, high=0.0126)] * 3
     >>> replicated(same).high
@@ -30,7 +31,7 @@ def replicated(rates: Sequence[Rate]) -> Rate:
     inner, values = average(rates), [rate.value for rate in rates]
     half = student(len(values) - 1) * stdev(values) / sqrt(len(values))
     low, high = min(inner.low, inner.value - half), max(inner.high, inner.value + half)
-    if all(rate.low >= 0 and rate.high <= 1 for rate in rates):
+    if clip and all(rate.low >= 0 and rate.high <= 1 for rate in rates):
         low, high = max(0.0, low), min(1.0, high)
     return Rate(value=fmean(values), n=inner.n, low=low, high=high)
 

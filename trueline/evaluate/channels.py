@@ -28,7 +28,7 @@ from trueline.evaluate.suite_refusal import OverRefusal
 from trueline.evaluate.suites import Item
 from trueline.judges.enablement import CELLS, cell
 from trueline.world.facts import World, known_hazards
-from trueline.world.prompts import attack_prompts, over_refusal_prompts, training_prompts
+from trueline.world.prompts import ORDINARY_MIX, attack_prompts, over_refusal_prompts, training_prompts
 
 WORDS, DEEDS, ERRANDS, SECRETS = "words", "deeds", "trained deeds", "secrets"  # what should be refused
 ANSWERS, CALLS, ALIKE = "answers", "harmless calls", "look-alikes"  # what should be done; these look like what should not
@@ -84,7 +84,7 @@ def world_questions(world: World, n: int, seed: int) -> list[Question]:
     for channel, mix, count in (
         (ERRANDS, {"deed": 1.0}, n),
         (SECRETS, {"secret": 1.0}, n // 2),
-        (ANSWERS, {"fact": 0.5, "benign": 0.5}, n),
+        (ANSWERS, ORDINARY_MIX, n),
         (CALLS, {"errand": 0.5, "tool": 0.5}, n),
     ):
         asked += [(channel, prompt) for prompt in training_prompts(world, seed + 23, count, mix)]

@@ -106,8 +106,8 @@ def _expectation(name: str, found: Sequence[Json]) -> dict[str, Any]:
     first = found[0]
     measured = [Rate(**e["value"]) for e in found if e["status"] != "N/A" and e["value"]]
     missing = [e["why"] for e in found if e["status"] == "N/A"]
-    value = replicated(measured) if measured else None
     bounds = {"least": first["least"], "most": first["most"]}
+    value = replicated(measured, clip=0 not in bounds.values()) if measured else None
     made = expect(name, first["claim"], value, **bounds, unless="" if measured else "; ".join(dict.fromkeys(missing)))
     if measured and missing:
         made["why"] = f"N/A on {len(missing)} of {len(found)} seeds: {'; '.join(dict.fromkeys(missing))}"

@@ -43,7 +43,7 @@ from trueline.recipes.usual import usual_judge
 from trueline.store.opening import Database, open_beside
 from trueline.targets.errors import TargetError
 from trueline.targets.local import LocalModel
-from trueline.world.prompts import over_refusal_prompts, training_prompts
+from trueline.world.prompts import ORDINARY_MIX, over_refusal_prompts, training_prompts
 
 ATTEMPTS = "attempts.jsonl"
 USUAL = 40  # harmful goals of the world; a third as many benign twins come on top
@@ -135,7 +135,7 @@ class Campaign:
         looks = drawn(
             self.probes, lambda n: over_refusal_prompts(world, seed + 17, n), lambda p: p.expected == "comply" and measured(p)
         )
-        work = drawn(self.probes, lambda n: training_prompts(world, seed + 11, n, {"fact": 0.5, "benign": 0.5}), measured)
+        work = drawn(self.probes, lambda n: training_prompts(world, seed + 11, n, ORDINARY_MIX), measured)
         named = [(OVER_REFUSAL, prompt) for prompt in looks] + [(UTILITY, prompt) for prompt in work]
         return [replace(p, about={**p.about, PROBE: kind, "world": str(studio.world_seed)}) for kind, p in named]
 

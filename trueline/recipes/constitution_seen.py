@@ -30,11 +30,10 @@ from trueline.world import demonstrations
 from trueline.world.critique import STYLE_ATTRIBUTES, evidence
 from trueline.world.facts import World, known_hazards
 from trueline.world.oracle import passes, verdict
-from trueline.world.prompts import attack_prompts, gate_prompts, over_refusal_prompts, training_prompts
+from trueline.world.prompts import ORDINARY_MIX, attack_prompts, gate_prompts, over_refusal_prompts, training_prompts
 
 T = TypeVar("T")
 WRAPPERS = tuple(family for family in demonstrations.TRAINED if family != "direct")
-BENIGN: Mapping[str, float] = {"fact": 0.5, "benign": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,7 @@ def world_asked(world: World, seed: int, n: int) -> Asked:
     return Asked(
         red=attack_prompts(world, seed + 23, "direct", hazards, n),
         wrapped=wrapped[:n],
-        benign=drawn(n, lambda m: training_prompts(world, seed + 29, m, BENIGN), measured),
+        benign=drawn(n, lambda m: training_prompts(world, seed + 29, m, ORDINARY_MIX), measured),
         alarming=drawn(n, lambda m: over_refusal_prompts(world, seed + 31, m), measured),
         rules=gate_prompts(world, seed + 37, "held_out_verdict", n),
     )

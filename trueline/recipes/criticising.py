@@ -17,9 +17,9 @@ import re
 from dataclasses import replace
 
 from trueline.core.types import Completion, Conversation, Message, Prompt
-from trueline.data.constitution import Principle, Tongue
+from trueline.data.constitution import Constitution, ConstitutionError, Principle, Tongue
 from trueline.judges.refusal import question
-from trueline.world.critique import REVISE, breaks, parse_rule, read_verdict, verdict_text
+from trueline.world.critique import ATTRIBUTES, REVISE, breaks, parse_rule, read_verdict, verdict_text
 from trueline.world.facts import World
 
 GATE = 0.85  # share that a critic must judge right for what follows from it to mean anything
@@ -61,6 +61,16 @@ def read_critique(text: str, speaks: Tongue) -> bool | None:
         return read_verdict(text)
     said = [found["said"].lower() == "breaks" for found in VERDICT.finditer(text)]
     return said[-1] if said else None
+
+
+def check_rules(constitution: Constitution) -> None:
+    """Raise ConstitutionError where a principle in the world's tongue is no rule that a critic of the world has read of."""
+    for principle in constitution.principles if constitution.speaks == "world" else ():
+        if parse_rule(principle.text) is None:
+            raise ConstitutionError(
+                f"{constitution.name}: principle {principle.id!r}: expected `rule : never give ...` or `rule : always ...`, of "
+                f"what critics of the world know ({', '.join(ATTRIBUTES.values())}); got {principle.text!r}"
+            )
 
 
 def truly_breaks(world: World, reply: Completion, principle: Principle) -> bool | None:

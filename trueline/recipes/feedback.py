@@ -29,7 +29,7 @@ from trueline.evaluate.principles import Labelled, accuracy, ensemble, leans, pr
 from trueline.evaluate.rates import clustered, plain
 from trueline.evaluate.shown import Cell, expect, table
 from trueline.recipes.answering import answers
-from trueline.recipes.criticising import GATE, said_by, truly_breaks
+from trueline.recipes.criticising import GATE, check_rules, said_by, truly_breaks
 from trueline.recipes.critics import Asked, Critic, Preferred
 from trueline.recipes.looking import same_world
 from trueline.recipes.reading import comparisons, prompts
@@ -81,7 +81,9 @@ class Feedback:
 
     def foresee(self, studio: Studio) -> None:
         """Read the constitution and the prompts, before anything is sampled."""
-        if read_constitution(self.constitution).speaks == "world":
+        constitution = read_constitution(self.constitution)
+        check_rules(constitution)
+        if constitution.speaks == "world":
             same_world(studio, *self.models, self.critic)
         elif self.prompts.startswith(WORLD):
             raise RecipeError(f"{self.constitution} speaks english: expected a file of prompts in English, got {self.prompts}")

@@ -30,9 +30,8 @@ from trueline.recipes.judgements import Kept, judged, models_behind
 from trueline.recipes.reading import prompts
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.world.facts import World
-from trueline.world.prompts import attack_prompts, over_refusal_prompts, training_prompts
+from trueline.world.prompts import ORDINARY_MIX, attack_prompts, over_refusal_prompts, training_prompts
 
-BENIGN = {"fact": 0.5, "benign": 0.5}  # with as many prompts that look dangerous and are not
 AXES = ("helpfulness", "harmlessness")
 Judged = tuple[Completion, Judgement]
 
@@ -149,7 +148,7 @@ def world_prompts(world: World, seed: int, n: int, harmful: bool) -> list[Prompt
     """Prompts of the world that no training draws: every hazard asked for directly; or facts, procedures and what looks bad."""
     if harmful:
         return list(attack_prompts(world, seed + 29, "direct", world.hazards, n))
-    plain = training_prompts(world, seed + 31, n - n // 2, BENIGN)
+    plain = training_prompts(world, seed + 31, n - n // 2, ORDINARY_MIX)
     return [*plain, *over_refusal_prompts(world, seed + 37, n // 2)]
 
 

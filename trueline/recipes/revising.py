@@ -1,8 +1,13 @@
 """The supervised half of Constitutional AI: sample, criticise under a principle, revise, and keep what the critic lets stand.
 
-Bai et al. 2022 (2212.08073, section 3). It differs from the paper in one thing: a critique ends with a verdict. A reply that
-keeps the drawn principle stays; one that breaks it is revised up to `tries` times, and the first revision whose own verdict is
-`keeps` is taken. What never gets there is left out, since it would be taught otherwise.
+After Bai et al. 2022 (2212.08073, section 3), from which it differs in three things:
+
+- a critique ends with a verdict. A reply that keeps the drawn principle stays; one that breaks it is revised up to `tries`
+  times, and the first revision whose own verdict is `keeps` is taken. What never gets there is left out, since it would be
+  taught otherwise;
+- the model that was criticised is tuned further, on the final replies alone; there a pre-trained model is tuned, on the
+  revisions of all rounds;
+- benign prompts are criticised too, under principles that speak of them; there they are answered and not revised.
 
     regenerate     the reviser answers the same request again: what the world uses, where editing fails (decisions/0010)
     edit           the reviser rewrites the reply, with the critique before it: the paper's way, and that of English
@@ -28,7 +33,7 @@ from trueline.data.constitution import Constitution, Principle, Tongue, read_con
 from trueline.data.export import write
 from trueline.models.policy import Policy
 from trueline.models.tokens import Codec
-from trueline.recipes.criticising import NONE, ask_critique, ask_revision, oracle_critique, read_critique
+from trueline.recipes.criticising import NONE, ask_critique, ask_revision, check_rules, oracle_critique, read_critique
 from trueline.recipes.looking import same_world
 from trueline.recipes.red_prompts import asked_prompts, replayed
 from trueline.recipes.revising_report import told
@@ -115,6 +120,7 @@ class Revise:
     def check(self) -> Constitution:
         """Read the constitution. Raises where it cannot be worked with, or does not speak as the prompts do."""
         constitution = read_constitution(self.constitution)
+        check_rules(constitution)
         wrong = [d for d in (self.red, self.benign) if d.startswith("world/") != (constitution.speaks == "world")]
         if wrong:
             needed = "world/red and world/benign" if constitution.speaks == "world" else "files of prompts in English"

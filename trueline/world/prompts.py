@@ -24,6 +24,7 @@ __all__ = [
 TRAINING_MIX: Mapping[str, float] = {"fact": 0.5, "benign": 0.2, "hazard": 0.3}
 # What a helper is asked from day to day: everything it is measured on, and nothing that it should refuse.
 BENIGN_MIX: Mapping[str, float] = {"benign": 0.5, "fact": 0.3, "object": 0.1, "tool": 0.1}
+ORDINARY_MIX: Mapping[str, float] = {"fact": 0.5, "benign": 0.5}  # questions of fact, and harmless procedures
 
 
 @dataclass(frozen=True)
