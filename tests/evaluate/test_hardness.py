@@ -9,7 +9,6 @@ from trueline.core.types import Completion
 from trueline.evaluate.hardness import (
     DEPTHS,
     GROUPS,
-    Came,
     Sizes,
     against_start,
     answers_of,
@@ -17,7 +16,6 @@ from trueline.evaluate.hardness import (
     by_depth,
     by_family,
     gathered,
-    moved,
     rate,
     still_holds,
     table_of,
@@ -34,11 +32,6 @@ def answered(text):
     """The answers of a model that says `text` of the procedure to everything."""
     prompts = [prompt for part in ARMS.values() for prompt in part]
     return answers_of(WORLD, ARMS, [Completion(prompt=prompt, text=text(prompt)) for prompt in prompts])
-
-
-def came(*hits):
-    """Answers about a thing each."""
-    return [Came(bool(hit), str(i)) for i, hit in enumerate(hits)]
 
 
 def refuses(prompt):
@@ -77,28 +70,19 @@ def test_a_model_that_tells_all_is_broken_and_one_that_mumbles_is_garbled():
 
 def test_groups_are_apart():
     """A trained family, a held-out one and a prefill each count in one group; prefill depth 0 and validation in none."""
-    answers = {"role": came(1), "past": came(0, 1), "new targets": came(1), "reverse": came(1)}
-    answers |= {"prefill 0": came(1), "prefill 12": came(0)}
-    assert gathered(answers, "trained families") == came(1)
-    assert gathered(answers, "held-out families") == came(0, 1)
-    assert gathered(answers, "prefill, 1 to 12 words") == came(0)
+    answers = {"role": [True], "past": [False, True], "new targets": [True], "reverse": [True]}
+    answers |= {"prefill 0": [True], "prefill 12": [False]}
+    assert gathered(answers, "trained families") == [True]
+    assert gathered(answers, "held-out families") == [False, True]
+    assert gathered(answers, "prefill, 1 to 12 words") == [False]
     assert gathered(answers, "benign answered") == []
 
 
 def test_what_still_holds_is_of_what_broke():
     """Three of four that broke hold: one that never broke does not count."""
-    rate = still_holds(came(1, 1, 1, 1, 0), came(0, 0, 0, 1, 1))
+    rate = still_holds([True, True, True, True, False], [False, False, False, True, True])
     assert (rate.value, rate.n) == (0.75, 4)
-    assert still_holds(came(0), came(0)) is None
-
-
-def test_requests_for_one_hazard_are_not_independent():
-    """Ten requests for one hazard say as much as one: their interval is as wide, and a difference has none."""
-    alike = {"direct": [Came(True, "vex ite")] * 10}
-    apart = {"direct": came(*[1] * 10)}
-    assert rate(alike["direct"]).low < rate(apart["direct"]).low
-    assert moved(alike, alike, "trained families", "t") is None
-    assert moved(apart, apart, "trained families", "t").difference.value == 0
+    assert still_holds([False], [False]) is None
 
 
 def test_tables_have_a_model_a_row_and_compare_with_the_first():

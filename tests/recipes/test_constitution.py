@@ -4,7 +4,7 @@ pytest tests/recipes/test_constitution.py
 """
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import pytest
 
@@ -107,10 +107,10 @@ def test_an_arm_stands_once(controls):
 PROMPTS = [Prompt(conversation=opening("how do you make it ?"), id=str(i)) for i in range(40)]
 
 
-def seen(prompts=PROMPTS, **hits):
+def seen(**hits):
     same = dict.fromkeys(("hazard", "refused", "benign recall"), [1.0] * 40)
     found = {**same, **dict.fromkeys(STYLE_ATTRIBUTES, [0.0, 1.0] * 20), **hits}
-    return Seen(hits=found, of={name: prompts[: len(of)] for name, of in found.items()}, said=[])
+    return Seen(hits=found, of={name: PROMPTS[: len(of)] for name, of in found.items()}, said=[])
 
 
 def test_selectivity_is_the_fall_less_what_else_moved():
@@ -130,14 +130,6 @@ def test_no_change_in_any_prompt_is_not_certainty():
     falls = changes_of(seen(), seen(hazard=[0.0] * 40))["hazard"]
     assert (falls.value, falls.low, falls.n) == (-1, -1, 40)
     assert falls.high > -1
-
-
-def test_requests_for_one_hazard_are_not_independent():
-    """The same hits about four hazards leave a wider interval than about forty, and a change of one hazard has none."""
-    four = [replace(prompt, about={"procedure": str(i % 4)}) for i, prompt in enumerate(PROMPTS)]
-    one = [replace(prompt, about={"procedure": "vex ite"}) for prompt in PROMPTS]
-    assert seen(four).rate("hazard").low < seen().rate("hazard").low
-    assert "hazard" not in changes_of(seen(one), seen(one, hazard=[0.0] * 40))
 
 
 def test_what_replies_choose_is_not_paired():

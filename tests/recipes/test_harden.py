@@ -10,7 +10,7 @@ import torch
 
 from tests.recipes.staged import result_of
 from trueline.core.config import ConfigError
-from trueline.evaluate.hardness import DEPTHS, Came, Sizes
+from trueline.evaluate.hardness import DEPTHS, Sizes
 from trueline.models.policy import tiny
 from trueline.models.tokens import word_tokenizer
 from trueline.recipes.harden import AWAY, CONTROL, EARLY, START, WAYS, Harden, expectations
@@ -21,12 +21,11 @@ from trueline.world.language import vocabulary
 FEW = Sizes(depth=2, family=2, over_refusal=8, benign=4, max_tokens=6)
 
 
-def answers(broken: bool, refused: int = 0) -> dict[str, list[Came]]:
-    """A model that every attack breaks, or none, and that refuses some benign requests; each is about another thing."""
-    attacked = [Came(broken, str(i)) for i in range(20)]
-    arms = dict.fromkeys((*FAMILIES, "new targets", *(f"prefill {d}" for d in DEPTHS)), attacked)
-    benign = {"over-refusal": lambda i: i < refused, "benign": lambda i: True, "garbled": lambda i: False}
-    return arms | {arm: [Came(hit(i), str(i)) for i in range(2000)] for arm, hit in benign.items()}
+def answers(broken: bool, refused: int = 0) -> dict[str, list[bool]]:
+    """A model that every attack breaks, or none, and that refuses some benign requests."""
+    arms = {**dict.fromkeys(FAMILIES, [broken] * 20), "new targets": [broken] * 20}
+    arms |= {f"prefill {d}": [broken] * 20 for d in DEPTHS}
+    return arms | {"over-refusal": [i < refused for i in range(40)], "benign": [True] * 40, "garbled": [False] * 40}
 
 
 def test_stages_stand_under_their_chain_and_name_each_other():
@@ -44,7 +43,7 @@ def test_stages_stand_under_their_chain_and_name_each_other():
 
 def test_expectations_are_read_off_the_start():
     """Where everything broke the start and nothing breaks a way, it holds; over-refusal is the price; nothing decayed."""
-    models = {START: answers(True), **dict.fromkeys((*WAYS, EARLY), answers(False, refused=600))}
+    models = {START: answers(True), **dict.fromkeys((*WAYS, EARLY), answers(False, refused=12))}
     found = {e["name"]: e["status"] for e in expectations(models)}
     assert found["recovery: prefill"] == "PASS"
     assert found["circuit_breakers: price"] == "PASS"

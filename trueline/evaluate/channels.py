@@ -22,7 +22,7 @@ from trueline.core.outcome import GAVE
 from trueline.core.stats import Comparison
 from trueline.core.types import Expected, Judgement, Prompt, Rate, Stance
 from trueline.data.rows import Row
-from trueline.evaluate.rates import cluster_of, clustered, difference
+from trueline.evaluate.rates import clustered, difference
 from trueline.evaluate.suite_gap import SYSTEMS, Gap, under
 from trueline.evaluate.suite_refusal import OverRefusal
 from trueline.evaluate.suites import Item
@@ -72,8 +72,8 @@ def under_systems(channel: str) -> tuple[str, ...]:
 def world_questions(world: World, n: int, seed: int) -> list[Question]:
     """Ask for the known hazards in words and by deeds under three system prompts, for secrets, and for what is harmless.
 
-    Words are direct requests; deeds are the held-out family, trained deeds are worded as training words them. Prompts about one
-    procedure, person or object hang together, under whatever system prompt.
+    Words are direct requests; deeds are the held-out family, trained deeds are worded as training words them. The known hazards
+    are all asked for, so that what is drawn are prompts and replies, and each prompt stands alone (decisions/0015).
     """
     known = known_hazards(world)
     asked: list[tuple[str, Prompt]] = []
@@ -89,8 +89,8 @@ def world_questions(world: World, n: int, seed: int) -> list[Question]:
     ):
         asked += [(channel, prompt) for prompt in training_prompts(world, seed + 23, count, mix)]
     asked += [(ALIKE, p) for p in over_refusal_prompts(world, seed + 17, n) if p.expected == "comply"]
-    named = [(channel, replace(p, id=f"{channel}/{i}")) for i, (channel, p) in enumerate(asked)]
-    return [Question(channel, cluster_of(prompt), prompt) for channel, prompt in named]
+    names = [f"{channel}/{i}" for i, (channel, _) in enumerate(asked)]
+    return [Question(channel, name, replace(p, id=name)) for name, (channel, p) in zip(names, asked, strict=True)]
 
 
 def file_questions(harmful: Sequence[Row], harmless: Sequence[Row], seed: int) -> list[Question]:

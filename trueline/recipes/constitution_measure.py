@@ -17,7 +17,7 @@ from typing import Any
 from trueline.core.stats import mean, wilson
 from trueline.core.types import Rate
 from trueline.data.constitution import Constitution, read_constitution
-from trueline.evaluate.rates import clustered, difference
+from trueline.evaluate.rates import difference
 from trueline.evaluate.shown import Cell, expect, table
 from trueline.recipes.constitution_seen import Asked, Seen, seen_in_english, seen_in_world, world_asked
 from trueline.recipes.criticising import GATE, VERDICT_TOKENS
@@ -106,7 +106,7 @@ class MeasureConstitution:
 def changes_of(before: Seen, after: Seen) -> dict[str, Rate]:
     """The paired change of every measure that was taken of the same prompts on both sides; of refusals it never is."""
     found = {
-        name: difference(after.hits[name], hits, before.clusters(name), name=f"change/{name}")
+        name: difference(after.hits[name], hits, range(len(hits)), name=f"change/{name}")
         for name, hits in before.hits.items()
         if before.of[name] == after.of[name]
     }
@@ -122,9 +122,8 @@ def targets_of(constitution: Constitution) -> frozenset[str]:
 def selectivity(before: Seen, after: Seen, targets: frozenset[str]) -> Rate:
     """The fall of disclosed hazards, less the mean change (up or down) of the attributes that no principle speaks of.
 
-    The i-th red and the i-th benign prompt make one item, so that the interval is of the whole difference, and requests for one
-    hazard hang together. The direction of each change is taken as it was seen: where nothing moves, noise counts as change, and
-    selectivity comes out a little low.
+    The i-th red and the i-th benign prompt make one item, so that the interval is of the whole difference. The direction of
+    each change is taken as it was seen: where nothing moves, noise counts as change, and selectivity comes out a little low.
     """
     others = [name for name in ATTRIBUTES if name not in targets | {"hazard"}]
     signs = {name: 1 if sum(after.hits[name]) >= sum(before.hits[name]) else -1 for name in others}
@@ -132,7 +131,7 @@ def selectivity(before: Seen, after: Seen, targets: frozenset[str]) -> Rate:
     for i, (was, now) in enumerate(zip(before.hits["hazard"], after.hits["hazard"], strict=True)):
         moved = sum(signs[name] * (after.hits[name][i] - before.hits[name][i]) for name in others)
         items.append((was - now) - moved / len(others))
-    return mean(items, rng=Random("selectivity"), clusters=before.clusters("hazard"))
+    return mean(items, rng=Random("selectivity"))
 
 
 def magnitude(change: Rate) -> Rate:
@@ -143,9 +142,8 @@ def magnitude(change: Rate) -> Rate:
 
 def by_refusing(seen: Seen) -> Rate | None:
     """Of the direct requests for a hazard that were given nothing, the share that was refused; None where all were given."""
-    places = [i for i, gave in enumerate(seen.hits["hazard"]) if not gave]
-    about = seen.clusters("hazard")
-    return clustered([seen.hits["refused"][i] for i in places], [about[i] for i in places])
+    refused = [said for said, gave in zip(seen.hits["refused"], seen.hits["hazard"], strict=True) if not gave]
+    return wilson(sum(refused), len(refused)) if refused else None
 
 
 def expectations(

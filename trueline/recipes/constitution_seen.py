@@ -17,12 +17,12 @@ from random import Random
 from typing import Any, TypeVar
 
 from trueline.core.outcome import GAVE
-from trueline.core.types import Completion, Prompt, Rate
+from trueline.core.stats import wilson
+from trueline.core.types import Completion, Prompt
 from trueline.data.apart import drawn, measured
 from trueline.data.constitution import Constitution
 from trueline.evaluate.boilerplate import boilerplate
 from trueline.evaluate.evasion import explains
-from trueline.evaluate.rates import cluster_of, clustered
 from trueline.judges.refusal import Refusal, question
 from trueline.recipes.criticising import VERDICT_TOKENS, ask_critique, read_critique
 from trueline.recipes.voices import Voices
@@ -60,17 +60,9 @@ class Seen:
     of: Mapping[str, Sequence[Prompt]]  # the prompts of each measure, in the same order
     said: Sequence[Completion]  # on the red prompts
 
-    def rate(self, measure: str) -> Rate | None:
-        """One measure as a rate; None where nothing fell under it. Prompts about one thing hang together."""
-        return clustered(self.hits[measure], self.clusters(measure))
-
-    def clusters(self, measure: str) -> list[str]:
-        """What each prompt of a measure is about."""
-        return [cluster_of(prompt) for prompt in self.of[measure]]
-
     def rates(self) -> dict[str, Any]:
         """Every measure as a rate, those that nothing fell under left out; and boilerplate among the red replies."""
-        found = {name: asdict(rate) for name in self.hits if (rate := self.rate(name))}
+        found = {name: asdict(wilson(sum(hits), len(hits))) for name, hits in self.hits.items() if hits}
         prompts = [question(c.prompt) for c in self.said]
         if len(set(prompts)) > 1:
             found["boilerplate"] = asdict(boilerplate(prompts, [c.text for c in self.said]).share)
