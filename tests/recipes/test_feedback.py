@@ -245,19 +245,22 @@ def test_stages_lie_within_another_programme(by):
     assert isinstance(made[1][1], Preferring if by == "dpo" else Reward)
 
 
-def test_a_programme_trains_on_feedback(tmp_path, plain):
+@pytest.mark.parametrize("by", ["grpo", "ppo"])
+def test_a_programme_trains_on_feedback(tmp_path, plain, by):
     """`rlaif` by a preference model carries its stages out in order, and the reward of the policy does not fall."""
     start, asked = toys.model(tmp_path), toys.prompts(tmp_path)
+    sizes = {"iterations": 4, "batch": 8, "group": 4, "max_tokens": 6} if by == "grpo" else {
+        "iterations": 4, "batch": 8, "max_tokens": 6,
+    }  # fmt: skip
     with endpoint(likes_a) as server:
         folder, _ = toys.run(
-            tmp_path / "run", "rlaif", f"start={start}", f"critic={server.target}", f"constitution={plain}", "by=grpo",
+            tmp_path / "run", "rlaif", f"start={start}", f"critic={server.target}", f"constitution={plain}", f"by={by}",
             f"feedback.prompts={asked}", "feedback.n=16", "feedback.k=3", "feedback.max_tokens=6", "feedback.temperature=2",
-            "reward.groups=8", "reward.epochs=2", "reward.held_out=0.3", "grpo.iterations=4", "grpo.batch=8", "grpo.group=4",
-            "grpo.max_tokens=6",
+            "reward.groups=8", "reward.epochs=2", "reward.held_out=0.3", *(f"{by}.{k}={v}" for k, v in sizes.items()),
         )  # fmt: skip
-    assert (folder / "stages/grpo/model").is_dir()
+    assert (folder / f"stages/{by}/model").is_dir()
     assert result_of(folder, "preferences")["comparisons"] > 8
-    assert result_of(folder, "grpo")["reward_last"] >= result_of(folder, "grpo")["reward_first"] - 0.1
+    assert result_of(folder, by)["reward_last"] >= result_of(folder, by)["reward_first"] - 0.1
 
 
 def test_the_world_s_helpfulness_comes_from_a_rater():
