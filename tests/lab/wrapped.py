@@ -3,6 +3,7 @@
 recipe = on_base(Distillation, "smoke", tmp_path)      # with `{base}` filled in by small random models
 stages_of(recipe, tmp_path)                            # by name; raises where one reads what is not there
 untaken("E13", names)                                  # what is registered under a name that no recipe states
+drawn_from(spec)                                       # the rows of each chart of a figure, from left to right
 """
 
 from __future__ import annotations
@@ -49,3 +50,8 @@ def untaken(experiment: str, stated: Iterable[str]) -> set[str]:
     takes = {entry.take for entry in registered(experiment).entries if entry.take}
     assert takes
     return takes - set(stated)
+
+
+def drawn_from(spec: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """The rows that each chart of a figure is drawn from; altair keeps them apart, under names."""
+    return [spec["datasets"][chart["data"]["name"]] for chart in spec.get("hconcat", [spec])]

@@ -105,7 +105,9 @@ class Rise:
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         start, without, twins = (Round(s, list(read_jsonl(studio.file(s, ATTEMPTS), Attempt))) for s in self.reads())
         rises = [story([start, after], learned=("train", "validation")).get("over_refusal_rise") for after in (without, twins)]
-        room.keep(0, [a.completion for a in without.attempts[:: max(1, len(without.attempts) // 12)]])
+        room.keep(
+            0, [a.completion for one in (start, without, twins) for a in one.attempts[:: max(1, len(one.attempts) // 12)]]
+        )
         claim = "one round of lessons without twins raises over-refusal by five points or more"
         return {
             "tables": [
