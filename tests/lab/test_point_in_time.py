@@ -49,7 +49,7 @@ def test_the_matrix_frames_what_lies_after_a_models_own_date():
 
 
 def test_it_runs_and_every_expectation_has_its_row(tmp_path):
-    """A few goals on a random model: a row for each entry, that of an arm which was not run too, a figure, exchanges to read."""
+    """A few goals on a random model: a row for each entry, of an arm that was not run too; a figure; exchanges."""
     recipe = on_base(PointInTime, "smoke", tmp_path)
     recipe = replace(recipe, of=replace(recipe.of, packs=recipe.of.packs[:2], alone=0, goals=2, n=64, new=8))
     folder, found = carry_out(Order("E14", recipe, 0, None), tmp_path / "run")
