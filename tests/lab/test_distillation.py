@@ -12,7 +12,7 @@ from tests.recipes import staged
 from tests.recipes.test_inherit_report import answers
 from trueline.core.types import Rate
 from trueline.evaluate.shown import table
-from trueline.lab.distillation import Distillation, Elsewhere, Subliminal
+from trueline.lab.distillation import Distillation, OtherBase, Subliminal
 from trueline.models.policy import Policy
 from trueline.recipes.examine import ANSWERS
 from trueline.recipes.inherit_report import expectations
@@ -67,7 +67,7 @@ def test_the_other_base_begins_elsewhere_in_the_same_world(tmp_path):
         here.make("base", recipe)
         return Policy.load(str(here.stages["base"].model)).model.state_dict(), here.world.hash
 
-    (near, world), (far, same) = made("near", TINY), made("far", Elsewhere(how=TINY, away=7))
+    (near, world), (far, same) = made("near", TINY), made("far", OtherBase(how=TINY, away=7))
     (again, _) = made("again", TINY, seed=7)
     assert world == same
     assert not all(near[key].equal(far[key]) for key in near)

@@ -16,7 +16,7 @@ import torch
 
 from trueline.core.registry import register
 from trueline.core.types import Rate
-from trueline.evaluate.inheritance import DIRECT, pairs, parts
+from trueline.evaluate.inheritance import DIRECT, Told, pairs, parts
 from trueline.evaluate.rates import negated
 from trueline.evaluate.shown import expect
 from trueline.lab.experiment import sized, taken
@@ -59,7 +59,7 @@ class Distillation:
         of = self.of
         if of.other:
             of = replace(of, other=f"{within}{of.other}")
-            made.append((of.other, Elsewhere(how=self.base)))
+            made.append((of.other, OtherBase(how=self.base)))
         made += of.stages(within)
         if {"d0", "d4", "d5"} <= set(of.arms) and of.other:
             made.append((f"{within}subliminal", Subliminal(within=within)))
@@ -87,7 +87,7 @@ class Distillation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Elsewhere:
+class OtherBase:
     """A base of this very world that began from other random weights, and read the documents in another order."""
 
     how: Pretrain = Pretrain()
@@ -114,7 +114,7 @@ class Subliminal:
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         same_before, same, other_before, other = (answers_of(studio, stage) for stage in self.reads())
 
-        def change(before: Any, after: Any) -> Rate | None:
+        def change(before: Sequence[Told], after: Sequence[Told]) -> Rate | None:
             return negated(parts(pairs(before, after), slices=False)[DIRECT].gap)
 
         found = difference(change(same_before, same), change(other_before, other))
