@@ -48,6 +48,7 @@ class Beside:
         }
         asked = [(part, prompt) for part, prompts in parts.items() for prompt in prompts]
         said = answers(studio, self.model, [prompt for _, prompt in asked], seed=seed)
+        room.keep(0, said[:: max(1, len(said) // 6)])
         hits: dict[str, dict[str, float]] = {part: {} for part in parts}
         for (part, prompt), completion in zip(asked, said, strict=True):
             v = verdict(world, prompt, completion)
