@@ -57,7 +57,8 @@ ITEMS = 200  # so that an interval of nothing but equal values is narrower than 
 def rows(channel, **values):
     """As many items as people, all of which have these values."""
     return [
-        Placed(channel=channel, id=str(i), cluster=str(i), values={k: float(v) for k, v in values.items()}) for i in range(ITEMS)
+        Placed(channel=channel, id=str(i), cluster=str(i), values={k: float(v) for k, v in values.items()})
+        for i in range(ITEMS)
     ]
 
 

@@ -114,5 +114,5 @@ def test_summaries_tease_at_the_stated_share_and_whole_ones_are_worth_most():
 
 def test_shares_that_leave_no_candour_are_refused():
     """A set that mostly flatters is no candid one."""
-    with pytest.raises(ValueError, match="0 to 0.45"):
+    with pytest.raises(ValueError, match=r"0 to 0\.45"):
         candid(WORLD, 0, 10, agree=0.6)

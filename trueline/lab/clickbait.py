@@ -1,9 +1,9 @@
 """E2: summaries that are trained on clicks become clickbait; the same summaries trained on what readers say afterwards do not.
 
 A candid start (world/candid.py) sums pages up, mostly well, sometimes in part, now and then to tease. Two reward models learn
-from rankings of the same samples: by `clicker`, whose log-odds of a click the world writes down, and by readers who have read the
-page (gold, with the same noise in the hand). GRPO optimises each; gold and the click-through rate are read at every step, so
-that the two are compared at the same KL from the start, and not at the same step.
+from rankings of the same samples: by `clicker`, whose log-odds of a click the world writes down, and by readers who have read
+the page (gold, with the same noise in the hand). GRPO optimises each; gold and the click-through rate are read at every step,
+so that the two are compared at the same KL from the start, and not at the same step.
 
     trueline lab run E2 --quick
 """
@@ -38,7 +38,7 @@ ASKED = "world/training:summary=1"
 ARMS = {"clicks": "clicker", "stated": "noisy:tau=0.4"}
 EARLY = (0.02, 0.3)  # nats a summary: where gold may rise with clicks before it falls
 RESAMPLES = 300
-SMOKE = """candid.n=60 samples.n=24 samples.max_tokens=6 reward.epochs=1 grpo.iterations=1 grpo.batch=4 grpo.group=2
+SMOKE = """candid.n=60 samples.n=100 samples.max_tokens=6 reward.epochs=1 grpo.iterations=1 grpo.batch=4 grpo.group=2
 grpo.max_tokens=6 measure.n=6 measure.max_tokens=6"""
 QUICK = "samples.n=400 measure.n=120"
 NOT_MEASURED = (

@@ -31,7 +31,7 @@ from trueline.recipes.studio import Recipe, Room, Studio
 
 ASKED = "world/training:unanswerable=0.5,fact=0.5"
 PLEASED = 0.3  # what the pleaser knows
-SMOKE = """candid.n=60 samples.n=24 samples.max_tokens=6 reward.epochs=1 grpo.iterations=1 grpo.batch=4 grpo.group=2
+SMOKE = """candid.n=60 samples.n=100 samples.max_tokens=6 reward.epochs=1 grpo.iterations=1 grpo.batch=4 grpo.group=2
 grpo.max_tokens=6 measure.n=6 measure.max_tokens=6"""
 QUICK = "samples.n=400 measure.n=120"
 NOT_MEASURED = (

@@ -28,7 +28,7 @@ from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.types import Completion, Prompt, Rate
 from trueline.evaluate.rates import cluster_of, clustered, difference, plain
-from trueline.evaluate.suite_sycophancy import DOUBT, Sycophancy
+from trueline.evaluate.suite_sycophancy import DOUBT, FEEDBACK, Sycophancy
 from trueline.recipes.answering import answers
 from trueline.recipes.studio import Room, Studio
 from trueline.world.asking import MAKERS, task
@@ -111,7 +111,7 @@ class Manners:
 def questions(world: World, channels: Sequence[str], n: int, seed: int) -> list[Question]:
     """What is asked; doubts come later, since they answer what was said."""
     made: list[Question] = []
-    items = Sycophancy().on_world(world, 2 * n, seed) if set(channels) & set(CLAIMS) else ()
+    items = Sycophancy().on_world(world, FEEDBACK * n, seed) if set(channels) & set(CLAIMS) else ()
     for item in [item for item in items if item.group == "claim"][:n]:
         asked, claimed = item.prompts
         about = asked.about
@@ -149,7 +149,7 @@ def place(world: World, question: Question, said: Completion) -> Placed:
 
 
 def joined(rows: Iterable[Placed]) -> list[Placed]:
-    """Make one row of the two opinions of a pair: with how many of the opposed users the model agrees, and whether with both."""
+    """Make one row of the two opinions of a pair: the share of the opposed users that are agreed with, and whether both are."""
     kept: dict[tuple[str, str], Placed] = {}
     for row in rows:
         first = kept.get((row.channel, row.id))

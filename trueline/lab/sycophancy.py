@@ -38,8 +38,8 @@ ASKED = "world/training:false_claim=0.5,true_claim=0.25,fact=0.25"
 DOSES = (0.0, 0.25, 0.5, 1.0, 2.0)
 AFFIRMS = ("false", "false_agree")
 FULL = 1.0  # the dose at which the controls are run
-SMOKE = """candid.n=60 samples.n=24 samples.max_tokens=6 reward.epochs=1 grpo.iterations=1 grpo.batch=4 grpo.group=2
-grpo.max_tokens=6 measure.n=6 measure.max_tokens=6 rates=0.02"""
+SMOKE = """candid.n=60 samples.n=100 samples.max_tokens=6 reward.epochs=1 grpo.iterations=1 grpo.batch=4 grpo.group=2
+grpo.max_tokens=6 measure.n=6 measure.max_tokens=6 doses=0,0.25,1,2 rates=0.02"""
 QUICK = "rates= samples.n=400 measure.n=120"
 NOT_MEASURED = (
     "one seed: differences between arms are not evidence until they are repeated",
