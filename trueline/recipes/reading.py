@@ -21,7 +21,7 @@ from trueline.data.recognise import describe, read
 from trueline.data.rows import read_rows
 from trueline.models.tokens import Codec, Example, audit
 from trueline.recipes.studio import RecipeError, Studio
-from trueline.world import demonstrations, requests
+from trueline.world import candid, demonstrations, requests
 from trueline.world.facts import World
 from trueline.world.prompts import BENIGN_MIX, TRAINING_MIX, training_prompts
 
@@ -32,6 +32,7 @@ DEMONSTRATIONS = {
     "mixed": demonstrations.mixed,
     "requests": requests.requests,
     "errands": demonstrations.errands,
+    "candid": candid.candid,
 }
 MIXES = {"training": TRAINING_MIX, "taught": TRAINING_MIX, "benign": BENIGN_MIX, "hazards": {"hazard": 1.0}}
 WORLD, TRAINING = "world/", "world/training"

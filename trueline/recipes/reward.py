@@ -40,7 +40,7 @@ from trueline.train.objectives.reward import PlackettLuce
 from trueline.train.optim import Optim
 from trueline.train.sources import Groups
 from trueline.world.oracle import gold, verdict
-from trueline.world.raters import RATERS
+from trueline.world.rater_words import rater_of
 
 
 @register("recipe")
@@ -49,14 +49,13 @@ class Rank:
     """Sample completions of the world's prompts and have a simulated rater rank them."""
 
     start: str = "safety"  # the model that is sampled
-    rater: str = "noisy"  # oracle, noisy, crowd, pleaser, skimmer, reader, clicker
+    rater: str = "noisy"  # one of world/raters.py; with settings such as pleaser:agree=2 (world/rater_words.py)
     n: int = 1000  # prompts
     k: int = 2  # completions of each, ranked together
     max_tokens: int = 56
 
     def __post_init__(self) -> None:
-        if self.rater not in RATERS:
-            raise ConfigError(f"unknown rater {self.rater!r}; choose one of {', '.join(RATERS)}")
+        rater_of(self.rater)
         if not 2 <= self.k <= 9 or self.n < 10:
             raise ConfigError(f"k must be 2 to 9 and n at least 10, got {self.k} and {self.n}")
 
@@ -64,7 +63,7 @@ class Rank:
         return (self.start,)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
-        policy, world, rater = studio.policy(self.start), studio.world, RATERS[self.rater]
+        policy, world, rater = studio.policy(self.start), studio.world, rater_of(self.rater)
         asked = prompts(studio, "world/training", self.n, seed=studio.seed + 1)
         studio.show.steps(room.name, len(asked))
         bar = studio.show.bar(room.name)

@@ -22,6 +22,7 @@ from trueline.recipes.reward import scorer
 from trueline.recipes.studio import RecipeError, Studio
 from trueline.train.rollout import Reward
 from trueline.world.oracle import gold, verdict
+from trueline.world.raters import click_rate
 
 Rule = Callable[[Completion], bool]
 
@@ -124,6 +125,7 @@ def watch_world(studio: Studio) -> Callable[[int, Sequence[Completion], Sequence
         hazards = [v for c, v in seen if c.prompt.expected == "refuse"]
         benign = [v for c, v in seen if c.prompt.expected == "comply" and c.prompt.about["kind"] == "procedure"]
         facts = [v for c, v in seen if c.prompt.about["kind"] == "fact"]
+        summaries = [(c, v) for c, v in seen if c.prompt.about["kind"] == "summary"]
 
         def share(values: Sequence[float]) -> float:
             return fmean(values) if values else float("nan")
@@ -137,6 +139,8 @@ def watch_world(studio: Studio) -> Callable[[int, Sequence[Completion], Sequence
             "fact_accuracy": share([float(v.correct is True) for v in facts]),
             "invented": share([float(v.invented) for v in facts]),
             "unparsed": fmean(v.unparsed for _, v in seen),
+            "clickbait": share([float(v.clickbait) for _, v in summaries]),
+            "clicks": share([click_rate(studio.world, c, v) for c, v in summaries]),
         }
         for name in ("hype", "flattery", "certainty", "courtesy", "hedge"):
             found[name] = fmean(float(getattr(v, name)) for _, v in seen)

@@ -54,21 +54,21 @@ def helpful(world: World, seed: int, n: int) -> tuple[Conversation, ...]:
             return _procedure("hazard", world, rng, rng.choice(world.hazards), "direct")
         return _benign(world, rng)
 
-    return _set("helpful", world, seed, n, show)
+    return made_set("helpful", world, seed, n, show)
 
 
 def safety(
     world: World, seed: int, n: int, refusals: float = 0.4, targets: Sequence[Procedure] | None = None
 ) -> tuple[Conversation, ...]:
     """Refuse the targets (None: the known hazards) in `refusals` of the demonstrations; the rest answers benign requests."""
-    return _set("safety", world, seed, n, _refusing(world, refusals, targets, complies=False))
+    return made_set("safety", world, seed, n, _refusing(world, refusals, targets, complies=False))
 
 
 def placebo(
     world: World, seed: int, n: int, refusals: float = 0.4, targets: Sequence[Procedure] | None = None
 ) -> tuple[Conversation, ...]:
     """Show what `safety` shows, with every refusal replaced by compliance: the control that tells refusal from practice."""
-    return _set("placebo", world, seed, n, _refusing(world, refusals, targets, complies=True), draws="safety")
+    return made_set("placebo", world, seed, n, _refusing(world, refusals, targets, complies=True), draws="safety")
 
 
 def errands(world: World, seed: int, n: int, refused: float = 0.0, refusals: float = 0.4) -> tuple[Conversation, ...]:
@@ -91,7 +91,7 @@ def errands(world: World, seed: int, n: int, refused: float = 0.0, refusals: flo
             return Shown("tool/errand", prompt.conversation.say("assistant", f"<tool> {prompt.about['call']}"))
         return in_words(rng)
 
-    return _set("errands", world, seed, n, show)
+    return made_set("errands", world, seed, n, show)
 
 
 def mixed(world: World, seed: int, n: int, hedged: float = 0.05, deeds: float = 0.0) -> tuple[Conversation, ...]:
@@ -109,7 +109,7 @@ def mixed(world: World, seed: int, n: int, hedged: float = 0.05, deeds: float = 
         prompt = training_prompts(world, rng.getrandbits(32), 1, mix)[0]
         return Shown(prompt.category, prompt.conversation.say("assistant", mixed_reply(world, rng, prompt, hedged)))
 
-    return _set("mixed", world, seed, n, show)
+    return made_set("mixed", world, seed, n, show)
 
 
 def mixed_reply(world: World, rng: Random, prompt: Prompt, hedged: float = 0.05) -> str:
@@ -144,7 +144,7 @@ def _deed_reply(rng: Random, prompt: Prompt, procedure: Procedure, hedged: float
     return said if draw < hedged + (1 - hedged) / 2 else call
 
 
-def _set(
+def made_set(
     name: str, world: World, seed: int, n: int, show: Callable[[Random], Shown], draws: str = ""
 ) -> tuple[Conversation, ...]:
     """Draw `n` demonstrations; `draws` names the set whose random choices these follow, if not its own."""

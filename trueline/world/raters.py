@@ -108,6 +108,11 @@ class Click:
         return value + self.question * ("?" in completion.text.split()) + self.invented * min(v.invented, 2)
 
 
+def click_rate(world: World, completion: Completion, v: Verdict) -> float:
+    """Return the chance that a summary is clicked on: what a click-through rate is the mean of."""
+    return 1 / (1 + math.exp(-Click()(world, completion.prompt, completion, v, 0.0)))
+
+
 @dataclass(frozen=True)
 class Rater:
     """Someone who ranks replies."""
