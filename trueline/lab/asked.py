@@ -135,7 +135,7 @@ def change(after: Sequence[Seen], before: Sequence[Seen], what: str, kinds: Sequ
         return stats.paired(now, then, rng=Random(what), clusters=clusters).difference
     found = difference(now, then, clusters, name=what)
     assert found is not None
-    return found
+    return found.difference
 
 
 def _values(rows: Sequence[Seen], what: str, kinds: Sequence[str]) -> tuple[list[float], list[str]]:

@@ -64,12 +64,9 @@ class Outcome:
         return tuple(f"{self.within}{name}" for name in ("asked/start", *arms, "asked/ppo", "ordered"))
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
-        rows = {
-            name.removeprefix(f"{self.within}asked/"): seen(studio, name)
-            for name in self.reads()
-            if not name.endswith("ordered")
-        }
-        kl = {name: studio.stages[f"{self.within}asked/{name}"].result.get("kl") for name in rows}
+        asked = f"{self.within}asked/"
+        rows = {name.removeprefix(asked): seen(studio, name) for name in self.reads() if name.startswith(asked)}
+        kl = {name: studio.stages[asked + name].result.get("kl") for name in rows}
         pairs = ordered(studio, f"{self.within}ordered")
         return {
             "tables": [self._cells_table(rows, kl), _learners(rows, kl, self._clean[-1]), self._rewards(pairs)],
@@ -139,10 +136,9 @@ class Outcome:
 
     def _curves(self, rows: Mapping[str, Sequence[Seen]]) -> dict[str, Any]:
         start = rate(rows["start"], "gold")
-        lines: dict[str, list[tuple[float, Rate | float]]] = {
-            said: [(float(cell.n), rate(rows[f"{arm}/{cell.name}"], "gold")) for cell in self._clean]
-            for arm, said in ARMS.items()
-        }
+        lines: dict[str, list[tuple[float, Rate | float]]] = {}
+        for arm, called in ARMS.items():
+            lines[called] = [(float(cell.n), rate(rows[f"{arm}/{cell.name}"], "gold")) for cell in self._clean]
         lines["the start"] = [(float(cell.n), start) for cell in self._clean]
         return curves("Gold by labels", "labels", lines, note="every label clean; gold over the training mix")
 
