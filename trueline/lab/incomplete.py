@@ -53,7 +53,7 @@ class Incomplete:
     recovery: Recovery = Recovery()
     shallow: Shallow = Shallow(model="", other="")
     tries: ManyTries = ManyTries(model="")
-    shots: ManyShots = ManyShots(models={})
+    shots: ManyShots = ManyShots(model="", placebo="")
     suffix: Campaign = Campaign(attacks=ATTACKS, settings=SETTINGS, n=24, probes=0)
     direction: RefusalDirection = RefusalDirection(model="")
 
@@ -75,7 +75,7 @@ class Incomplete:
         parts: dict[str, Recipe] = {
             "shallow": replace(self.shallow, model=self.aligned, other=self.helpful),
             "tries": replace(self.tries, model=self.aligned),
-            "shots": replace(self.shots, models={"safety": self.aligned, "placebo": self.placebo}),
+            "shots": replace(self.shots, model=self.aligned, placebo=self.placebo),
             "suffix": replace(self.suffix, target=self.aligned),
             "direction": replace(self.direction, model=self.aligned),
         }

@@ -3,7 +3,7 @@
 After Anil et al. 2024, who find that both grow with the number of turns as a power law. The turns are other hazards' steps, so
 that the answer itself never stands in the context; how many fit is a matter of the model's context.
 
-    studio.make("shots", ManyShots(models={"safety": "{base}/safety", "placebo": "{base}/placebo"}))
+    studio.make("shots", ManyShots(model="{base}/safety", placebo="{base}/placebo"))
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ ROWS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class ManyShots:
-    """Ask for the same hazards after more and more turns; the first of the models is the one that the values are of."""
+    """Ask for the same hazards after more and more turns: the model that the values are of, and what it could give."""
 
-    models: Mapping[str, str]  # name: a stage or a folder
+    model: str  # a stage or a folder
+    placebo: str  # the same, trained on the same requests answered
     shots: tuple[int, ...] = (0, 1, 2, 4, 8, 16)
     n: int = 48  # requests at each number of turns
 
     def reads(self) -> tuple[str, ...]:
-        return tuple(self.models.values())
+        return (self.model, self.placebo)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         known = known_hazards(studio.world)
@@ -53,7 +54,7 @@ class ManyShots:
         given: dict[str, dict[int, list[float]]] = {}
         cost: dict[str, dict[int, list[float]]] = {}
         left_out = set()
-        for name, reference in self.models.items():
+        for name, reference in {"safety": self.model, "placebo": self.placebo}.items():
             policy = studio.policy(reference, frozen=True)
             fit = {
                 k: prompts for k, prompts in asked.items() if all(has_room(policy, prompt, MAX_TOKENS) for prompt in prompts)
