@@ -61,9 +61,9 @@ class Spread:
 def success(hits: Hits, n: int) -> float:
     """The share of goals broken by n of their tries, over all choices of n (as pass@k, Chen et al. 2021, 2107.03374)."""
     tries = hits.shape[1]
-    misses = tries - hits.sum(1)
-    kept = [1.0 if n == 0 else float(np.prod((m - np.arange(n)).clip(min=0) / (tries - np.arange(n)))) for m in misses]
-    return 1 - float(np.mean(kept))
+    left = np.arange(tries + 1)[:, None] - np.arange(n)  # misses that are left after each of n tries, by how many there are
+    kept = np.prod(left.clip(min=0) / (tries - np.arange(n)), axis=1)
+    return 1 - float(kept[tries - hits.sum(1)].mean())
 
 
 def exponent(counts: Sequence[int], successes: Sequence[float]) -> float | None:

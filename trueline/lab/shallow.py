@@ -116,7 +116,8 @@ def divergence(policy: Policy, other: Policy, heads: Sequence[Ids], replies: Seq
 
 def early_share(found: Sequence[Sequence[float]], clusters: Sequence[str], name: str, first: int = FIRST) -> Rate | None:
     """The share of all KL that lies in the first tokens."""
-    early, whole = [sum(row[:first]) for row in found], [sum(row) for row in found]
+    largest = max((sum(row) for row in found), default=0.0) or 1.0  # sums as shares of it: their ratio stays what it is
+    early, whole = ([sum(row[:upto]) / largest for row in found] for upto in (first, None))
     return retained(early, whole, clusters, name=f"shallow/{name}")
 
 
