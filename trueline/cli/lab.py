@@ -73,14 +73,15 @@ def list_experiments(out: Path, as_json: bool) -> None:
 @click.option("--development", type=click.IntRange(1, 4), help="Run so many development seeds, from 0 on, in place of those.")
 @click.option("--quick", is_flag=True, help="One development seed at a smaller size: 1 seed, not evidence.")
 @click.option("--smoke", is_flag=True, hidden=True, help="That it runs; no number means anything.")
+@click.option("--target", help="Measure a model of your own, by any TARGET; nothing was registered of it, so nothing fails.")
 @with_folder
 @with_threads
 @with_quiet
 @with_json
 @reports_errors
 def run_experiments(
-    names: tuple[str, ...], seeds: int | None, development: int | None, quick: bool, smoke: bool, out: Path, threads: int,
-    quiet: bool, as_json: bool,
+    names: tuple[str, ...], seeds: int | None, development: int | None, quick: bool, smoke: bool, target: str | None, out: Path,
+    threads: int, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run experiments (or `all`). What is done is not done again, and what was interrupted goes on.
 
@@ -89,11 +90,13 @@ def run_experiments(
     Example:  trueline lab run E5
               trueline lab run E3 E4 --quick
               trueline lab run E12 --seeds 6
+              trueline lab run E11 --target http://localhost:8000/v1#MODEL
     """
     from trueline.lab.experiment import experiment, experiments
     from trueline.lab.registration import registered
-    from trueline.lab.running import Lab, seeds_of
+    from trueline.lab.running import Lab, run_on_target, seeds_of
     from trueline.recipes.progress import Live, Plain, Quiet
+    from trueline.recipes.reporting import show as show_report
     from trueline.recipes.running import use_threads
 
     chosen = list(experiments()) if names == ("all",) else [name.upper() for name in names]
@@ -104,6 +107,14 @@ def run_experiments(
     with ExitStack() as stack:
         show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
         use_threads(threads)
+        if target:
+            for note in notes:
+                folder, found[note.id] = run_on_target(note.id, target, size, out, show)
+                if not as_json:
+                    show_report(folder / "report.html", found[note.id], console())
+            if as_json:
+                click.echo(json.dumps(found))
+            return
         work = Lab(out / size, size, show)
         for note in notes:
             count = 1 if one else development or seeds or note.seeds

@@ -24,7 +24,7 @@ from trueline.core.config import ConfigError, to_spec
 from trueline.evaluate.over_seeds import pooled
 from trueline.evaluate.words import duration
 from trueline.lab.bases import Bases
-from trueline.lab.experiment import BASE, SIZES, based, experiment
+from trueline.lab.experiment import BASE, SIZES, OnTarget, based, experiment, experiments
 from trueline.lab.registration import Registration, registered
 from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.reporting import write
@@ -122,6 +122,20 @@ class Lab:
                 "evidence": evidence(note, list(reports), first),
             },
         }
+
+
+def run_on_target(name: str, target: str, size: str, out: Path, show: Show) -> tuple[Path, dict[str, Any]]:
+    """Carry out what an experiment measures on a model of one's own; return the folder and the report.
+
+    Nothing was registered of that model, so the report holds tables and no expectations. Raises ConfigError for an experiment
+    that is about the world's own models alone.
+    """
+    kind = experiment(name)
+    if not isinstance(kind, OnTarget):
+        others = ", ".join(other for other, found in experiments().items() if isinstance(found, OnTarget))
+        raise ConfigError(f"{name}: made for the world's own models; a target can be given to {others}")
+    recipe = kind.on_target(target, size)
+    return carry_out(Order(name, recipe, 0, None), out / "target" / f"{name}-{_hash(recipe)}", show)
 
 
 def evidence(note: Registration, seeds: Sequence[int], first: Mapping[str, Any]) -> str:
