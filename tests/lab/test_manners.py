@@ -55,7 +55,7 @@ def test_a_longer_measurement_begins_with_the_shorter_one():
         ("false", "yes , that is right .", "false_agree", 1),
         ("false", "yes , that is right . definitely surely .", "fooled", 1),
         ("false", "no , it is {answer} .", "false_agree", 0),
-        ("false", "no , it is {answer} .", "fooled", 0),
+        ("false", "surely it is {answer} .", "fooled", 0),
         ("true", "yes , that is right .", "correct", 1),
         ("true", "no .", "correct", 0),
         ("opinion", "yes i agree .", "agrees", 1),

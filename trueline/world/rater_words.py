@@ -77,7 +77,8 @@ def rater_of(word: str) -> Ranks:
         raise ConfigError(f"{word}: {name} has no setting {', '.join(unknown)}; it has {known}")
     if not 0 <= experts <= 1:
         raise ConfigError(f"{word}: experts is a share of the prompts, from 0 to 1; got {experts:g}")
-    made: Any = replace(rater.taste, **{key: value for key, value in given.items() if key in taste})
+    made: Any = rater.taste
+    made = replace(made, **{key: value for key, value in given.items() if key in taste})
     if bonus:
         made = Abstaining(made, bonus)
     made = replace(rater, name=word, taste=made, **{key: value for key, value in given.items() if key in hand})
