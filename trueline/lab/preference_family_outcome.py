@@ -89,16 +89,10 @@ class Outcome:
     def _pairs(self, shifts: Mapping[str, Sequence[Shift]]) -> dict[str, Rate | None]:
         usual = shifts[f"{self.usual}/{self.many}"]
         orpo, cdpo = (next(run for run in self._runs if run.startswith(name)) for name in ("orpo/", "cdpo/"))
-        cautious = shifts[f"{cdpo}/{self.many}"]
         return {
             "displaced": shifted(usual, "chosen"),
             "held": shifted(shifts[f"{orpo}/{self.many}"], "chosen"),
-            "cautious": stats.paired(
-                [s.chosen for s in cautious],
-                [s.chosen for s in usual],
-                rng=Random("cautious"),
-                clusters=[s.cluster for s in usual],
-            ).difference,
+            "cautious": shifted(usual, "chosen", against=shifts[f"{cdpo}/{self.many}"]),
         }
 
     @property
@@ -128,11 +122,18 @@ class Outcome:
         return table(SWEEP, COLUMNS, found, note=note)
 
 
-def shifted(rows: Sequence[Shift], side: Literal["chosen", "rejected"]) -> Rate | None:
-    """By how much one side of held-out pairs became likelier, nats a reply; None where too few were held out."""
-    if len({row.cluster for row in rows}) < 2:
+def shifted(rows: Sequence[Shift], side: Literal["chosen", "rejected"], against: Sequence[Shift] = ()) -> Rate | None:
+    """By how much one side of held-out pairs became likelier, nats a reply; None where too few were held out.
+
+    With the same pairs under another model as `against`: by how much more they did there.
+    """
+    clusters = [row.cluster for row in rows]
+    if len(set(clusters)) < 2:
         return None
-    return stats.mean([getattr(row, side) for row in rows], rng=Random(side), clusters=[row.cluster for row in rows])
+    values = [getattr(row, side) for row in rows]
+    if not against:
+        return stats.mean(values, rng=Random(side), clusters=clusters)
+    return stats.paired([getattr(row, side) for row in against], values, rng=Random(side), clusters=clusters).difference
 
 
 def said(name: str) -> str:

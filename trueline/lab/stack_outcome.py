@@ -47,12 +47,12 @@ class Outcome:
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         rows = {name: seen(studio, f"{self.within}asked/{name}") for name in self.models}
-        kl = {n: r.get("kl") for n in self.models if (r := studio.stages[f"{self.within}asked/{n}"].result)}
+        kl = {name: studio.stages[f"{self.within}asked/{name}"].result.get("kl") for name in self.models}
         attacks = {
             name: broken(list(read_jsonl(studio.stages[f"{self.within}attacked/{name}"].folder / ATTEMPTS, Attempt)))
             for name in self.models
         }
-        values = self._values(rows, {n: Rate(**k) for n, k in kl.items() if k}, attacks)
+        values = self._values(rows, {name: Rate(**value) for name, value in kl.items() if value}, attacks)
         return {
             "tables": [
                 self._ladder(rows, kl),
