@@ -13,7 +13,7 @@ from trueline.evaluate.over_seeds import pooled
 from trueline.lab.labels import RATER, Order
 from trueline.lab.registration import registered
 from trueline.lab.rlhf_against_sft import RlhfAgainstSft
-from trueline.lab.rlhf_against_sft_outcome import ARMS, _more_right, cells
+from trueline.lab.rlhf_against_sft_outcome import ARMS, more_right, cells
 from trueline.recipes.running import Order as Asked
 from trueline.recipes.running import carry_out
 
@@ -58,7 +58,7 @@ def test_both_arms_of_a_cell_read_its_labels_and_start_from_one_model():
 def test_rewards_are_compared_on_the_same_pairs():
     """One that is right on half of another's errors, and never wrong beside it, is that much better."""
     pairs = [Order(cluster=str(i), right={"a": 1.0, RATER: float(i % 2)}) for i in range(40)]
-    found = _more_right(pairs, "a", RATER)
+    found = more_right(pairs, "a", RATER)
     assert found.value == 0.5
     assert 0 < found.low < 0.5 < found.high < 1
 

@@ -92,7 +92,7 @@ class Outcome:
             return change(grpo[cell], rows[f"sft/{cell.name}"], "gold")
 
         reward = f"{self.within}reward/"
-        gained = _more_right(pairs, reward + last.name, reward + first.name)
+        gained = more_right(pairs, reward + last.name, reward + first.name)
         doublings = log2(last.n / first.n)
         return {
             "equal": against(last),
@@ -105,7 +105,7 @@ class Outcome:
             "doubling": Rate(
                 value=gained.value / doublings, n=gained.n, low=gained.low / doublings, high=gained.high / doublings
             ),
-            "averages": _more_right(pairs, reward + last.name, RATER),
+            "averages": more_right(pairs, reward + last.name, RATER),
         }
 
     def _cells_table(self, rows: Mapping[str, Sequence[Seen]], kl: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _learners(rows: Mapping[str, Sequence[Seen]], kl: Mapping[str, Any], cell: C
     return table(f"PPO and GRPO, {cell.said}", columns, found)
 
 
-def _more_right(pairs: Sequence[Order], first: str, second: str) -> Rate:
+def more_right(pairs: Sequence[Order], first: str, second: str) -> Rate:
     """How much oftener one orders the pairs rightly than another."""
     right = [[pair.right[name] for pair in pairs] for name in (first, second)]
     return paired(*right, rng=Random("ordered"), clusters=[pair.cluster for pair in pairs]).difference
