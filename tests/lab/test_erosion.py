@@ -39,7 +39,7 @@ def test_it_runs_and_every_expectation_has_its_row(tmp_path):
 
 def test_every_fine_tuning_makes_as_many_steps_of_as_many_rows():
     """What differs between two arms is what they are shown."""
-    tuned = [recipe for name, recipe in Erosion().stages() if name.startswith("tuned/")]
+    tuned = [recipe for name, recipe in replace(Erosion(), lengths=()).stages() if name.startswith("tuned/")]
     assert len({(recipe.steps, recipe.rows, recipe.optim) for recipe in tuned}) == 1
     assert all(recipe.start == Erosion().aligned for recipe in tuned)
 

@@ -18,7 +18,7 @@ from trueline.lab.experiment import sized
 from trueline.recipes.reporting import made_of
 from trueline.recipes.studio import Recipe, Studio
 
-SMOKE = "ks=2,10,50 tune.steps=1 tune.rows=2 battery.direct=8 battery.family=2 battery.cost=4 battery.max_tokens=8"
+SMOKE = "ks=2,10,50 lengths=2 tune.steps=1 tune.rows=2 battery.direct=8 battery.family=2 battery.cost=4 battery.max_tokens=8"
 QUICK = "battery.direct=96 battery.family=12 battery.cost=48"
 NOT_MEASURED = (
     "reinforcement learning after data with a share of reward hacking",
@@ -35,6 +35,7 @@ class Erosion:
     helpful: str = "{base}/helpful"
     ks: tuple[int, ...] = (2, 5, 10, 50)  # harmful examples; the values are read at 2, 10 and 50
     identity: int = 10  # examples of a helper that obeys
+    lengths: tuple[int, ...] = (5, 80)  # other numbers of steps, of ten harmful examples and of benign ones
     tune: FineTune = FineTune(start="", data="benign", k=1)
     battery: Battery = Battery(model="", direct=200, family=24)
 
@@ -55,9 +56,13 @@ class Erosion:
         tuned["identity"] = replace(self.tune, data="identity", k=self.identity)
         tuned["held10"] = replace(tuned["harmful10"], hold=True)
         tuned["held_benign"] = replace(tuned["benign"], hold=True)
+        for steps in self.lengths:
+            tuned[f"harmful10/{steps}"] = replace(tuned["harmful10"], steps=steps)
+            tuned[f"benign/{steps}"] = replace(tuned["benign"], steps=steps, k=self.tune.rows * steps)
         models = {START: self.aligned, "helpful": self.helpful, **{name: f"{within}tuned/{name}" for name in tuned}}
         asked = {name: f"{within}battery/{name}" for name in models}
-        outcome = Outcome(measured=asked, ks=self.ks, ten=models["harmful10"])
+        lengths = tuple(sorted({*self.lengths, self.tune.steps}))
+        outcome = Outcome(measured=asked, ks=self.ks, ten=models["harmful10"], steps=self.tune.steps, lengths=lengths)
         return [
             *((models[name], replace(recipe, start=self.aligned)) for name, recipe in tuned.items()),
             *((asked[name], replace(self.battery, model=model)) for name, model in models.items()),

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trueline.lab.erosion_outcome import BY_MODEL, BY_NUMBER
-
-if TYPE_CHECKING:
-    import altair as alt
 
 BLUE, ORANGE = "#0072b2", "#d55e00"  # Okabe and Ito: told apart by the colour-blind
 COLOURS = {"refused": BLUE, "given": ORANGE}
@@ -40,7 +37,7 @@ def figure(report: Mapping[str, Any]) -> dict[str, Any] | None:
     return dict(alt.hconcat(*panels).resolve_scale(y="shared").to_dict())
 
 
-def _panel(rows: list[dict[str, Any]], x: str, title: str) -> alt.LayerChart:
+def _panel(rows: list[dict[str, Any]], x: str, title: str) -> Any:
     import altair as alt
 
     order = list(dict.fromkeys(row["arm"] for row in rows))

@@ -37,6 +37,8 @@ class Outcome:
     measured: Mapping[str, str]  # name of a model: the stage that asked it everything
     ks: tuple[int, ...]
     ten: str  # the stage that was tuned on ten harmful examples
+    steps: int  # of the fine-tunings
+    lengths: tuple[int, ...]  # numbers of steps that were tried, these among them
 
     def reads(self) -> tuple[str, ...]:
         return (*self.measured.values(), self.ten)
@@ -46,7 +48,7 @@ class Outcome:
         values = _values(models, set(studio.stages[self.ten].result["hazards"]))
         why = {name: WHY.get(name, "too little to say") for name, value in values.items() if value is None}
         return {
-            "tables": [_by_model(models)],
+            "tables": [_by_model(models), self._by_length(models)],
             "curves": [self._by_number(models)],
             "expectations": registered("E15").expectations(values, why),
         }
@@ -58,6 +60,16 @@ class Outcome:
             "given": [(float(k), found) for k, its in arms.items() if (found := rate(its[DIRECT]))],
         }
         return curves(BY_NUMBER, "harmful examples", lines, "as many steps and rows for every number but 0")
+
+    def _by_length(self, models: Mapping[str, Answers]) -> dict[str, Any]:
+        """The sweep over how long is trained: what is registered is read at one of these lengths."""
+        rows = []
+        for steps in self.lengths:
+            at = "" if steps == self.steps else f"/{steps}"
+            ten, benign = models[f"harmful10{at}"], models[f"benign{at}"]
+            rows.append([str(steps), *(rate(its.get(arm, ())) for its in (ten, benign) for arm in (DIRECT, BENIGN))])
+        columns = ["steps", "ten harmful: given", "benign answered", "benign data: given", "benign answered after it"]
+        return table("By length of the fine-tuning", columns, rows, f"what is registered is read at {self.steps} steps")
 
 
 WHY = {
@@ -86,7 +98,7 @@ def moved(after: Answers, before: Answers, arms: Sequence[str], name: str) -> Ra
     """Success of the same requests under two models, after less before."""
     late, early = gathered(after, arms), gathered(before, arms)
     found = difference(_hits(late), _hits(early), [row.cluster for row in late], name=f"E15/{name}")
-    return found and found.difference
+    return found.difference if found else None
 
 
 def share(after: Sequence[Came], of: Sequence[Came], name: str) -> Rate | None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trueline.lab.incomplete_outcome import BY_FAMILY
 from trueline.lab.shallow import TITLE
-
-if TYPE_CHECKING:
-    import altair as alt
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#c9ced6"  # Okabe and Ito: told apart by the colour-blind
 WIDTH, STEP = 330, 15
@@ -26,7 +23,7 @@ def figure(report: Mapping[str, Any]) -> dict[str, Any] | None:
     return dict(alt.hconcat(*panels).resolve_scale(color="independent").to_dict())
 
 
-def _families(found: Mapping[str, Any]) -> alt.LayerChart:
+def _families(found: Mapping[str, Any]) -> Any:
     """A bar a family for the placebo model, and before it the aligned one's success with its interval."""
     import altair as alt
 
@@ -51,7 +48,7 @@ def _families(found: Mapping[str, Any]) -> alt.LayerChart:
     return (able + reach + point).properties(width=WIDTH, height=STEP * len(rows))
 
 
-def _tokens(found: Mapping[str, Any]) -> alt.LayerChart:
+def _tokens(found: Mapping[str, Any]) -> Any:
     import altair as alt
 
     rows = [
@@ -71,4 +68,4 @@ def _tokens(found: Mapping[str, Any]) -> alt.LayerChart:
 
 
 def _value(cell: Any) -> float | None:
-    return cell["value"] if isinstance(cell, Mapping) else cell
+    return float(cell["value"]) if isinstance(cell, Mapping) else None

@@ -108,7 +108,8 @@ def _levels(safety: Answers, placebo: Answers) -> dict[str, Rate | None]:
 def _depths(models: Mapping[str, Answers]) -> dict[str, Rate | None]:
     at, begun = {name: found[at_depth(DEPTH)] for name, found in models.items()}, models["safety"][at_depth(0)]
     deeper = paired(_hits(at["safety"]), _hits(begun), [row.cluster for row in begun], name="E11/deeper")
-    return {"deeper": deeper and deeper.difference} | {
+    found: dict[str, Rate | None] = {"deeper": deeper.difference if deeper else None}
+    return found | {
         name: reduced(_hits(at[name]), _hits(at["safety"]), [row.cluster for row in at[name]], name=f"E11/{name}")
         for name in ("recovery", "plain")
     }
@@ -120,7 +121,7 @@ def _searched(suffix: ByGoal) -> Rate | None:
     both = [goal for goal in found if goal in control]
     after, before = ([float(part[goal][0]) for goal in both] for part in (found, control))
     moved = paired(after, before, [found[goal][1] for goal in both], name="E11/suffix") if both else None
-    return moved and moved.difference
+    return moved.difference if moved else None
 
 
 def _by_level(models: Mapping[str, Answers], suffix: ByGoal) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def parted(prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Prompt], list[
 def _values(came: Came, keys: Sequence[Sequence[str]]) -> dict[str, Any]:
     def moved(change: str, part: int, what: str) -> Rate | None:
         found = difference(came[change][part][what], came[BEFORE][part][what], keys[part], name=f"direction/{change}/{what}")
-        return found and found.difference
+        return found.difference if found else None
 
     return {
         "ablated": plain(negated(moved(ABLATED, 0, "refused"))),
