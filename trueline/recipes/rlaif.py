@@ -37,7 +37,6 @@ from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.studio import Recipe, Room, Studio
 from trueline.world.raters import RATERS
 
-FEW = 30  # strict pairs: with fewer, none may be left to measure on
 By = Literal["dpo", "grpo", "ppo"]
 
 
@@ -54,7 +53,7 @@ class Preferring:
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         strict = sum(len(pairs_of(ranking)) for ranking in comparisons(studio, self.labels, 0))
-        if strict >= FEW:
+        if strict >= self.how.groups:  # one step
             return {"kept": 0, **replace(self.how, start=self.start, data=self.labels)(studio, room)}
         studio.show.say(room.name, f"the critic prefers one side in {strict} pairs, too few to learn from: the model stays")
         studio.policy(self.start).save(room.folder / "model")
