@@ -13,7 +13,7 @@ from trueline.evaluate.over_seeds import pooled
 from trueline.lab.labels import RATER, Order
 from trueline.lab.registration import registered
 from trueline.lab.rlhf_against_sft import RlhfAgainstSft
-from trueline.lab.rlhf_against_sft_outcome import ARMS, more_right, cells
+from trueline.lab.rlhf_against_sft_outcome import ARMS, cells, more_right
 from trueline.recipes.running import Order as Asked
 from trueline.recipes.running import carry_out
 
