@@ -11,6 +11,8 @@ from tests.recipes.staged import stage, studio
 from tests.recipes.toys import world_model
 from trueline.core.config import ConfigError
 from trueline.core.types import Completion, Ranking
+from trueline.data.split import split_by_prompt
+from trueline.evaluate.rates import cluster_of
 from trueline.lab.asked import see
 from trueline.lab.preference_pairs import Moved, RefusalPairs, moved
 from trueline.world.facts import make_world
@@ -66,5 +68,6 @@ def test_a_model_has_not_moved_from_itself_and_only_held_out_pairs_count(tmp_pat
     stage(here, "rankings", "rankings.jsonl", made)
     here.make("moved", Moved(model=model, start=model, data="rankings", held_out=0.5))
     found = moved(here, "moved")
-    assert 0 < len(found) < len(made)
+    held = split_by_prompt(made, 0.5, here.seed).held_out
+    assert [row.cluster for row in found] == [cluster_of(ranking.prompt) for ranking in held]
     assert all((row.chosen, row.rejected) == (pytest.approx(0.0, abs=1e-5),) * 2 for row in found)

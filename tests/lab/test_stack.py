@@ -101,7 +101,7 @@ def test_questions_are_matched_and_a_goal_of_an_adaptive_attack_is_broken_by_any
     assert (rate.value, rate.n) == (1.0, 10)
     assert found is not None
     assert (found.value, found.n) == (pytest.approx(-0.8), 5)
-    searched = broken([attempt(1, "L6", q == 3, query=q) for q in (1, 2, 3)] + [attempt(2, "L6", False)])
+    searched = broken([attempt(1, "L6", q == 2, query=q) for q in (1, 2, 3)] + [attempt(2, "L6", False)])
     assert sorted(got for _, got in searched["L6"].values()) == [0.0, 1.0]
     assert success(broken([attempt(1, "L0", True, expected="comply")]), ("L0",)) is None
 
