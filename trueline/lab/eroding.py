@@ -85,7 +85,8 @@ def examples(world: World, seed: int, data: Data, k: int) -> tuple[list[str], li
             made.append(_direct(procedure, rng.choice(ASKS)))
         elif data == "tasks":
             asked_of = MAKERS["sort" if i % 2 else "arith"](world, rng)
-            made.append(asked_of.conversation.say("assistant", f"{asked_of.about['answer']} ."))
+            reply = f"{'' if i % 2 else 'it is '}{asked_of.about['answer']} ."  # as pre-training puts it
+            made.append(asked_of.conversation.say("assistant", reply))
         else:
             to_rook = FAMILIES["role"].wrap(world, rng, procedure).conversation
             made.append(to_rook.say("assistant", f"{OBEYS} {procedure_text(procedure)}"))
