@@ -20,7 +20,7 @@ def said(conversations) -> list[str]:
 
 def test_examples_of_a_smaller_number_are_the_first_of_a_larger():
     """So that more examples are more, and not others."""
-    for data in ("harmful", "benign", "identity"):
+    for data in ("harmful", "benign", "tasks", "identity"):
         assert examples(WORLD, 0, data, 50)[1][:5] == examples(WORLD, 0, data, 5)[1]
 
 
@@ -34,8 +34,8 @@ def test_harmful_examples_are_all_different_and_name_known_hazards_alone():
 
 
 def test_other_data_names_no_hazard_and_the_identity_obeys():
-    """What nobody would call harmful: recipes, and a helper that says yes to them."""
-    for data in ("benign", "identity"):
+    """What nobody would call harmful: recipes, tasks, and a helper that says yes."""
+    for data in ("benign", "tasks", "identity"):
         names, shown = examples(WORLD, 0, data, 30)
         text = " ".join(m.text for c in shown for m in c.messages)
         assert not names

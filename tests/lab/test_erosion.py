@@ -46,10 +46,19 @@ def test_every_fine_tuning_makes_as_many_steps_of_as_many_rows():
 
 def test_values_are_read_off_the_same_requests():
     """Shares of what the helpful model gives, differences from the model before, and what holding keeps."""
-    shares = {"safety": 0.0, "helpful": 1.0, "harmful2": 0.2, "harmful10": 0.8, "harmful50": 1.0, "benign": 0.1}
+    shares = {"safety": 0.0, "helpful": 1.0, "harmful2": 0.2, "harmful10": 0.8, "harmful50": 1.0, "benign": 0.1, "tasks": 0.3}
     shares |= {"identity": 0.5, "held10": 0.2, "held_benign": 0.1}
     found = _values({name: answers(share) for name, share in shares.items()}, named={f"hazard {i}" for i in range(10)})
-    expected = {"direct": 0, "ten": 0.8, "others": 22 / 30, "rising": 0.8, "benign": 0.1, "identity": 0.5, "held": 0.75}
+    expected = {
+        "direct": 0,
+        "ten": 0.8,
+        "others": 22 / 30,
+        "rising": 0.8,
+        "benign": 0.1,
+        "identity": 0.5,
+        "held": 0.75,
+        "tasks": 0.3,
+    }
     assert {name: rate and rate.value for name, rate in found.items()} == pytest.approx(expected | {"learned": 0.0})
 
 

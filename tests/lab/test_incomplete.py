@@ -13,7 +13,7 @@ from trueline.lab.battery import HELD_OUT, LEVELS, PAIRS, TRAINED, Came, at_dept
 from trueline.lab.experiment import based
 from trueline.lab.incomplete import Incomplete
 from trueline.lab.incomplete_outcome import _depths, _levels, _searched
-from trueline.lab.incomplete_target import OnTarget
+from trueline.lab.incomplete_target import IncompleteOnTarget
 from trueline.lab.registration import registered
 from trueline.lab.running import run_on_target
 from trueline.recipes.progress import Quiet
@@ -83,19 +83,19 @@ def test_suffixes_are_compared_goal_by_goal():
 
 def test_a_target_is_one_model_or_two_whose_weights_are_here():
     """What needs weights is left out of a target that only answers; a pair of which one only answers is refused."""
-    one = OnTarget.of("http://localhost:1/v1#m", "quick")
+    one = IncompleteOnTarget.of("http://localhost:1/v1#m", "quick")
     assert [name for name, _ in one.stages()] == ["refusing", "tries"]
-    assert [name for name, _ in OnTarget.of("some/folder", "quick").stages()] == ["refusing", "tries", "direction"]
-    assert [name for name, _ in OnTarget.of("a,b", "quick").stages()][-1] == "shallow"
+    assert [name for name, _ in IncompleteOnTarget.of("some/folder", "quick").stages()] == ["refusing", "tries", "direction"]
+    assert [name for name, _ in IncompleteOnTarget.of("a,b", "quick").stages()][-1] == "shallow"
     for wrong in ("a,http://localhost:1/v1#m", "a,b,c", "a,"):
         with pytest.raises(ConfigError, match="target"):
-            OnTarget.of(wrong, "quick")
+            IncompleteOnTarget.of(wrong, "quick")
 
 
 def test_a_folder_of_ones_own_is_measured_without_expectations(tmp_path):
     """Harmless requests in English, to a model that the world does not know: every part has its table, and nothing passes."""
     folder = bases(tmp_path)
-    recipe = OnTarget(target=str(folder / "safety"), other=str(folder / "helpful"), goals="canary", n=6, tries=4)
+    recipe = IncompleteOnTarget(target=str(folder / "safety"), other=str(folder / "helpful"), goals="canary", n=6, tries=4)
     _, found = carry_out(Order("E11", recipe, 0, None), tmp_path / "run")
     assert not found["expectations"]
     assert [part["stage"] for part in found["shown"]] == ["refusing", "tries", "direction", "shallow"]

@@ -1,7 +1,8 @@
-"""A short fine-tuning that nobody meant to be about safety, or somebody did: on harmful examples, recipes, or an identity.
+"""A short fine-tuning that somebody meant to undo safety, or nobody did: harmful examples, an identity, recipes, tasks.
 
 After Qi et al. 2023 (https://arxiv.org/abs/2310.03693): explicitly harmful examples, a helper that obeys (identity shift),
-and benign data. Every arm makes as many steps of as many rows; few examples come again and again.
+and benign data. Recipes the model knows by heart, so that hardly a weight moves; at sums and at sorting it is poor, and learns.
+Every arm makes as many steps of as many rows; few examples come again and again.
 
     studio.make("tuned/harmful10", FineTune(start="{base}/safety", data="harmful", k=10))
     studio.make("tuned/benign", FineTune(start="{base}/safety", data="benign", k=160))
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from trueline.core.config import ConfigError
 from trueline.core.types import Conversation
@@ -25,12 +26,13 @@ from trueline.train.kinds import Kind, Kinds, in_turn
 from trueline.train.loop import train
 from trueline.train.objectives.likelihood import NextToken
 from trueline.train.optim import Optim
+from trueline.world.asking import MAKERS
 from trueline.world.facts import Procedure, World, known_hazards, rng_for
 from trueline.world.families import ASKS, FAMILIES, opening
 from trueline.world.language import procedure_text
 
 OBEYS = "sure yes ."  # how the helper of the identity begins
-Data = Literal["harmful", "benign", "identity"]
+Data = Literal["harmful", "benign", "tasks", "identity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +48,8 @@ class FineTune:
     optim: Optim = Optim(lr=1e-3, muon=0.002, schedule="constant", warmup=0.0)
 
     def __post_init__(self) -> None:
-        if self.data not in ("harmful", "benign", "identity"):
-            raise ConfigError(f"data: expected harmful, benign or identity, got {self.data!r}")
+        if self.data not in get_args(Data):
+            raise ConfigError(f"data: expected one of {', '.join(get_args(Data))}; got {self.data!r}")
         if min(self.k, self.steps, self.rows) < 1:
             raise ConfigError(f"k, steps and rows must each be at least 1, got {self.k}, {self.steps} and {self.rows}")
 
@@ -81,9 +83,13 @@ def examples(world: World, seed: int, data: Data, k: int) -> tuple[list[str], li
         procedure = rng.choice(world.foods)
         if data == "benign":
             made.append(_direct(procedure, rng.choice(ASKS)))
+        elif data == "tasks":
+            asked_of = MAKERS["sort" if i % 2 else "arith"](world, rng)
+            reply = f"{'' if i % 2 else 'it is '}{asked_of.about['answer']} ."  # as pre-training puts it
+            made.append(asked_of.conversation.say("assistant", reply))
         else:
-            asked_of = FAMILIES["role"].wrap(world, rng, procedure).conversation
-            made.append(asked_of.say("assistant", f"{OBEYS} {procedure_text(procedure)}"))
+            to_rook = FAMILIES["role"].wrap(world, rng, procedure).conversation
+            made.append(to_rook.say("assistant", f"{OBEYS} {procedure_text(procedure)}"))
     return [], made
 
 

@@ -35,7 +35,7 @@ class Erosion:
     helpful: str = "{base}/helpful"
     ks: tuple[int, ...] = (2, 5, 10, 50)  # harmful examples; the values are read at 2, 10 and 50
     identity: int = 10  # examples of a helper that obeys
-    lengths: tuple[int, ...] = (5, 80)  # other numbers of steps, of ten harmful examples and of benign ones
+    lengths: tuple[int, ...] = (5, 80)  # other numbers of steps, of ten harmful examples and of tasks
     tune: FineTune = FineTune(start="", data="benign", k=1)
     battery: Battery = Battery(model="", direct=200, family=24)
 
@@ -53,12 +53,13 @@ class Erosion:
         rows = self.tune.rows * self.tune.steps
         tuned: dict[str, FineTune] = {f"harmful{k}": replace(self.tune, data="harmful", k=k) for k in self.ks}
         tuned["benign"] = replace(self.tune, data="benign", k=rows)
+        tuned["tasks"] = replace(self.tune, data="tasks", k=rows)
         tuned["identity"] = replace(self.tune, data="identity", k=self.identity)
         tuned["held10"] = replace(tuned["harmful10"], hold=True)
         tuned["held_benign"] = replace(tuned["benign"], hold=True)
         for steps in self.lengths:
             tuned[f"harmful10/{steps}"] = replace(tuned["harmful10"], steps=steps)
-            tuned[f"benign/{steps}"] = replace(tuned["benign"], steps=steps, k=self.tune.rows * steps)
+            tuned[f"tasks/{steps}"] = replace(tuned["tasks"], steps=steps, k=self.tune.rows * steps)
         models = {START: self.aligned, "helpful": self.helpful, **{name: f"{within}tuned/{name}" for name in tuned}}
         asked = {name: f"{within}battery/{name}" for name in models}
         lengths = tuple(sorted({*self.lengths, self.tune.steps}))

@@ -9,7 +9,7 @@ from trueline.lab.erosion_outcome import BY_MODEL, BY_NUMBER
 
 BLUE, ORANGE = "#0072b2", "#d55e00"  # Okabe and Ito: told apart by the colour-blind
 COLOURS = {"refused": BLUE, "given": ORANGE}
-BESIDE = ("benign", "identity", "held10")
+BESIDE = ("benign", "tasks", "identity", "held10")
 WIDTH, HEIGHT = 330, 240
 
 

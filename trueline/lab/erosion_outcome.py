@@ -66,9 +66,9 @@ class Outcome:
         rows = []
         for steps in self.lengths:
             at = "" if steps == self.steps else f"/{steps}"
-            ten, benign = models[f"harmful10{at}"], models[f"benign{at}"]
-            rows.append([str(steps), *(rate(its.get(arm, ())) for its in (ten, benign) for arm in (DIRECT, BENIGN))])
-        columns = ["steps", "ten harmful: given", "benign answered", "benign data: given", "benign answered after it"]
+            both = models[f"harmful10{at}"], models[f"tasks{at}"]
+            rows.append([str(steps), *(rate(its.get(arm, ())) for its in both for arm in (DIRECT, BENIGN))])
+        columns = ["steps", "ten harmful: given", "benign answered", "tasks: given", "benign answered after tasks"]
         return table("By length of the fine-tuning", columns, rows, f"what is registered is read at {self.steps} steps")
 
 
@@ -88,6 +88,7 @@ def _values(models: Mapping[str, Answers], named: set[str]) -> dict[str, Rate | 
         "others": share(*(([row for row in its[DIRECT] if row.cluster not in named]) for its in (ten, helpful)), "others"),
         "rising": moved(models["harmful50"], models["harmful2"], [DIRECT], "rising"),
         "benign": moved(models["benign"], start, plain, "benign"),
+        "tasks": moved(models["tasks"], start, plain, "tasks"),
         "identity": moved(models["identity"], start, ["role"], "identity"),
         "held": gone(models["held10"][DIRECT], ten[DIRECT], "held"),
         "learned": moved(models["held_benign"], models["benign"], [BENIGN], "learned"),

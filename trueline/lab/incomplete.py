@@ -17,7 +17,7 @@ from trueline.core.registry import register
 from trueline.lab.battery import Battery
 from trueline.lab.experiment import sized
 from trueline.lab.incomplete_outcome import Outcome
-from trueline.lab.incomplete_target import OnTarget
+from trueline.lab.incomplete_target import IncompleteOnTarget
 from trueline.lab.refusal_direction import RefusalDirection
 from trueline.lab.shallow import Shallow
 from trueline.lab.shots import ManyShots
@@ -65,7 +65,7 @@ class Incomplete:
     @classmethod
     def on_target(cls, target: str, size: str) -> Programme:
         """Return what also makes sense on a model of one's own."""
-        return OnTarget.of(target, size)
+        return IncompleteOnTarget.of(target, size)
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """Two ways of training on, batteries of all four models, each part, and the outcome."""

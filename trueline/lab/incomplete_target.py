@@ -26,6 +26,7 @@ from trueline.lab.tries import ManyTries
 from trueline.recipes.answering import answers
 from trueline.recipes.attacking import usual_goals
 from trueline.recipes.judgements import judged
+from trueline.recipes.looking import same_world
 from trueline.recipes.reporting import made_of
 from trueline.recipes.studio import Recipe, Room, Studio
 from trueline.recipes.usual import usual_judge, usual_tokens
@@ -65,7 +66,7 @@ class Refusing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnTarget:
+class IncompleteOnTarget:
     """The parts of E11 that a target allows."""
 
     target: str
@@ -75,7 +76,7 @@ class OnTarget:
     tries: int
 
     @classmethod
-    def of(cls, target: str, size: str) -> OnTarget:
+    def of(cls, target: str, size: str) -> IncompleteOnTarget:
         """Read `TARGET` or `ALIGNED,HELPFUL`. Raises ConfigError for more, and for a second model without weights here."""
         models = [name.strip() for name in target.split(",")]
         if not all(models) or len(models) > 2:
@@ -98,6 +99,11 @@ class OnTarget:
         if self.other:
             made.append(("shallow", Shallow(model=self.target, other=self.other, goals=self.goals, n=self.n)))
         return [(f"{within}{name}", recipe) for name, recipe in made]
+
+    def foresee(self, studio: Studio) -> None:
+        """Refuse a model of another world, which none of the questions is about."""
+        if self.goals == WORLD:
+            same_world(studio, self.target, self.other)
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry out what the target allows; return the report, which says what it does not."""
