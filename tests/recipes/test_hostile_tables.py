@@ -47,7 +47,7 @@ def favourites() -> dict:
 def regressions() -> dict:
     """The attacks of the bank that work again."""
     entries = [replace(entry, status=stands("fixed", True)) for entry in found([attempt(attack=WORDS)])]
-    return _result(Replayed(tuple(entries), tuple(entry.key for entry in entries), 1, 1))["tables"][0]
+    return _result(Replayed(tuple(entries), tuple(entry.key for entry in entries), 1, 1), 1)["tables"][0]
 
 
 def rounds() -> dict:

@@ -19,7 +19,10 @@ import sys
 import pytest
 
 from tests.recipes import toys
-from trueline.attack.bank import read_bank
+from trueline.attack.bank import found, read_bank
+from trueline.core.records import read_jsonl
+from trueline.core.types import Attempt
+from trueline.recipes.campaigns import ATTEMPTS
 
 # One process that has imported everything forks a child for every sitting, and becomes the parent of what a killed one leaves.
 SCRIPT = """
@@ -163,8 +166,11 @@ def test_a_programme_that_is_killed_again_and_again_ends_the_same(made, name):
 
 
 def test_the_bank_of_a_killed_run_has_every_finding_once(made):
-    """What worked on the start, and nothing but that, stands in the bank of the first round, each under a key of its own."""
+    """What worked on the start or on the model of the round, and nothing else, stands in its bank, each under a key of its own."""
     _, killed, _ = made["redteam"]
     keys = [entry.key for entry in read_bank(str(killed / "run/stages/bank1/bank.jsonl"))]
-    worked = json.loads((killed / "run/stages/attack0/result.json").read_text())["worked"]
-    assert len(keys) == len(set(keys)) == worked > 0
+    stages = killed / "run/stages"
+    worked = [found(read_jsonl(str(stages / attack / ATTEMPTS), Attempt)) for attack in ("attack0", "attack1")]
+    assert len(keys) == len(set(keys))
+    assert set(keys) == {entry.key for some in worked for entry in some}
+    assert worked[0]

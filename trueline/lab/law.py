@@ -10,7 +10,7 @@ tries foretells the slope that the other half shows. Which law describes first s
 
 >>> spread = Spread(0.3, 6.0)
 >>> round(exponent(COUNTS, [spread.success(n) for n in COUNTS]), 2)
-0.36
+0.38
 """
 
 from __future__ import annotations
