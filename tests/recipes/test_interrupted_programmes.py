@@ -166,7 +166,7 @@ def test_a_programme_that_is_killed_again_and_again_ends_the_same(made, name):
 
 
 def test_the_bank_of_a_killed_run_has_every_finding_once(made):
-    """What worked on the start or on the model of the round, and nothing else, stands in its bank, each under a key of its own."""
+    """What worked on the start or on the round's model, and nothing else, stands in its bank, each under its own key."""
     _, killed, _ = made["redteam"]
     keys = [entry.key for entry in read_bank(str(killed / "run/stages/bank1/bank.jsonl"))]
     stages = killed / "run/stages"

@@ -1,6 +1,8 @@
 """E15: what a short fine-tuning leaves of safety, by the number of harmful examples, and when there is none.
 
-trueline lab run E15 --quick
+What the arms are fine-tuned on is made in eroding.py, what is asked of them in battery.py.
+
+    trueline lab run E15 --quick
 """
 
 from __future__ import annotations
