@@ -1,0 +1,28 @@
+"""The base models are the first links of `align`, and depend on nothing else.
+
+pytest tests/lab/test_bases.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from trueline.lab.bases import CHAIN, Bases
+from trueline.recipes.align import Align
+
+
+@pytest.mark.parametrize(("size", "of"), [("smoke", "smoke"), ("quick", "quick"), ("full", "quick")])
+def test_bases_are_the_links_of_the_demo(size, of):
+    """What an experiment starts from is made as the demo makes it, at the same size, with `uneven` behind it."""
+    demo = Align.of_size(of)
+    made = Bases.of_size(size).stages()
+    assert made[-1] == ("uneven", demo.uneven)
+    assert [name for name, _ in made if "/" not in name] == ["pretrain", "gates", *CHAIN, "placebo", "uneven"]
+    assert all((name, recipe) in demo.stages() for name, recipe in made)
+
+
+def test_a_change_of_a_later_link_makes_no_base_anew():
+    """Nothing of the constitution, the rounds or the student stands among the settings that a base's folder is named after."""
+    assert {field.name for field in fields(Bases)} == {"pretrain", *CHAIN, "placebo", "uneven", "sizes"}
