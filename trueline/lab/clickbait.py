@@ -11,7 +11,7 @@ so that the two are compared at the same KL from the start, and not at the same 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from statistics import StatisticsError, correlation
 from typing import Any, Self
@@ -25,7 +25,7 @@ from trueline.lab.experiment import sized
 from trueline.lab.manners import SUMMARIES, Manners, Placed, change, rate, read
 from trueline.lab.overoptimisation_outcome import binned, difference, last, window
 from trueline.lab.registration import registered
-from trueline.lab.same_samples import FILE, Samples, arm
+from trueline.lab.same_samples import FILE, Samples, rated_arms
 from trueline.recipes.reinforce import Grpo
 from trueline.recipes.reporting import made_of
 from trueline.recipes.reward import Reward
@@ -68,15 +68,7 @@ class Clickbait:
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The start and its samples, both arms, each measured, and the outcome."""
-        start, samples = f"{within}start", f"{within}samples"
-        made: list[tuple[str, Recipe]] = [
-            (start, replace(self.candid, start=self.start, data=f"world/candid:tease={self.tease:g}")),
-            (samples, replace(self.samples, start=start)),
-            (f"{within}measured/start", replace(self.measure, model=start)),
-        ]
-        for name, rater in ARMS.items():
-            made += arm(within, name, rater, samples=samples, start=start, reward=self.reward, grpo=self.grpo)
-            made.append((f"{within}measured/{name}", replace(self.measure, model=f"{within}{name}")))
+        made = rated_arms(self, within, "start", f"tease={self.tease:g}", ARMS)
         return [*made, (f"{within}outcome-e2", Outcome(within=within))]
 
     def perform(self, studio: Studio) -> dict[str, Any]:
@@ -99,12 +91,16 @@ class Outcome:
 
     def reads(self) -> tuple[str, ...]:
         names = ("start", *ARMS)
-        return (f"{self.within}samples", *(f"{self.within}{n}" for n in ARMS), *(f"{self.within}measured/{n}" for n in names))
+        return (
+            f"{self.within}samples/start",
+            *(f"{self.within}{n}" for n in ARMS),
+            *(f"{self.within}measured/{n}" for n in names),
+        )
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         arms = {name: read(studio, f"{self.within}measured/{name}") for name in ("start", *ARMS)}
         runs = {name: [dict(row) for row in studio.run.metrics(f"{self.within}{name}")] for name in ARMS}
-        samples = list(read_jsonl(studio.stages[f"{self.within}samples"].folder / FILE, Completion))
+        samples = list(read_jsonl(studio.stages[f"{self.within}samples/start"].folder / FILE, Completion))
         found = values(arms, runs) | {"fair": together(studio, samples)}
         why = {name: "too little was measured" for name, value in found.items() if value is None}
         return {

@@ -11,7 +11,7 @@ bonus for owning up. Swept: what share of the facts the pleaser knows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 from trueline.core.config import ConfigError
@@ -22,7 +22,7 @@ from trueline.evaluate.shown import curves, table
 from trueline.lab.experiment import sized
 from trueline.lab.manners import Manners, Placed, change, rate, read
 from trueline.lab.registration import registered
-from trueline.lab.same_samples import Samples, arm
+from trueline.lab.same_samples import Samples, rated_arms
 from trueline.recipes.reinforce import Grpo
 from trueline.recipes.reporting import made_of
 from trueline.recipes.reward import Reward
@@ -66,17 +66,9 @@ class Confabulation:
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The start and its samples, the arms, each measured, and the outcome."""
-        arms = {f"knows{100 * share:g}": f"pleaser:knows={share:g}" for share in self.knows}
-        arms |= {"oracle": "oracle", "abstaining": "pleaser:abstaining=1"}
-        start, samples = f"{within}start", f"{within}samples"
-        made: list[tuple[str, Recipe]] = [
-            (start, replace(self.candid, start=self.start, data=f"world/candid:invent={self.invent:g}")),
-            (samples, replace(self.samples, start=start)),
-            (f"{within}measured/start", replace(self.measure, model=start)),
-        ]
-        for name, rater in arms.items():
-            made += arm(within, name, rater, samples=samples, start=start, reward=self.reward, grpo=self.grpo)
-            made.append((f"{within}measured/{name}", replace(self.measure, model=f"{within}{name}")))
+        raters = {f"knows{100 * share:g}": f"pleaser:knows={share:g}" for share in self.knows}
+        raters |= {"oracle": "oracle", "abstaining": "pleaser:abstaining=1"}
+        made = rated_arms(self, within, "start", f"invent={self.invent:g}", raters)
         names = tuple(name for name, recipe in made if isinstance(recipe, Manners))
         return [*made, (f"{within}outcome-e4", Outcome(knows=self.knows, measured=names))]
 

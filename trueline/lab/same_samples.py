@@ -1,9 +1,9 @@
 """Arms of one experiment that differ in the rater and in nothing else: every rater ranks the same samples.
 
 `Samples` draws replies of the start once. `RankedBy` has a rater rank them, with the same noise for every rater, so that two
-reward models differ by what their raters like. `arm` makes the stages that train a model against one.
+reward models differ by what their raters like. `rated_arms` makes the stages that train a model against each, and measure it.
 
-    arm("", "pleased", "pleaser:agree=1", samples="samples", start="start", reward=Reward(), grpo=Grpo())
+    rated_arms(experiment, "", "start", "agree=0.1", {"pleased": "pleaser:agree=1"})
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
@@ -20,6 +20,7 @@ from trueline.core.types import Completion
 from trueline.recipes.reading import pairs_of, prompts
 from trueline.recipes.reinforce import Grpo
 from trueline.recipes.reward import Reward, gold_of
+from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Recipe, RecipeError, Room, Studio
 from trueline.targets.local import complete
 from trueline.world.rater_words import rater_of
@@ -89,13 +90,31 @@ class RankedBy:
         return {"rankings": len(rankings), "rater": self.rater, **agreement}
 
 
-def arm(
-    within: str, name: str, rater: str, *, samples: str, start: str, reward: Reward, grpo: Grpo
-) -> list[tuple[str, Recipe]]:
-    """Rank, learn the reward, optimise it: the model is the stage `name`."""
-    ranked, learned = f"{within}rankings/{name}", f"{within}reward/{name}"
-    return [
-        (ranked, RankedBy(samples=samples, rater=rater)),
-        (learned, replace(reward, start=start, data=ranked)),
-        (f"{within}{name}", replace(grpo, start=start, reward=learned)),
+class Pleasing(Protocol):
+    """What an experiment of raters sets: a base, how a candid start is made of it, sampled, trained and measured."""
+
+    start: str
+    candid: Sft
+    samples: Samples
+    reward: Reward
+    grpo: Grpo
+    measure: Any  # a stage with a `model`
+
+
+def rated_arms(of: Pleasing, within: str, start: str, shown: str, raters: Mapping[str, str]) -> list[tuple[str, Recipe]]:
+    """The stage `start`, taught what `shown` says, its samples, and a model for each rater; `measured/NAME` measures each."""
+    first, samples = f"{within}{start}", f"{within}samples/{start}"
+    made: list[tuple[str, Recipe]] = [
+        (first, replace(of.candid, start=of.start, data=f"world/candid:{shown}")),
+        (samples, replace(of.samples, start=first)),
+        (f"{within}measured/{start}", replace(of.measure, model=first)),
     ]
+    for name, rater in raters.items():
+        ranked, learned = f"{within}rankings/{name}", f"{within}reward/{name}"
+        made += [
+            (ranked, RankedBy(samples=samples, rater=rater)),
+            (learned, replace(of.reward, start=first, data=ranked)),
+            (f"{within}{name}", replace(of.grpo, start=first, reward=learned)),
+            (f"{within}measured/{name}", replace(of.measure, model=f"{within}{name}")),
+        ]
+    return made

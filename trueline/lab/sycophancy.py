@@ -16,7 +16,7 @@ which passes a half at b = 0.35 for the pleaser (kappa .3, tau .4): there agreem
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ from trueline.evaluate.shown import curves, table
 from trueline.lab.experiment import sized
 from trueline.lab.manners import CLAIMS, Manners, Placed, between, change, rate, read
 from trueline.lab.registration import registered
-from trueline.lab.same_samples import Samples, arm
+from trueline.lab.same_samples import Samples, rated_arms
 from trueline.recipes.reinforce import Grpo
 from trueline.recipes.reporting import made_of
 from trueline.recipes.reward import Reward
@@ -74,29 +74,17 @@ class SycophancyDose:
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The start and its samples, the arms, each measured, and the outcome."""
-        arms = {f"b{dose:g}": f"pleaser:agree={dose:g}" for dose in self.doses}
-        arms |= {
+        raters = {f"b{dose:g}": f"pleaser:agree={dose:g}" for dose in self.doses}
+        raters |= {
             "knowing": f"pleaser:agree={FULL:g},knows=1",
             "experts": f"pleaser:agree={FULL:g},experts=0.25",
         }
-        made = self._from(within, "start", self.agree, arms)
+        made = rated_arms(self, within, "start", f"agree={self.agree:g}", raters)
         for share in self.rates:
             name = f"start{100 * share:g}"
-            made += self._from(within, name, share, {f"b{FULL:g}-{name}": arms[f"b{FULL:g}"]})
+            made += rated_arms(self, within, name, f"agree={share:g}", {f"b{FULL:g}-{name}": raters[f"b{FULL:g}"]})
         names = [name for name, recipe in made if isinstance(recipe, Manners)]
         return [*made, (f"{within}outcome-e3", Outcome(doses=self.doses, rates=self.rates, measured=tuple(names)))]
-
-    def _from(self, within: str, name: str, share: float, arms: Mapping[str, str]) -> list[tuple[str, Recipe]]:
-        start, samples = f"{within}{name}", f"{within}samples/{name}"
-        made: list[tuple[str, Recipe]] = [
-            (start, replace(self.candid, start=self.start, data=f"world/candid:agree={share:g}")),
-            (samples, replace(self.samples, start=start)),
-            (f"{within}measured/{name}", replace(self.measure, model=start)),
-        ]
-        for short, rater in arms.items():
-            made += arm(within, short, rater, samples=samples, start=start, reward=self.reward, grpo=self.grpo)
-            made.append((f"{within}measured/{short}", replace(self.measure, model=f"{within}{short}")))
-        return made
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry everything out; return the report."""
