@@ -9,6 +9,7 @@ from dataclasses import fields
 
 import pytest
 
+from trueline.core.config import from_spec, to_spec
 from trueline.lab.bases import CHAIN, Bases
 from trueline.recipes.align import Align
 
@@ -26,3 +27,10 @@ def test_bases_are_the_links_of_the_demo(size, of):
 def test_a_change_of_a_later_link_makes_no_base_anew():
     """Nothing of the constitution, the rounds or the student stands among the settings that a base's folder is named after."""
     assert {field.name for field in fields(Bases)} == {"pretrain", *CHAIN, "placebo", "uneven", "sizes"}
+
+
+@pytest.mark.parametrize("size", ["smoke", "quick", "full"])
+def test_bases_can_be_read_back_from_their_settings(size):
+    """A run is made from its settings as they are written down, and gives back the same recipe."""
+    made = Bases.of_size(size)
+    assert from_spec(Bases, to_spec(made)) == made

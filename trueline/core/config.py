@@ -120,11 +120,12 @@ def _merge(kind: type[T], base: T | None, spec: Mapping[str, Any], where: str) -
             shown = ", ".join(f"{where}{k}" for k in known)
             raise ConfigError(f"unknown setting {name!r}{nearest(key, known)}; settings here: {shown}")
         default = getattr(base, key) if base is not None else _default(known[key])
-        if dataclasses.is_dataclass(default) and not isinstance(default, type):
+        group = hints[key] if default is None else type(default)
+        if dataclasses.is_dataclass(group):
             if not isinstance(value, Mapping):
-                inner = ", ".join(f"{name}.{f.name}" for f in _fields(type(default)))
+                inner = ", ".join(f"{name}.{f.name}" for f in _fields(group))
                 raise ConfigError(f"{name!r} is a group of settings, got {value!r}; set one of {inner}")
-            values[key] = _merge(type(default), default, value, f"{name}.")
+            values[key] = _merge(group, default, value, f"{name}.")
         else:
             values[key] = _coerce(hints[key], value, name)
     try:
