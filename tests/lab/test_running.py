@@ -16,6 +16,7 @@ from trueline.lab import running
 from trueline.lab.registration import read
 from trueline.lab.running import Lab, results, seeds_of
 from trueline.recipes.reporting import made_of
+from trueline.store.folders import BusyError
 
 RUNS: list[int] = []
 
@@ -102,6 +103,24 @@ def test_behind_a_failed_gate_nothing_is_said(lab, monkeypatch, tmp_path):
     assert RUNS == [0]
     assert found["expectations"][0]["why"] == "N/A on 1 of 2 seeds: gate failed: facts"
     assert {e["why"] for e in lab.run("E99", [1])["expectations"]} == {"gate failed: facts"}
+
+
+def test_who_finds_another_at_the_base_models_waits(lab, monkeypatch, tmp_path):
+    """Two processes can run experiments of one seed: the second takes what the first has made."""
+    busy = [BusyError("process 1 is writing here"), BusyError("still")]
+    said = []
+
+    def carry_out(order, folder, show):
+        if busy:
+            raise busy.pop()
+        return folder, {"gates": []}
+
+    monkeypatch.setattr(running, "carry_out", carry_out)
+    monkeypatch.setattr(running, "WAIT", 0.0)
+    monkeypatch.setattr(lab.show, "say", lambda name, text: said.append(text))
+    assert lab.base(0) == (lab.base(0)[0], {"gates": []})
+    assert not busy
+    assert len(said) == 1
 
 
 def test_other_settings_are_other_runs(lab, monkeypatch):

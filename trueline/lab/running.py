@@ -7,7 +7,7 @@
 A seed that is done is not run again, one that was killed goes on, and other settings are other runs. Seeds 0 to 3 are for
 development: settings may be tuned on them, so nothing measured there confirms anything. Seeds from 100 on are run once, after
 the expectations were written; where a file of expectations changed after its confirmatory seeds were first run, the result says
-so, and is exploratory.
+so, and is exploratory. Several processes can run experiments in one folder; who finds another at the base models waits.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from trueline.lab.registration import Registration, registered
 from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.reporting import write
 from trueline.recipes.running import Order, carry_out
-from trueline.store.folders import digest, write_json
+from trueline.store.folders import BusyError, digest, write_json
 from trueline.world.raters import fingerprint
 
 DEVELOPMENT = range(4)  # seeds that settings may be tuned on
 CONFIRMING = 100  # the first seed that they may not
+WAIT = 1.0  # seconds between two looks at whether another process has made the base models
 FIRST = "registered.json"  # beside an experiment's report: what was registered when a confirmatory seed was first run
 
 
@@ -65,10 +66,18 @@ class Lab:
         return found
 
     def base(self, seed: int) -> tuple[Path, dict[str, Any]]:
-        """The folder of a seed's base models, and their report."""
+        """The folder of a seed's base models, and their report. Waits while another process makes them."""
         recipe = Bases.of_size(self.size)
         folder = self.folder / "base" / _hash(recipe) / f"seed{seed}"
-        return carry_out(Order("base", recipe, seed, None), folder, self.show)
+        waits = False
+        while True:
+            try:
+                return carry_out(Order("base", recipe, seed, None), folder, self.show)
+            except BusyError:
+                if not waits:
+                    self.show.say("base", "another process makes the models of this seed; waiting for it")
+                waits = True
+                time.sleep(WAIT)
 
     def _one(self, note: Registration, recipe: Any, folder: Path, seed: int) -> dict[str, Any]:
         hashed = _hash(recipe)
