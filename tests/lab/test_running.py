@@ -123,6 +123,16 @@ def test_who_finds_another_at_the_base_models_waits(lab, monkeypatch, tmp_path):
     assert len(said) == 1
 
 
+def test_workers_run_the_seeds_first(lab, monkeypatch):
+    """Every seed goes to the workers, and what they leave undone is done here."""
+    asked = []
+    monkeypatch.setattr(running, "side_by_side", lambda work, seeds, workers, *_: asked.append((list(seeds), workers)))
+    lab.workers = 2
+    assert len(lab.run("E99", [0, 1])["provenance"]["seeds"]) == 2
+    assert asked == [([0, 1], 2)]
+    assert RUNS == [0, 1]
+
+
 def test_other_settings_are_other_runs(lab, monkeypatch):
     """A changed experiment does not read what the old one left."""
     lab.run("E99", [0])

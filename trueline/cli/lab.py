@@ -73,6 +73,13 @@ def list_experiments(out: Path, as_json: bool) -> None:
 @click.option("--development", type=click.IntRange(1, 4), help="Run so many development seeds, from 0 on, in place of those.")
 @click.option("--quick", is_flag=True, help="One development seed at a smaller size: 1 seed, not evidence.")
 @click.option("--smoke", is_flag=True, hidden=True, help="That it runs; no number means anything.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Seeds that are run side by side, each in a process and on a thread of its own.",
+)
 @click.option("--target", help="Measure a model of your own, by any TARGET; nothing was registered of it, so nothing fails.")
 @with_folder
 @with_threads
@@ -80,8 +87,8 @@ def list_experiments(out: Path, as_json: bool) -> None:
 @with_json
 @reports_errors
 def run_experiments(
-    names: tuple[str, ...], seeds: int | None, development: int | None, quick: bool, smoke: bool, target: str | None, out: Path,
-    threads: int, quiet: bool, as_json: bool,
+    names: tuple[str, ...], seeds: int | None, development: int | None, quick: bool, smoke: bool, workers: int,
+    target: str | None, out: Path, threads: int, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run experiments (or `all`). What is done is not done again, and what was interrupted goes on.
 
@@ -89,7 +96,7 @@ def run_experiments(
     Exit code 1 where an expectation failed, 3 where none did and some are inconclusive or N/A.
     Example:  trueline lab run E5
               trueline lab run E3 E4 --quick
-              trueline lab run E12 --seeds 6
+              trueline lab run all --workers 2
               trueline lab run E11 --target http://localhost:8000/v1#MODEL
     """
     from trueline.lab.experiment import experiment, experiments
@@ -115,7 +122,7 @@ def run_experiments(
             if as_json:
                 click.echo(json.dumps(found))
             return
-        work = Lab(out / size, size, show)
+        work = Lab(out / size, size, show, workers)
         for note in notes:
             count = 1 if one else development or seeds or note.seeds
             found[note.id] = work.run(note.id, seeds_of(count, one or development is not None))

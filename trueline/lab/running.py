@@ -8,6 +8,7 @@ A seed that is done is not run again, one that was killed goes on, and other set
 development: settings may be tuned on them, so nothing measured there confirms anything. Seeds from 100 on are run once, after
 the expectations were written; where a file of expectations changed after its confirmatory seeds were first run, the result says
 so, and is exploratory. Several processes can run experiments in one folder; who finds another at the base models waits.
+With `workers` the seeds are run side by side first (workers.py), and then read like any that are done.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,10 @@ from trueline.evaluate.words import duration
 from trueline.lab.bases import Bases
 from trueline.lab.experiment import BASE, SIZES, OnTarget, based, experiment, experiments
 from trueline.lab.registration import Registration, registered
+from trueline.lab.workers import side_by_side
 from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.reporting import write
-from trueline.recipes.running import Order, carry_out
+from trueline.recipes.running import Order, carry_out, use_threads
 from trueline.store.folders import BusyError, digest, write_json
 from trueline.world.raters import fingerprint
 
@@ -45,6 +48,7 @@ class Lab:
     folder: Path
     size: str = "full"
     show: Show = field(default_factory=Quiet)
+    workers: int = 1  # processes that run seeds side by side, each on one thread
     seconds: list[float] = field(default_factory=list)  # of the seeds that were run in this sitting
 
     def run(self, name: str, seeds: Sequence[int]) -> dict[str, Any]:
@@ -53,6 +57,8 @@ class Lab:
         recipe, folder = kind.of_size(self.size), self.folder / note.id
         first = self._first(folder, note, seeds)
         reports = {}
+        if self.workers > 1:
+            side_by_side(partial(one_seed, self.folder, self.size, note.id), seeds, self.workers, note.id, self.show)
         for i, seed in enumerate(seeds):
             left = len(seeds) - i
             time_left = f", about {duration(left * sum(self.seconds) / len(self.seconds))} left" if self.seconds else ""
@@ -131,6 +137,13 @@ class Lab:
                 "evidence": evidence(note, list(reports), first),
             },
         }
+
+
+def one_seed(folder: Path, size: str, name: str, seed: int) -> None:
+    """Run an experiment on one seed, in a process of its own; what it reports lies in the seed's folder."""
+    use_threads(1)
+    lab, note = Lab(folder, size), registered(name)
+    lab._one(note, experiment(name).of_size(size), folder / note.id, seed)
 
 
 def run_on_target(name: str, target: str, size: str, out: Path, show: Show) -> tuple[Path, dict[str, Any]]:

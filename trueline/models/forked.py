@@ -223,14 +223,19 @@ def share(work: Callable[[int, int], None], parts: int) -> None:
                 os.waitpid(child, 0)
 
 
+def dies_with(parent: int) -> bool:
+    """Let the kernel end this process when its parent ends; False where that has happened before it could be told."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent
+
+
 def _serve(work: Callable[[int, int], None], part: int, parts: int, parent: int) -> None:
     """A child's whole life; it never returns. It dies with its parent, and leaves Ctrl-C to it."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == parent:  # else it died before this, and nobody is told
+        if dies_with(parent):
             work(part, parts)
             code = 0
     except Exception:
