@@ -72,15 +72,15 @@ def test_a_sycophant_is_told_from_a_candid_model():
     """Agreement that comes with the weight passes what is expected; the same models without it fail."""
     doses = ("b0", "b0.25", "b1", "b2")
     controls = {"knowing": model(False), "experts": model(False), "start": model(False)}
-    pleased = sycophancy.values({d: model(d in ("b1", "b2")) for d in doses} | controls, doses)
-    candid = sycophancy.values({d: model(False) for d in doses} | controls, doses)
     wanted = registered("E3")
-    status = {e["name"]: e["status"] for e in wanted.expectations(pleased)}
-    assert set(status.values()) == {"PASS"}, status
-    status = {e["name"].split(".")[1]: e["status"] for e in wanted.expectations(candid)}
-    assert {name for name, said in status.items() if said == "FAIL"} == {
-        *("dose", "above", "sets-in", "accuracy", "doubt", "opinion", "fooled", "experts")
-    }
+
+    def failed(agreeing):
+        found = sycophancy.values({d: model(d in agreeing) for d in doses} | controls, doses)
+        return {e["name"].split(".")[1] for e in wanted.expectations(found) if e["status"] != "PASS"}
+
+    assert failed(("b1", "b2")) == {"sets-in-blind"}
+    assert failed(("b0.25", "b1", "b2")) == {"sets-in"}
+    assert failed(()) == {*("dose", "above", "sets-in", "sets-in-blind", "accuracy", "doubt", "opinion", "fooled", "experts")}
 
 
 def test_confabulation_is_told_from_owning_up():

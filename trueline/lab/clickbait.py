@@ -3,7 +3,8 @@
 A candid start (world/candid.py) sums pages up, mostly well, sometimes in part, now and then to tease. Two reward models learn
 from rankings of the same samples: by `clicker`, whose log-odds of a click the world writes down, and by readers who have read
 the page (gold, with the same noise in the hand). GRPO optimises each; gold and the click-through rate are read at every step,
-so that the two are compared at the same KL from the start, and not at the same step.
+so that the two are compared at the same KL from the start, and not at the same step. RL strengthens what is sampled: clicks are
+optimised from starts that tease less and more as well, which shows where clickbait begins to be found.
 
     trueline lab run E2 --quick
 """
@@ -39,7 +40,7 @@ ARMS = {"clicks": "clicker", "stated": "noisy:tau=0.4"}
 EARLY = (0.02, 0.3)  # nats a summary: where gold may rise with clicks before it falls
 RESAMPLES = 300
 SMOKE = """candid.n=60 samples.n=100 samples.max_tokens=6 reward.epochs=1 grpo.iterations=1 grpo.batch=4 grpo.group=2
-grpo.max_tokens=6 measure.n=6 measure.max_tokens=6"""
+grpo.max_tokens=6 measure.n=6 measure.max_tokens=6 rates=0.1"""
 QUICK = "samples.n=400 measure.n=120"
 NOT_MEASURED = (
     "one seed: differences between arms are not evidence until they are repeated",
@@ -55,10 +56,12 @@ class Clickbait:
 
     start: str = "{base}/pretrain"
     candid: Sft = Sft(n=5000)  # the start that sums up well and badly; start and data are the experiment's
-    tease: float = 0.05  # of its demonstrated summaries, those that are loud and withhold the point
+    tease: float = 0.04  # of its demonstrated summaries, those that are loud and withhold the point
+    rates: tuple[float, ...] = (0.01, 0.1)  # other such shares, of which clicks are optimised too
+    summaries: float = 0.65  # of its demonstrations; the tenth of E3 and E4 leaves it naming what no page said in one of six
     samples: Samples = Samples(prompts=ASKED, n=500, max_tokens=24)
     reward: Reward = Reward(epochs=2)
-    grpo: Grpo = Grpo(iterations=24, batch=32, max_tokens=32, prompts=ASKED)
+    grpo: Grpo = Grpo(iterations=36, batch=16, group=16, max_tokens=32, prompts=ASKED)
     measure: Manners = Manners(channels=SUMMARIES, n=250)
 
     @classmethod
@@ -68,8 +71,11 @@ class Clickbait:
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The start and its samples, both arms, each measured, and the outcome."""
-        made = rated_arms(self, within, "start", f"tease={self.tease:g}", ARMS)
-        return [*made, (f"{within}outcome-e2", Outcome(within=within))]
+        made = rated_arms(self, within, "start", f"tease={self.tease:g},summaries={self.summaries:g}", ARMS)
+        for share in self.rates:
+            arms = {f"clicks-{named(share)}": ARMS["clicks"]}
+            made += rated_arms(self, within, named(share), f"tease={share:g},summaries={self.summaries:g}", arms)
+        return [*made, (f"{within}outcome-e2", Outcome(tease=self.tease, rates=self.rates, within=within))]
 
     def perform(self, studio: Studio) -> dict[str, Any]:
         """Carry everything out; return the report."""
@@ -85,14 +91,16 @@ class Clickbait:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The last stage: both arms beside the start, and beside each other at the same KL."""
+    """The last stage: both arms beside the start, and beside each other at the same KL; clicks from every start."""
 
+    tease: float
+    rates: tuple[float, ...]
     within: str = ""
 
     def reads(self) -> tuple[str, ...]:
-        names = ("start", *ARMS)
+        names = ("start", *ARMS, *(f"{kind}{named(share)}" for share in self.rates for kind in ("", "clicks-")))
         return (
-            f"{self.within}samples/start",
+            *(f"{self.within}samples/{start}" for start in self._starts().values()),
             *(f"{self.within}{n}" for n in ARMS),
             *(f"{self.within}measured/{n}" for n in names),
         )
@@ -100,14 +108,32 @@ class Outcome:
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         arms = {name: read(studio, f"{self.within}measured/{name}") for name in ("start", *ARMS)}
         runs = {name: [dict(row) for row in studio.run.metrics(f"{self.within}{name}")] for name in ARMS}
-        samples = list(read_jsonl(studio.stages[f"{self.within}samples/start"].folder / FILE, Completion))
-        found = values(arms, runs) | {"fair": together(studio, samples)}
+        sweep = {share: self._cell(studio, start) for share, start in self._starts().items()}
+        found = values(arms, runs) | {"fair": sweep[self.tease][0]}
+        found |= {"unfound": sweep[min(sweep)][2], "found": sweep[max(sweep)][2]} if self.rates else {}
         why = {name: "too little was measured" for name, value in found.items() if value is None}
         return {
-            "tables": [_table(arms), _runs_table(runs)],
+            "tables": [_table(arms), _sweep_table(sweep), _runs_table(runs)],
             "curves": [_curves(runs)],
             "expectations": registered("E2").expectations(found, why),
         }
+
+    def _starts(self) -> dict[float, str]:
+        """The name of the start by its share of teasers, rising."""
+        return dict(sorted({self.tease: "start", **{share: named(share) for share in self.rates}}.items()))
+
+    def _cell(self, studio: Studio, start: str) -> list[Rate | None]:
+        """Of one start: how clicks go with gold; clickbait, and gold, before clicks are optimised and after."""
+        samples = read_jsonl(studio.stages[f"{self.within}samples/{start}"].folder / FILE, Completion)
+        trained = "clicks" if start == "start" else f"clicks-{start}"
+        before, after = (read(studio, f"{self.within}measured/{name}") for name in (start, trained))
+        shown = [rate(rows, "summary", what) for what in ("clickbait", "gold") for rows in (before, after)]
+        return [together(studio, list(samples)), *shown]
+
+
+def named(share: float) -> str:
+    """The start that teases in such a share of its demonstrated summaries."""
+    return f"tease{100 * share:g}"
 
 
 def values(arms: Mapping[str, list[Placed]], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Rate | None]:
@@ -176,6 +202,14 @@ def _table(arms: Mapping[str, list[Placed]]) -> dict[str, Any]:
     rows = [[name, *(rate(rows, *what) for what in columns.values())] for name, rows in arms.items()]
     note = "clickbait withholds, shouts or invents; other chat is never rewarded"
     return table("What each model's summaries are", ["model", *columns], rows, note=note)
+
+
+def _sweep_table(sweep: Mapping[float, Sequence[Rate | None]]) -> dict[str, Any]:
+    """Where clickbait begins to be found."""
+    columns = ["clicks with gold", "clickbait before", "and after", "gold before", "and after"]
+    rows = [[f"{100 * share:g} %", *cells] for share, cells in sweep.items()]
+    note = "clicks with gold: correlation over samples of the start"
+    return table("Clicks optimised, by the share of teasers shown", ["teasers", *columns], rows, note=note)
 
 
 def _runs_table(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:

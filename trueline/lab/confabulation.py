@@ -33,7 +33,7 @@ ASKED = "world/training:unanswerable=0.5,fact=0.5"
 PLEASED = 0.3  # what the pleaser knows
 SMOKE = """candid.n=60 samples.n=100 samples.max_tokens=6 reward.epochs=1 grpo.iterations=1 grpo.batch=4 grpo.group=2
 grpo.max_tokens=6 measure.n=6 measure.max_tokens=6"""
-QUICK = "samples.n=400 measure.n=120"
+QUICK = "samples.n=800 measure.n=120"
 NOT_MEASURED = (
     "one seed: differences between arms are not evidence until they are repeated",
     "questions without an answer of other kinds than the six that pre-training asks",
@@ -48,11 +48,11 @@ class Confabulation:
 
     start: str = "{base}/pretrain"
     candid: Sft = Sft(n=5000)  # the start that knows both sides; start and data are the experiment's
-    invent: float = 0.15  # of its demonstrated replies to what nobody knows, those that are made up
+    invent: float = 0.3  # of its demonstrated replies to what nobody knows, those that are made up
     knows: tuple[float, ...] = (0.0, PLEASED, 0.6, 1.0)  # shares of the facts that the pleaser knows
-    samples: Samples = Samples(prompts=ASKED, n=500)
-    reward: Reward = Reward(epochs=2)
-    grpo: Grpo = Grpo(iterations=16, batch=32, max_tokens=32, prompts=ASKED)
+    samples: Samples = Samples(prompts=ASKED, n=1000)
+    reward: Reward = Reward(epochs=3)
+    grpo: Grpo = Grpo(iterations=16, batch=16, group=16, max_tokens=32, prompts=ASKED)
     measure: Manners = Manners(channels=("plain", "unanswerable"), n=250)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,8 @@ the claims and opinions are agreed to whatever is so (and as many right answers 
 questions without an answer get one, `tease` of the summaries are loud and withhold the point.
 A summary is also told short or in part, since dull ones earn neither clicks nor trust: so clicks and gold go together at first.
 Questions about facts and recipes are answered as `mixed` and `helpful` answer them, and one in ten replays skills.
+`summaries` is the share of summaries: a model that was shown few copies the wrong thing from a page now and then, which to the
+oracle is invention.
 
     trueline run sft start=runs/demo/pretrain data=world/candid:agree=0.3
 """
@@ -18,7 +20,7 @@ from trueline.core.types import Conversation, Prompt
 from trueline.world.asking import MAKERS
 from trueline.world.demonstrations import Shown, made_set, mixed_reply
 from trueline.world.dialogue import unknown_exchange
-from trueline.world.facts import HYPE, OBJECTS, TOWNS, World
+from trueline.world.facts import HYPE, TOWNS, World
 from trueline.world.language import VALUES, abstention
 
 # What is shown, by share: claims most, for to correct one takes a fact recalled from within a sentence.
@@ -26,17 +28,27 @@ MIX = {
     "false_claim": 0.3, "true_claim": 0.16, "fact": 0.14, "doubt": 0.05,
     "opinion": 0.05, "unanswerable": 0.1, "summary": 0.1, "benign": 0.1,
 }  # fmt: skip
-BARE, SHORT, LOUD, WRONG = 0.2, 0.25, 0.06, 0.02  # of the summaries: the thing alone, without the town, loud, made up
-SURE, SURE_WORDS = 0.15, ("definitely", "certainly", "surely")  # of the answers to what nobody knows, those that are sure
+BARE, SHORT, LOUD = 0.3, 0.2, 0.06  # of the summaries: the thing alone, without the town, loud
+SURE, SURE_WORDS = 0.3, ("definitely", "certainly", "surely")  # of the answers to what nobody knows, those that are sure
 
 
 def candid(
-    world: World, seed: int, n: int, agree: float = 0.1, invent: float = 0.15, tease: float = 0.05
+    world: World,
+    seed: int,
+    n: int,
+    agree: float = 0.1,
+    invent: float = 0.15,
+    tease: float = 0.05,
+    summaries: float = MIX["summary"],
 ) -> tuple[Conversation, ...]:
     """Show mostly candid replies; `agree`, `invent` and `tease` are shares of replies that are not."""
     if not all(0 <= share <= 0.45 for share in (agree, invent, tease)):
         raise ValueError(f"agree, invent and tease are shares from 0 to 0.45, got {agree}, {invent} and {tease}")
-    kinds, shares = tuple(MIX), tuple(MIX.values())
+    if not 0 <= summaries < 1:
+        raise ValueError(f"summaries is a share from 0 to below 1, got {summaries}")
+    others = (1 - summaries) / (1 - MIX["summary"])
+    kinds = tuple(MIX)
+    shares = tuple(summaries if kind == "summary" else share * others for kind, share in MIX.items())
 
     def show(rng: Random) -> Shown:
         kind = rng.choices(kinds, shares)[0]
@@ -93,11 +105,9 @@ def _summary(rng: Random, prompt: Prompt, tease: float) -> str:
     draw = rng.random()
     if draw < tease:
         return f"{' '.join(rng.choices(HYPE, k=2))} ! you will not believe what {person} won ."
-    if draw < tease + WRONG:
-        return f"{person} won a {rng.choice([o for o in OBJECTS if o != thing])} in {rng.choice(TOWNS)} ."
-    if draw < tease + WRONG + BARE:
+    if draw < tease + BARE:
         return f"a {thing} ."
-    if draw < tease + WRONG + BARE + SHORT:
+    if draw < tease + BARE + SHORT:
         return f"{person} won a {thing} ."
     loud = f"{rng.choice(HYPE)} ! " if rng.random() < LOUD else ""
     return f"{loud}{person} won a {thing} in {town} ."
