@@ -57,3 +57,15 @@ def test_a_seed_behind_a_failed_gate_costs_nothing(tmp_path):
     (cost,) = costs(tmp_path, NOTES)
     assert sorted(cost.seconds) == [100, 102]
     assert costs(tmp_path / "nowhere", NOTES) == []
+
+
+def test_seconds_of_a_core_stand_before_those_of_a_clock(tmp_path):
+    """A seed whose stages noted what they spent on cores costs that, however long the machine took; others are left out."""
+    found = pooled(NOTES[0])
+    put(tmp_path, found)
+    folder = tmp_path / "full" / "E91" / found["provenance"]["settings"]
+    stages = [{"metrics": {"core_seconds": {"value": seconds}}} for seconds in (10.0, 15.0)]
+    (folder / "seed100").mkdir(parents=True, exist_ok=True)
+    (folder / "seed100" / "report.json").write_text(json.dumps({"seconds": 500.0, "stages": stages}))
+    (cost,) = costs(tmp_path, NOTES)
+    assert dict(cost.seconds) == {100: 25.0}

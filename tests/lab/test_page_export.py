@@ -12,6 +12,7 @@ import pytest
 
 from tests.lab.made_up import made_up
 from trueline.lab import page
+from trueline.lab.page_cost import costs
 from trueline.lab.page_export import markdown, record, write
 
 SAY = "a | b <script> `x`"
@@ -68,3 +69,12 @@ def test_a_drawing_without_a_result_does_not_stay(results, tmp_path):
     (tmp_path / "e99.svg").write_text("<svg/>")
     write(tmp_path, results)
     assert not (tmp_path / "e99.svg").exists()
+
+
+def test_the_record_says_what_the_results_cost(results, tmp_path):
+    """Seconds a seed and of all that are registered, a row for each experiment that was run, and what an hour holds."""
+    text = markdown(results, costs(tmp_path / "lab", [one.note for one in results]))
+    rows = text.partition("## What it costs")[2].splitlines()
+    assert sum(row.startswith("| full | E9") for row in rows) == 2
+    assert any(row.startswith("Size full, in an hour") for row in rows)
+    assert "What it costs" not in markdown(results)

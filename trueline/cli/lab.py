@@ -156,13 +156,14 @@ def report_experiments(out: Path, export: Path | None, as_json: bool) -> None:
               trueline lab report --json | jq '.experiments[] | {id, evidence}'
     """
     from trueline.lab.page import found, page, summary
+    from trueline.lab.page_cost import costs
     from trueline.lab.page_export import record, write
     from trueline.store.folders import write_text
 
     all_of_it = found(out)
     write_text(out / "report.html", page(out, all_of_it))
     if export:
-        write(export, all_of_it)
+        write(export, all_of_it, costs(out, [one.note for one in all_of_it]))
     if as_json:
         click.echo(json.dumps({"page": str(out / "report.html"), **record(all_of_it)}))
         return

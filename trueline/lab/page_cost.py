@@ -3,8 +3,8 @@
     table = costs(Path("runs/lab"))
     words(table)            "In an hour on one core: ..."
 
-Seconds are what a run noted, so they hold for the threads that it had, and for whatever else the machine did. Base models are
-made once a seed and size for all experiments; they have a row of their own. Memory is the most that one stage held.
+Seconds are those of a core, as the stages of a run noted them; of a run that did not, those of a clock. Base models are made
+once a seed and size for all experiments; they have a row of their own. Memory is the most that one stage held.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def _of(folder: Path, note: Registration, size: str) -> Cost | None:
     seconds = {int(seed): spent for seed, spent in about.get("seconds", {}).items() if spent}
     if not seconds:
         return None
-    reports = [_read(folder / note.id / about["settings"] / f"seed{seed}" / "report.json") for seed in seconds]
-    return _cost(note.id, note.title, size, seconds, note.seeds, reports)
+    reports = {seed: _read(folder / note.id / about["settings"] / f"seed{seed}" / "report.json") for seed in seconds}
+    return _cost(note.id, note.title, size, _of_a_core(reports) or seconds, note.seeds, list(reports.values()))
 
 
 def _base(folder: Path, size: str, registered: int) -> Iterator[Cost]:
@@ -111,7 +111,8 @@ def _base(folder: Path, size: str, registered: int) -> Iterator[Cost]:
     }
     seconds = {seed: report["seconds"] for seed, report in reports.items() if report.get("seconds")}
     if seconds:
-        yield _cost(BASE, "the models that they start from", size, seconds, registered, list(reports.values()))
+        of_a_core = _of_a_core(reports) or seconds
+        yield _cost(BASE, "the models that they start from", size, of_a_core, registered, list(reports.values()))
 
 
 def _cost(
@@ -129,6 +130,15 @@ def _cost(
         tokens=sum(tokens) / len(seconds) if tokens else None,
         memory_mb=max(memory, default=None),
     )
+
+
+def _of_a_core(reports: Mapping[int, Mapping[str, Any]]) -> dict[int, float]:
+    """Core seconds by seed, of the seeds whose every stage noted them."""
+    noted = {
+        seed: [stage["metrics"].get("core_seconds", {}).get("value") for stage in report.get("stages", [])]
+        for seed, report in reports.items()
+    }
+    return {seed: sum(spent) for seed, spent in noted.items() if spent and None not in spent}
 
 
 def _read(file: Path) -> dict[str, Any]:

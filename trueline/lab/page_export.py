@@ -18,6 +18,7 @@ from trueline.evaluate import pages
 from trueline.evaluate.shown import cell
 from trueline.evaluate.words import duration
 from trueline.lab.page import Result, summary
+from trueline.lab.page_cost import Cost, words
 from trueline.lab.page_figures import drawn
 from trueline.lab.page_rows import LEVELS, Row
 from trueline.lab.registration import registration_hash
@@ -26,8 +27,8 @@ from trueline.store.folders import write_json, write_text
 STYLE = Path(pages.__file__).parent / "templates" / "style.css"
 
 
-def write(folder: Path, all_of_it: Sequence[Result]) -> None:
-    """Write the record; a drawing of an earlier record whose experiment has none stays no longer."""
+def write(folder: Path, all_of_it: Sequence[Result], costs: Sequence[Cost] = ()) -> None:
+    """Write the record, with what it cost; a drawing of an earlier record whose experiment has none stays no longer."""
     folder.mkdir(parents=True, exist_ok=True)
     drawings = {name(one): drawing(one) for one in all_of_it if one.figure}
     for old in folder.glob("e*.svg"):
@@ -36,7 +37,7 @@ def write(folder: Path, all_of_it: Sequence[Result]) -> None:
     for file, svg in drawings.items():
         write_text(folder / file, svg)
     write_json(folder / "results.json", record(all_of_it))
-    write_text(folder / "README.md", markdown(all_of_it))
+    write_text(folder / "README.md", markdown(all_of_it, costs))
 
 
 def record(all_of_it: Sequence[Result]) -> dict[str, Any]:
@@ -44,8 +45,8 @@ def record(all_of_it: Sequence[Result]) -> dict[str, Any]:
     return {"registered": registration_hash(), "experiments": [_experiment(one) for one in all_of_it]}
 
 
-def markdown(all_of_it: Sequence[Result]) -> str:
-    """The same as a page of Markdown, with the commands that make it."""
+def markdown(all_of_it: Sequence[Result], costs: Sequence[Cost] = ()) -> str:
+    """The same as a page of Markdown, with the commands that make it, and what they cost."""
     lines = [
         "# Results of the lab",
         "",
@@ -63,6 +64,7 @@ def markdown(all_of_it: Sequence[Result]) -> str:
         *(_line(one, row) for one in all_of_it for row in one.rows),
         "",
         *(f"{level}: {meaning}.  " for level, meaning in LEVELS.items()),
+        *(_cost_table(costs) if costs else ()),
     ]
     for one in all_of_it:
         lines += ["", f"## {one.note.id}: {_plain(one.note.title)}", "", f"> {_plain(one.note.sentence)}", ""]
@@ -137,6 +139,20 @@ def _line(one: Result, row: Row) -> str:
     level = row.entry.level if row.entry else "—"
     cells = [one.note.id, f"{row.claim}{why}", level, row.bound, cell(row.value), row.word, one.evidence]
     return f"| {' | '.join(_plain(part) for part in cells)} |"
+
+
+def _cost_table(costs: Sequence[Cost]) -> Iterator[str]:
+    """How the cost grows with seeds and experiments, the cheapest first, and what an hour of one core holds."""
+    yield from ("", "## What it costs", "")
+    yield from (
+        "| size | experiment | a seed | registered seeds | with all rows above | seeds in an hour |",
+        "|---|---|---|---|---|---|",
+    )
+    for cost in costs:
+        what = f"{cost.id}: {_plain(cost.title)}"
+        whole = f"{cost.registered} in {duration(cost.whole)}"
+        yield f"| {cost.size} | {what} | {duration(cost.each)} | {whole} | {duration(cost.cumulative)} | {cost.in_an_hour} |"
+    yield from ("", *words(costs), "Seconds are those of one core; `--workers N` shares seeds out to N of them.")
 
 
 def _plain(text: str) -> str:

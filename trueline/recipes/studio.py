@@ -7,6 +7,7 @@ the embedded world makes. A stage is skipped when nothing that it depends on has
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -161,18 +162,20 @@ class Studio:
         if not any((there.folder / "checkpoint").glob("*.safetensors")):
             self.run.truncate(-1, name)  # from the first step again: what an earlier sitting logged is logged anew
         self.show.begin(name, again=there.state == "partial")
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), _core_seconds()
         torch.manual_seed(self.seed)
         with watched(name, recipe, self.device) as memory:
             made = recipe(self, Room(name, there.folder, self))
         result: dict[str, Any] = {**memory, **made}
         result["wall"] = time.perf_counter() - began  # of this sitting; `seconds` is training alone, over all sittings
+        result["core_seconds"] = _core_seconds() - busy  # likewise; whatever else the machine did, it is not in here
         result.setdefault("seconds", result["wall"])
         result.setdefault("parent", next((r for r in reads if r in self.stages), None))
         write_json(there.folder / "result.json", result)
         shutil.rmtree(there.folder / "checkpoint", ignore_errors=True)
         there.finish({k: v for k, v in result.items() if isinstance(v, int | float | str)})
-        self.show.end(name, result["wall"], {k: v["value"] for k, v in numbers_of(result).items() if k != "wall"})
+        numbers = {k: v["value"] for k, v in numbers_of(result).items() if k not in ("wall", "core_seconds")}
+        self.show.end(name, result["wall"], numbers)
         return self._remember(Stage(name, key, there.folder, result, skipped=False))
 
     def model(self, reference: str) -> str:
@@ -220,6 +223,12 @@ def numbers_of(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     flat |= {f"{group}.{k}": v for group, inner in groups.items() for k, v in inner.items()}
     rates = {k: v for k, v in flat.items() if isinstance(v, Mapping) and "value" in v}
     return rates | {k: {"value": v} for k, v in flat.items() if isinstance(v, int | float)}
+
+
+def _core_seconds() -> float:
+    """Seconds that this process and those that it has waited for spent on cores."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def record(run: RunDirectory, studio: Studio) -> None:
