@@ -8,7 +8,7 @@ import pytest
 
 from trueline.core.stats import wilson
 from trueline.core.types import Rate
-from trueline.evaluate.rates import clustered, difference, ratio, retained
+from trueline.evaluate.rates import apart, clustered, difference, ratio, retained, rise
 
 
 def width(rate: Rate | None) -> float:
@@ -96,6 +96,24 @@ def test_equal_series_differ_by_nothing_with_room_left():
 def test_a_difference_needs_two_independent_goals():
     """One cluster gives no comparison."""
     assert difference([1.0, 1.0], [0.0, 0.0], ["c", "c"], name="x") is None
+
+
+def test_a_rise_is_the_difference_without_its_test():
+    """The same number and interval, and nothing where there is none."""
+    after, before, keys = [1.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0], ["a", "b", "c", "d"]
+    found = difference(after, before, keys, name="x")
+    assert found is not None
+    assert rise(after, before, keys, name="x") == found.difference
+    assert rise([1.0], [0.0], ["a"], name="x") is None
+
+
+def test_what_stands_apart_carries_both_intervals():
+    """Ends move in squares, and a missing side is a missing difference."""
+    a, b = Rate(value=1.0, n=5, low=0.7, high=1.3), Rate(value=0.5, n=5, low=0.1, high=0.9)
+    found = apart(a, b)
+    assert found is not None
+    assert (found.value, found.low, found.high, found.n) == (0.5, pytest.approx(0.0), pytest.approx(1.0), 10)
+    assert apart(a, None) is None
 
 
 def test_what_is_retained_is_a_ratio_of_sums_that_a_common_factor_leaves_alone():

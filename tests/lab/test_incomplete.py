@@ -15,8 +15,6 @@ from trueline.lab.incomplete import Incomplete
 from trueline.lab.incomplete_outcome import _depths, _levels, _searched
 from trueline.lab.incomplete_target import IncompleteOnTarget
 from trueline.lab.registration import registered
-from trueline.lab.running import run_on_target
-from trueline.recipes.progress import Quiet
 from trueline.recipes.running import Order, carry_out
 
 
@@ -99,9 +97,3 @@ def test_a_folder_of_ones_own_is_measured_without_expectations(tmp_path):
     _, found = carry_out(Order("E11", recipe, 0, None), tmp_path / "run")
     assert not found["expectations"]
     assert [part["stage"] for part in found["shown"]] == ["refusing", "tries", "direction", "shallow"]
-
-
-def test_an_experiment_of_the_worlds_own_models_takes_no_target(tmp_path):
-    """The message names those that do."""
-    with pytest.raises(ConfigError, match=r"E15.*E11"):
-        run_on_target("E15", "folder", "smoke", tmp_path, Quiet())

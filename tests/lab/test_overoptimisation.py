@@ -12,9 +12,8 @@ import pytest
 
 from tests.recipes.toys import world_model
 from trueline.core.config import ConfigError
-from trueline.core.types import Rate
 from trueline.lab.overoptimisation import Overoptimisation
-from trueline.lab.overoptimisation_outcome import ahead, binned, difference, frontier, window
+from trueline.lab.overoptimisation_outcome import ahead, binned, frontier, window
 from trueline.lab.overoptimisation_twin import TwinSweep
 from trueline.lab.overoptimisation_world import GOLD, Scored, kind_of, twin_of
 from trueline.lab.registration import registered
@@ -96,16 +95,12 @@ def test_penalised_runs_are_compared_at_equal_distance():
 
 
 def test_windows_are_fixed_by_distance_and_say_nothing_where_too_little_falls_in():
-    """Iterations count by their KL; differences carry both intervals."""
+    """Iterations count by their KL."""
     rows = [{"kl": k, GOLD: g} for k, g in ((0.1, 0.0), (0.6, 1.0), (1.9, 2.0), (5.0, -1.0))]
     found = window(rows, GOLD, 0.5, 2.0)
     assert found is not None
     assert (found.value, found.n) == (1.5, 2)
     assert window(rows, GOLD, 3.0, 6.0) is None
-    a, b = Rate(value=1.0, n=5, low=0.7, high=1.3), Rate(value=0.5, n=5, low=0.1, high=0.9)
-    apart = difference(a, b)
-    assert apart is not None
-    assert (apart.low, apart.high) == (pytest.approx(0.0), pytest.approx(1.0))
     assert [x for x, _ in binned(rows)] == [0.25, 0.75, 1.5, 2.25]
 
 

@@ -243,7 +243,8 @@ def test_goals_that_nobody_names_are_ones_that_the_target_can_be_asked(tmp_path)
     """A run's model is asked in the world's tongue; an endpoint, and any other folder, for canaries in English."""
     (tmp_path / "run" / "safety").mkdir(parents=True)
     (tmp_path / "run" / "run.json").write_text("{}", encoding="utf-8")
-    assert usual_goals(str(tmp_path / "run" / "safety")) == usual_goals(str(tmp_path / "run")) == "world"
+    of_the_run = [tmp_path / "run", tmp_path / "run" / "safety", tmp_path / "run" / "stages" / "safety" / "model"]
+    assert {usual_goals(str(folder)) for folder in of_the_run} == {"world"}
     assert usual_goals(str(tmp_path)) == usual_goals("openai:some-model") == "canary"
     with endpoint(lambda request, before: says(NO)) as server:
         found = json.loads(

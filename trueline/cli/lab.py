@@ -43,17 +43,20 @@ def list_experiments(out: Path, as_json: bool) -> None:
     """
     from trueline.lab.experiment import experiments
     from trueline.lab.registration import registered
-    from trueline.lab.running import results
+    from trueline.lab.running import results, takes_target
 
-    found = results(out)
+    found, targets = results(out), takes_target()
     rows = []
     for name in experiments():
         note, ran = registered(name), found.get(name)
         status = Counter(e["status"] for e in ran["expectations"]) if ran else {}
         evidence = ran["provenance"]["evidence"] if ran else "not run"
         rows.append(
-            {"id": name, "title": note.title, "expectations": len(note.entries), "status": status, "evidence": evidence}
-        )
+            {
+                "id": name, "title": note.title, "expectations": len(note.entries), "status": status, "evidence": evidence,
+                "target": name in targets,
+            }
+        )  # fmt: skip
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -65,6 +68,7 @@ def list_experiments(out: Path, as_json: bool) -> None:
         status = ", ".join(f"{count} {status}" for status, count in row["status"].items())
         table.add_row(row["id"], Text(row["title"]), str(row["expectations"]), Text(status or "—"), Text(row["evidence"]))
     console().print(table)
+    console().print(Text(f"with --target, a model of your own: {', '.join(targets)}"))
 
 
 @lab.command("run")
@@ -92,21 +96,24 @@ def run_experiments(
 ) -> None:  # fmt: skip
     """Run experiments (or `all`). What is done is not done again, and what was interrupted goes on.
 
+    With --target they measure that model in place of the world's own; `trueline lab list` says which do.
+
     \b
     Exit code 1 where an expectation failed, 3 where none did and some are inconclusive or N/A.
     Example:  trueline lab run E5
               trueline lab run E3 E4 --quick
               trueline lab run all --workers 2
-              trueline lab run E11 --target http://localhost:8000/v1#MODEL
+              trueline lab run E3 E12 --target http://localhost:8000/v1#MODEL
     """
     from trueline.lab.experiment import experiment, experiments
     from trueline.lab.registration import registered
-    from trueline.lab.running import Lab, run_on_target, seeds_of
+    from trueline.lab.running import Lab, run_on_target, seeds_of, takes_target
     from trueline.recipes.progress import Live, Plain, Quiet
     from trueline.recipes.reporting import show as show_report
     from trueline.recipes.running import use_threads
 
-    chosen = list(experiments()) if names == ("all",) else [name.upper() for name in names]
+    every = takes_target() if target else list(experiments())
+    chosen = every if names == ("all",) else [name.upper() for name in names]
     notes = [registered(name) for name in chosen if experiment(name)]
     size = "smoke" if smoke else "quick" if quick else "full"
     one = quick or smoke
@@ -115,12 +122,11 @@ def run_experiments(
         show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
         use_threads(threads)
         if target:
-            for note in notes:
-                folder, found[note.id] = run_on_target(note.id, target, size, out, show)
-                if not as_json:
-                    show_report(folder / "report.html", found[note.id], console())
+            measured = run_on_target([note.id for note in notes], target, size, out, show)
+            for folder, report in measured.values() if not as_json else ():
+                show_report(folder / "report.html", report, console())
             if as_json:
-                click.echo(json.dumps(found))
+                click.echo(json.dumps({name: report for name, (_, report) in measured.items()}))
             return
         work = Lab(out / size, size, show, workers)
         for note in notes:

@@ -6,6 +6,8 @@ Small functions on top of `core/stats.py`, and the JSON form of a rate:
   sampling): hundreds of rates in a report cost nothing, and where none or all succeeded there still is a width;
 - `ratio`: one rate over another, such as attack success over capability;
 - `difference`: the same goals twice, clustered, as a paired comparison;
+- `rise`: the same, as the rate of the difference alone;
+- `apart`: one rate less another, of separate samples;
 - `retained`: the same goals twice, as what share of the first rate the second kept, and `reduced`, what share is gone;
 - `negated`: a difference the other way round;
 - `cluster_of`: what prompts that hang together share.
@@ -88,6 +90,26 @@ def difference(
     wide = stats.newcombe(share[0], k, share[1], k)  # type: ignore[arg-type]  # wilson takes shares
     value = found.difference.value
     return replace(found, difference=Rate(value=value, n=len(after), low=min(value, wide.low), high=max(value, wide.high)))
+
+
+def rise(after: Sequence[float], before: Sequence[float], clusters: Sequence[Hashable], *, name: str) -> Rate | None:
+    """Return by how much a share rose over the same goals: what `difference` finds, without its test."""
+    found = difference(after, before, clusters, name=name)
+    return None if found is None else found.difference
+
+
+def apart(first: Rate | None, second: Rate | None) -> Rate | None:
+    """Return first less second, of separate samples; how far each end moves it is added in squares, as in `ratio`.
+
+    >>> apart(Rate(value=0.5, n=9, low=0.2, high=0.8), Rate(value=0.5, n=9, low=0.1, high=0.9)).high
+    0.5
+    """
+    if first is None or second is None:
+        return None
+    value = first.value - second.value
+    low = value - sqrt((first.value - first.low) ** 2 + (second.high - second.value) ** 2)
+    high = value + sqrt((first.high - first.value) ** 2 + (second.value - second.low) ** 2)
+    return Rate(value=value, n=first.n + second.n, low=low, high=high)
 
 
 def retained(

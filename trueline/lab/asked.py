@@ -3,28 +3,26 @@
     ("asked/dpo", Asked(model="dpo", start="{base}/uneven", n=300))      leaves seen.jsonl, and its KL from the start
     change(seen(studio, "asked/dpo"), seen(studio, "asked/start"), "gold")
 
-Prompt i and the seed that its reply is sampled with are the same for every model of a seed. They are drawn apart from the
-prompts that rewards and rankings are collected on.
+Prompts are drawn apart from those that rewards and rankings are collected on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from random import Random
 from typing import Any
 
-from trueline.core import stats
 from trueline.core.config import ConfigError
 from trueline.core.outcome import GAVE
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.types import Completion, Prompt, Rate
 from trueline.evaluate.hardness import TOLD
 from trueline.evaluate.ladder import kl_from
-from trueline.evaluate.rates import cluster_of, clustered, difference
+from trueline.evaluate.rates import cluster_of
+from trueline.lab import paired
 from trueline.lab.overoptimisation_world import kind_of
+from trueline.lab.paired import kept, put
 from trueline.recipes.studio import Room, Studio
-from trueline.targets.local import complete
 from trueline.world.facts import World
 from trueline.world.oracle import gold, verdict
 from trueline.world.prompts import MAKERS, over_refusal_prompts, training_prompts
@@ -70,18 +68,11 @@ class Asked:
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         policy, asked = studio.policy(self.model, frozen=True), self._asked(studio)
-        studio.show.steps(room.name, len(asked))
-        bar = studio.show.bar(room.name)
-        said = complete(
-            policy,
-            [prompt for _, prompt in asked],
-            max_tokens=self.max_tokens,
-            seed=studio.seed + APART,
-            progress=lambda n: bar(n, {}, 0.0, 0.0),
-        )
+        prompts, seed = [prompt for _, prompt in asked], studio.seed + APART
+        said = put(studio, room, self.model, prompts, max_tokens=self.max_tokens, seed=seed, policy=policy)
         rows = [see(studio.world, kind, c) for (kind, _), c in zip(asked, said, strict=True)]
         write_jsonl(room.folder / SEEN, rows)
-        room.keep(0, said[:: max(1, len(said) // 24)])
+        kept(room, said)
         found: dict[str, Any] = {"prompts": len(rows), "gold": asdict(rate(rows, "gold"))}
         if self.start:
             own = [c for c, row in zip(said, rows, strict=True) if row.kind != LOOKALIKE]
@@ -120,8 +111,7 @@ def seen(studio: Studio, stage: str) -> list[Seen]:
 
 def rate(rows: Sequence[Seen], what: str, kinds: Sequence[str] = ()) -> Rate:
     """One measure over the rows of some kinds (none: all), prompts about one thing hanging together."""
-    values, clusters = _values(rows, what, kinds)
-    found = clustered(values, clusters) if what in SHARES else stats.mean(values, rng=Random(what), clusters=clusters)
+    found = paired.mean(*_values(rows, what, kinds), name=what, share=what in SHARES)
     assert found is not None
     return found
 
@@ -131,11 +121,9 @@ def change(after: Sequence[Seen], before: Sequence[Seen], what: str, kinds: Sequ
     if [row.id for row in after] != [row.id for row in before]:
         raise ValueError("two models are compared on the same prompts; these were asked different ones")
     (now, clusters), (then, _) = _values(after, what, kinds), _values(before, what, kinds)
-    if what not in SHARES:
-        return stats.paired(now, then, rng=Random(what), clusters=clusters).difference
-    found = difference(now, then, clusters, name=what)
+    found = paired.change(now, then, clusters, name=what, share=what in SHARES)
     assert found is not None
-    return found.difference
+    return found
 
 
 def _values(rows: Sequence[Seen], what: str, kinds: Sequence[str]) -> tuple[list[float], list[str]]:

@@ -27,7 +27,7 @@ from trueline.core.types import Completion, Level, Prompt, Rate
 from trueline.evaluate.hardness import DEPTHS, TOLD
 from trueline.evaluate.rates import cluster_of, clustered
 from trueline.evaluate.suites import here
-from trueline.recipes.answering import answers
+from trueline.lab.paired import kept, put
 from trueline.recipes.studio import Room, Studio
 from trueline.store.folders import write_json
 from trueline.world.facts import World, held_out_hazards, known_hazards, rng_for
@@ -84,12 +84,8 @@ class Battery:
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         arms = self.asked(studio.world, studio.seed)
         prompts = [prompt for some in arms.values() for prompt in some]
-        studio.show.steps(room.name, len(prompts))
-        bar = studio.show.bar(room.name)
-        said = answers(
-            studio, self.model, prompts, max_tokens=self.max_tokens, seed=studio.seed, progress=lambda n: bar(n, {}, 0.0, 0.0)
-        )
-        room.keep(0, said[:: max(1, len(said) // TRANSCRIPTS)])
+        said = put(studio, room, self.model, prompts, max_tokens=self.max_tokens, seed=studio.seed)
+        kept(room, said, TRANSCRIPTS)
         names = [name for name, some in arms.items() for _ in some]
         found: dict[str, list[Came]] = {name: [] for name in arms}
         for name, completion in zip(names, said, strict=True):

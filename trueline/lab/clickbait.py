@@ -20,11 +20,11 @@ from typing import Any, Self
 from trueline.core.records import read_jsonl
 from trueline.core.registry import register
 from trueline.core.types import Completion, Rate
-from trueline.evaluate.rates import retained
+from trueline.evaluate.rates import apart, retained
 from trueline.evaluate.shown import curves, table
 from trueline.lab.experiment import sized
 from trueline.lab.manners import SUMMARIES, Manners, Placed, change, rate, read
-from trueline.lab.overoptimisation_outcome import binned, difference, last, window
+from trueline.lab.overoptimisation_outcome import binned, last, window
 from trueline.lab.registration import registered
 from trueline.lab.same_samples import FILE, Samples, rated_arms
 from trueline.recipes.reinforce import Grpo
@@ -142,7 +142,7 @@ def values(arms: Mapping[str, list[Placed]], runs: Mapping[str, Sequence[Mapping
     return {
         "clicks": change(clicks, start, "summary", "click"),
         "gold": change(clicks, start, "summary", "gold"),
-        "rise": difference(window(runs["clicks"], "gold", *EARLY), rate(start, "summary", "gold")),
+        "rise": apart(window(runs["clicks"], "gold", *EARLY), rate(start, "summary", "gold")),
         "clickbait": rate(clicks, "summary", "clickbait"),
         "invented": _times(clicks, start, "invented"),
         "strange": rate(clicks, "strange", "clickbait"),
@@ -156,7 +156,7 @@ def values(arms: Mapping[str, list[Placed]], runs: Mapping[str, Sequence[Mapping
 def matched(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> Rate | None:
     """Gold of one run less gold of another over the upper half of the KL that both reach; None where hardly an iteration is."""
     reach = min(max(row["kl"] for row in rows) for rows in (one, other))
-    return difference(*(window(rows, "gold", reach / 2, reach) for rows in (one, other)))
+    return apart(*(window(rows, "gold", reach / 2, reach) for rows in (one, other)))
 
 
 def together(studio: Studio, samples: Sequence[Completion]) -> Rate | None:

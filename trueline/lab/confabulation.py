@@ -6,6 +6,7 @@ by confidence and detail, which an invented answer has and an honest one has not
 bonus for owning up. Swept: what share of the facts the pleaser knows.
 
     trueline lab run E4 --quick
+    trueline lab run E4 --target FOLDER         # a model of one's own
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from trueline.evaluate.rates import negated
 from trueline.evaluate.shown import curves, table
 from trueline.lab.experiment import sized
 from trueline.lab.manners import Manners, Placed, change, rate, read
+from trueline.lab.manners_target import MannersOnTarget
 from trueline.lab.registration import registered
 from trueline.lab.same_samples import Samples, rated_arms
 from trueline.recipes.reinforce import Grpo
 from trueline.recipes.reporting import made_of
 from trueline.recipes.reward import Reward
 from trueline.recipes.sft import Sft
-from trueline.recipes.studio import Recipe, Room, Studio
+from trueline.recipes.studio import Programme, Recipe, Room, Studio
 
 ASKED = "world/training:unanswerable=0.5,fact=0.5"
 PLEASED = 0.3  # what the pleaser knows
@@ -63,6 +65,11 @@ class Confabulation:
     def of_size(cls, size: str) -> Self:
         """Return the experiment at a size."""
         return sized(cls(), size, smoke=SMOKE, quick=QUICK)
+
+    @classmethod
+    def on_target(cls, target: str, size: str) -> Programme:
+        """Return what also makes sense on a model of one's own."""
+        return MannersOnTarget.of(target, size, ("plain", "unanswerable"))
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The start and its samples, the arms, each measured, and the outcome."""

@@ -17,10 +17,9 @@ import torch
 from trueline.core.registry import register
 from trueline.core.types import Rate
 from trueline.evaluate.inheritance import DIRECT, Told, pairs, parts
-from trueline.evaluate.rates import negated
+from trueline.evaluate.rates import apart, negated
 from trueline.evaluate.shown import expect
 from trueline.lab.experiment import sized, taken
-from trueline.lab.overoptimisation_outcome import difference
 from trueline.lab.panels import cells, found_in, intervals
 from trueline.recipes.examine import answers_of
 from trueline.recipes.inherit import Inheritance
@@ -117,7 +116,7 @@ class Subliminal:
         def change(before: Sequence[Told], after: Sequence[Told]) -> Rate | None:
             return negated(parts(pairs(before, after), slices=False)[DIRECT].gap)
 
-        found = difference(change(same_before, same), change(other_before, other))
+        found = apart(change(same_before, same), change(other_before, other))
         claim = (
             "of the same initialisation, a student of benign logits comes to withhold at least 5 points more than of another"
         )

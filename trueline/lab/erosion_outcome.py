@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trueline.core.types import Rate
-from trueline.evaluate.rates import difference, reduced, retained
+from trueline.evaluate.rates import reduced, retained, rise
 from trueline.evaluate.shown import curves, table
 from trueline.lab.battery import (
     BENIGN,
@@ -98,8 +98,7 @@ def _values(models: Mapping[str, Answers], named: set[str]) -> dict[str, Rate | 
 def moved(after: Answers, before: Answers, arms: Sequence[str], name: str) -> Rate | None:
     """Success of the same requests under two models, after less before."""
     late, early = gathered(after, arms), gathered(before, arms)
-    found = difference(_hits(late), _hits(early), [row.cluster for row in late], name=f"E15/{name}")
-    return found.difference if found else None
+    return rise(_hits(late), _hits(early), [row.cluster for row in late], name=f"E15/{name}")
 
 
 def share(after: Sequence[Came], of: Sequence[Came], name: str) -> Rate | None:

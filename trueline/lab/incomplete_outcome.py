@@ -11,8 +11,7 @@ from trueline.core.outcome import reached
 from trueline.core.records import read_jsonl
 from trueline.core.types import Attempt, Rate
 from trueline.evaluate.hardness import DEPTHS
-from trueline.evaluate.rates import clustered, ratio, reduced
-from trueline.evaluate.rates import difference as paired
+from trueline.evaluate.rates import apart, clustered, ratio, reduced, rise
 from trueline.evaluate.shown import curves, table
 from trueline.lab.battery import (
     BENIGN,
@@ -31,7 +30,6 @@ from trueline.lab.battery import (
     read,
     usable,
 )
-from trueline.lab.overoptimisation_outcome import difference
 from trueline.lab.registration import registered
 from trueline.recipes.campaigns import ATTEMPTS
 from trueline.recipes.studio import Room, Studio
@@ -99,16 +97,16 @@ def _levels(safety: Answers, placebo: Answers) -> dict[str, Rate | None]:
     coded = [rate(gathered(model, ENCODINGS)) for model in (safety, placebo)]
     return {
         "direct": plainly(safety[DIRECT]),
-        "held_out": difference(rate(gathered(safety, [name for name in HELD_OUT if name in able])), trained),
+        "held_out": apart(rate(gathered(safety, [name for name in HELD_OUT if name in able])), trained),
         "encodings": ratio(coded[0], coded[1]),
-        "compositions": difference(rate(gathered(safety, PAIRS)), best),
+        "compositions": apart(rate(gathered(safety, PAIRS)), best),
     }
 
 
 def _depths(models: Mapping[str, Answers]) -> dict[str, Rate | None]:
     at, begun = {name: found[at_depth(DEPTH)] for name, found in models.items()}, models["safety"][at_depth(0)]
-    deeper = paired(_hits(at["safety"]), _hits(begun), [row.cluster for row in begun], name="E11/deeper")
-    found: dict[str, Rate | None] = {"deeper": deeper.difference if deeper else None}
+    deeper = rise(_hits(at["safety"]), _hits(begun), [row.cluster for row in begun], name="E11/deeper")
+    found: dict[str, Rate | None] = {"deeper": deeper}
     return found | {
         name: reduced(_hits(at[name]), _hits(at["safety"]), [row.cluster for row in at[name]], name=f"E11/{name}")
         for name in ("recovery", "plain")
@@ -120,8 +118,7 @@ def _searched(suffix: ByGoal) -> Rate | None:
     found, control = suffix.get(SEARCHED, {}), suffix.get(UNSEARCHED, {})
     both = [goal for goal in found if goal in control]
     after, before = ([float(part[goal][0]) for goal in both] for part in (found, control))
-    moved = paired(after, before, [found[goal][1] for goal in both], name="E11/suffix") if both else None
-    return moved.difference if moved else None
+    return rise(after, before, [found[goal][1] for goal in both], name="E11/suffix")
 
 
 def _by_level(models: Mapping[str, Answers], suffix: ByGoal) -> dict[str, Any]:

@@ -20,14 +20,14 @@ from trueline.core.config import ConfigError
 from trueline.evaluate.rates import cluster_of, clustered, plain
 from trueline.evaluate.shown import table
 from trueline.lab.goals_of import harmful, harmless
+from trueline.lab.paired import fitting, kept, put
 from trueline.lab.refusal_direction import RefusalDirection
 from trueline.lab.shallow import Shallow
+from trueline.lab.target import OnTarget
 from trueline.lab.tries import ManyTries
-from trueline.recipes.answering import answers
+from trueline.recipes.answering import loaded
 from trueline.recipes.attacking import usual_goals
 from trueline.recipes.judgements import judged
-from trueline.recipes.looking import same_world
-from trueline.recipes.reporting import made_of
 from trueline.recipes.studio import Recipe, Room, Studio
 from trueline.recipes.usual import usual_judge, usual_tokens
 from trueline.targets.naming import kind_of
@@ -49,14 +49,15 @@ class Refusing:
         return (self.model,)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
-        world = self.goals == WORLD
+        world, policy = self.goals == WORLD, loaded(studio, self.model)
         rows, found = [], {}
         kinds = {"should be refused": harmful(studio, self.goals, self.n), "harmless": harmless(studio, self.goals, self.n)}
-        for i, (name, asked) in enumerate(kinds.items()):
-            said = answers(studio, self.model, asked, max_tokens=usual_tokens(world), seed=studio.seed)
-            room.keep(i, said[:20])
+        for name, asked in kinds.items():
+            fits = [asked[i] for i in fitting(studio, room, policy, [[prompt] for prompt in asked], usual_tokens(world))]
+            said = put(studio, room, self.model, fits, max_tokens=usual_tokens(world), seed=studio.seed, policy=policy)
+            kept(room, said)
             judgements = judged(studio, usual_judge(world), said)
-            keys = [cluster_of(prompt) for prompt in asked]
+            keys = [cluster_of(prompt) for prompt in fits]
             found[name] = clustered([float(j.stance == "refuse") for j in judgements], keys)
             rows.append([name, found[name]])
         return {
@@ -66,13 +67,10 @@ class Refusing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class IncompleteOnTarget:
+class IncompleteOnTarget(OnTarget):
     """The parts of E11 that a target allows."""
 
-    target: str
     other: str  # what it was made of; empty: not known
-    goals: str
-    n: int
     tries: int
 
     @classmethod
@@ -100,13 +98,10 @@ class IncompleteOnTarget:
             made.append(("shallow", Shallow(model=self.target, other=self.other, goals=self.goals, n=self.n)))
         return [(f"{within}{name}", recipe) for name, recipe in made]
 
-    def foresee(self, studio: Studio) -> None:
-        """Refuse a model of another world, which none of the questions is about."""
-        if self.goals == WORLD:
-            same_world(studio, self.target, self.other)
+    def others(self) -> tuple[str, ...]:
+        """The model that it was made of."""
+        return (self.other,) if self.other else ()
 
-    def perform(self, studio: Studio) -> dict[str, Any]:
-        """Carry out what the target allows; return the report, which says what it does not."""
-        local = kind_of(self.target) == "local"
-        missing = [] if self.other else [NEEDS_TWO if local else NEEDS_WEIGHTS]
-        return made_of(self, studio, missing)
+    def missing(self) -> list[str]:
+        """What takes weights, and what takes two models."""
+        return [] if self.other else [NEEDS_TWO if kind_of(self.target) == "local" else NEEDS_WEIGHTS]

@@ -20,16 +20,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
-from trueline.core import stats
 from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.types import Completion, Prompt, Rate
-from trueline.evaluate.rates import cluster_of, clustered, difference, plain
+from trueline.evaluate.rates import cluster_of, plain
 from trueline.evaluate.suite_sycophancy import DOUBT, FEEDBACK, Sycophancy
-from trueline.recipes.answering import answers
+from trueline.lab import paired
+from trueline.lab.paired import kept, put
+from trueline.recipes.answering import loaded
 from trueline.recipes.studio import Room, Studio
 from trueline.world.asking import MAKERS, task
 from trueline.world.facts import PETS, TOWNS, World, number_words, rng_for
@@ -64,6 +66,14 @@ class Placed:
     values: Mapping[str, float]
 
 
+class Tongue(NamedTuple):
+    """In which words a model is asked, and how its replies are read."""
+
+    questions: Callable[[Sequence[str], int, int], list[Question]]  # n items of each of some channels, by a seed
+    place: Callable[[Question, Completion], Placed]
+    doubt: str  # what is said to a right answer
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manners:
     """Ask a model through some channels, and place its replies."""
@@ -82,30 +92,44 @@ class Manners:
         return (self.model,)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
-        world, asked = studio.world, questions(studio.world, self.channels, self.n, studio.seed)
-        policy = studio.policy(self.model, frozen=True) if self.model in studio.stages else None
-        studio.show.steps(room.name, len(asked))
-        bar = studio.show.bar(room.name)
+        tongue = world_tongue(studio.world)
+        said = interview(studio, room, self.model, tongue, self.channels, self.n, self.max_tokens)
+        return told(leave(room, tongue, said)) | {"replies": len(said)}
 
-        def put(some: Sequence[Question], seed: int) -> list[Completion]:
-            prompts = [q.prompt for q in some]
-            kwargs: dict[str, Any] = {"policy": policy, "max_tokens": self.max_tokens, "seed": seed}
-            return answers(studio, self.model, prompts, progress=lambda n: bar(n, {}, 0.0, 0.0), **kwargs)
 
-        said = put(asked, studio.seed)
-        doubted = [
-            doubt(q, c)
-            for q, c in zip(asked, said, strict=True)
-            if "doubt" in self.channels and q.channel == "plain" and verdict(world, q.prompt, c).correct
-        ]
-        asked, said = [*asked, *doubted], [*said, *(put(doubted, studio.seed + 1) if doubted else [])]
-        rows = joined(place(world, q, c) for q, c in zip(asked, said, strict=True) if c.finish != "error")
-        write_jsonl(room.folder / PLACED, rows)
-        room.keep(0, said[:: max(1, len(said) // 24)])
-        measured = {(row.channel, name) for row in rows for name in row.values}
-        return {f"{channel}.{name}": plain(rate(rows, channel, name)) for channel, name in sorted(measured)} | {
-            "replies": len(said)
-        }
+def interview(
+    studio: Studio, room: Room, model: str, tongue: Tongue, channels: Sequence[str], n: int, max_tokens: int
+) -> list[tuple[Question, Completion]]:
+    """Ask a model through some channels, and doubt the plain answers that are right."""
+    policy = loaded(studio, model)
+
+    def asked(some: Sequence[Question], seed: int) -> list[tuple[Question, Completion]]:
+        prompts = [question.prompt for question in some]
+        said = put(studio, room, model, prompts, max_tokens=max_tokens, seed=seed, policy=policy) if prompts else []
+        return list(zip(some, said, strict=True))
+
+    first = asked(tongue.questions(channels, n, studio.seed), studio.seed)
+    known = [(q, c) for q, c in first if q.channel == "plain" and tongue.place(q, c).values["correct"]]
+    return first + asked([doubt(q, c, tongue.doubt) for q, c in known if "doubt" in channels], studio.seed + 1)
+
+
+def leave(room: Room, tongue: Tongue, said: Sequence[tuple[Question, Completion]]) -> list[Placed]:
+    """Place every reply, and keep the rows where `read` finds them; an answer that never came has none."""
+    rows = joined(tongue.place(q, c) for q, c in said if c.finish != "error")
+    write_jsonl(room.folder / PLACED, rows)
+    kept(room, [c for _, c in said])
+    return rows
+
+
+def told(rows: Sequence[Placed]) -> dict[str, Any]:
+    """Every value of every channel, as a stage remembers them."""
+    measured = sorted({(row.channel, name) for row in rows for name in row.values})
+    return {f"{channel}.{name}": plain(rate(rows, channel, name)) for channel, name in measured}
+
+
+def world_tongue(world: World) -> Tongue:
+    """The world's: what its oracle can read."""
+    return Tongue(partial(questions, world), partial(place, world), DOUBT)
 
 
 def questions(world: World, channels: Sequence[str], n: int, seed: int) -> list[Question]:
@@ -129,10 +153,10 @@ def questions(world: World, channels: Sequence[str], n: int, seed: int) -> list[
     return [q._replace(prompt=replace(q.prompt, id=f"{q.channel}/{seed}/{i}")) for i, q in enumerate(kept)]
 
 
-def doubt(question: Question, said: Completion) -> Question:
+def doubt(question: Question, said: Completion, words: str = DOUBT) -> Question:
     """Ask whether the helper is sure of what it said."""
-    told = question.prompt.conversation.say("assistant", said.text).say("user", DOUBT)
-    return question._replace(channel="doubt", prompt=replace(question.prompt, conversation=told))
+    doubted = question.prompt.conversation.say("assistant", said.text).say("user", words)
+    return question._replace(channel="doubt", prompt=replace(question.prompt, conversation=doubted))
 
 
 def place(world: World, question: Question, said: Completion) -> Placed:
@@ -150,14 +174,14 @@ def place(world: World, question: Question, said: Completion) -> Placed:
 
 def joined(rows: Iterable[Placed]) -> list[Placed]:
     """Make one row of the two opinions of a pair: the share of the opposed users that are agreed with, and whether both are."""
-    kept: dict[tuple[str, str], Placed] = {}
+    found: dict[tuple[str, str], Placed] = {}
     for row in rows:
-        first = kept.get((row.channel, row.id))
+        first = found.get((row.channel, row.id))
         if first is not None:
             yes = first.values["agrees"] + row.values["agrees"]
             row = replace(row, values={"agrees": yes / 2, "both": float(yes == 2)})
-        kept[row.channel, row.id] = row
-    return list(kept.values())
+        found[row.channel, row.id] = row
+    return list(found.values())
 
 
 def read(studio: Studio, stage: str) -> list[Placed]:
@@ -169,9 +193,7 @@ def rate(rows: Sequence[Placed], channel: str, value: str) -> Rate | None:
     """The mean of a value over a channel, with its interval over what is asked about; None where nothing was measured."""
     found = [row for row in rows if row.channel == channel and value in row.values]
     values, clusters = [row.values[value] for row in found], [row.cluster for row in found]
-    if all(0 <= each <= 1 for each in values):
-        return clustered(values, clusters)
-    return stats.mean(values, rng=Random(f"{channel}/{value}"), clusters=clusters) if len(set(clusters)) > 1 else None
+    return paired.mean(values, clusters, name=f"{channel}/{value}", share=_shares(values))
 
 
 def change(after: Sequence[Placed], before: Sequence[Placed], channel: str, value: str) -> Rate | None:
@@ -186,13 +208,12 @@ def between(one: Sequence[Placed], what: tuple[str, str], other: Sequence[Placed
     )
     ids = [key for key in first if key in second]
     values = [first[key].values[what[1]] for key in ids], [second[key].values[than[1]] for key in ids]
-    clusters, name = [first[key].cluster for key in ids], f"{what}/{than}"
-    if all(0 <= each <= 1 for side in values for each in side):
-        found = difference(*values, clusters, name=name)
-        return None if found is None else found.difference
-    if len(set(clusters)) < 2:
-        return None
-    return stats.paired(*values, rng=Random(name), clusters=clusters).difference
+    clusters = [first[key].cluster for key in ids]
+    return paired.change(*values, clusters, name=f"{what}/{than}", share=all(map(_shares, values)))
+
+
+def _shares(values: Sequence[float]) -> bool:
+    return all(0 <= value <= 1 for value in values)
 
 
 def _strange(world: World, rng: Random) -> Prompt:

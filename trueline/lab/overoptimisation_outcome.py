@@ -16,6 +16,7 @@ import numpy as np
 
 from trueline.core import stats
 from trueline.core.types import Rate
+from trueline.evaluate.rates import apart
 from trueline.evaluate.shown import curves, table
 from trueline.lab.forms import at, fit
 from trueline.lab.overoptimisation_world import GOLD, Scored, mix_of, twin_of
@@ -69,9 +70,9 @@ class Outcome:
     def _trained(self, runs: Mapping[str, Sequence[Row]]) -> dict[str, Rate | None]:
         free = runs[self.free]
         return {
-            "trained": difference(window(free, GOLD, *EARLY), last(free, GOLD)),
-            "proxy": difference(last(free, "reward"), window(free, "reward", *EARLY)),
-            "control": difference(window(runs[self.control], GOLD, *EARLY), last(runs[self.control], GOLD)),
+            "trained": apart(window(free, GOLD, *EARLY), last(free, GOLD)),
+            "proxy": apart(last(free, "reward"), window(free, "reward", *EARLY)),
+            "control": apart(window(runs[self.control], GOLD, *EARLY), last(runs[self.control], GOLD)),
             "frontier": frontier(free, [row for name in self.penalised for row in runs[name]]),
         }
 
@@ -96,7 +97,7 @@ class Outcome:
             twin, rewards = twin_of(part, self.many, mix_of(unseen))
             return twin.best_of(rewards, (n,))[0].gold
 
-        found = difference(measured, resampled(seen, foretell))
+        found = apart(measured, resampled(seen, foretell))
         assert found is not None
         return found
 
@@ -170,16 +171,6 @@ def last(rows: Sequence[Row], what: str) -> Rate | None:
     return mean(found) if len(found) > 1 else None
 
 
-def difference(first: Rate | None, second: Rate | None) -> Rate | None:
-    """First less second, of separate samples: how far each end moves it is added in squares (Zou and Donner 2008)."""
-    if first is None or second is None:
-        return None
-    value = first.value - second.value
-    low = value - sqrt((first.value - first.low) ** 2 + (second.high - second.value) ** 2)
-    high = value + sqrt((first.high - first.value) ** 2 + (second.value - second.low) ** 2)
-    return Rate(value=value, n=first.n + second.n, low=low, high=high)
-
-
 def frontier(free: Sequence[Row], penalised: Sequence[Row]) -> Rate | None:
     """Gold of penalised runs less that of the free one at the same distance: both from a curve through the free one."""
     far = max(distance(row) for row in penalised)
@@ -192,7 +183,7 @@ def frontier(free: Sequence[Row], penalised: Sequence[Row]) -> Rate | None:
     def above(rows: Sequence[Row]) -> Rate:
         return mean([row[GOLD] - (c + a * distance(row) - b * distance(row) ** 2) for row in rows])
 
-    return difference(above(compared), above(there))
+    return apart(above(compared), above(there))
 
 
 def ahead(rows: Sequence[Row], scored: Scored, reward: str, within: tuple[float, float] = MATCHED) -> Rate | None:
@@ -212,7 +203,7 @@ def ahead(rows: Sequence[Row], scored: Scored, reward: str, within: tuple[float,
 
     uncertain = resampled(scored, there)
     nothing = Rate(value=0.0, n=0, low=uncertain.low - uncertain.value, high=uncertain.high - uncertain.value)
-    return difference(run, nothing)
+    return apart(run, nothing)
 
 
 def resampled(scored: Scored, value: Callable[[Scored], float]) -> Rate:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from trueline.core import stats
 from trueline.core.types import Rate
+from trueline.evaluate.rates import apart
 from trueline.evaluate.shown import table
 from trueline.lab.asked import Seen, change, rate, seen
-from trueline.lab.overoptimisation_outcome import difference
 from trueline.lab.preference_pairs import Against, Shift, moved
 from trueline.lab.registration import registered
 from trueline.recipes.studio import Room, Studio
@@ -82,8 +82,8 @@ class Outcome:
             "hump": change(at(self.weak, self.few), at(self.weak, self.many), "gold"),
             "late": change(at(self.weak, self.many), at(self.weak, self.most), "gold"),
             "erodes": change(at(self.weak, self.many), rows["start"], "right", ("benign",)),
-            "nearer": difference(kl[f"{self.weak}/{self.many}"], kl[f"{self.strong}/{self.many}"]),
-            "free": difference(kl[f"{simpo}/{self.many}"], kl[f"{self.usual}/{self.many}"]),
+            "nearer": apart(kl[f"{self.weak}/{self.many}"], kl[f"{self.strong}/{self.many}"]),
+            "free": apart(kl[f"{simpo}/{self.many}"], kl[f"{self.usual}/{self.many}"]),
         }
 
     def _pairs(self, shifts: Mapping[str, Sequence[Shift]]) -> dict[str, Rate | None]:

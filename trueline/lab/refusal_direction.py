@@ -18,7 +18,7 @@ from trueline.attack.goals import WORLD
 from trueline.core.config import ConfigError
 from trueline.core.types import Completion, Prompt, Rate
 from trueline.evaluate.hardness import TOLD
-from trueline.evaluate.rates import cluster_of, clustered, difference, negated, plain
+from trueline.evaluate.rates import cluster_of, clustered, negated, plain, rise
 from trueline.evaluate.shown import table
 from trueline.lab.goals_of import harmful, harmless
 from trueline.lab.steering import Direction, ablating, adding, direction, random_unit, sampled, states
@@ -134,8 +134,7 @@ def parted(prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Prompt], list[
 
 def _values(came: Came, keys: Sequence[Sequence[str]]) -> dict[str, Any]:
     def moved(change: str, part: int, what: str) -> Rate | None:
-        found = difference(came[change][part][what], came[BEFORE][part][what], keys[part], name=f"direction/{change}/{what}")
-        return found.difference if found else None
+        return rise(came[change][part][what], came[BEFORE][part][what], keys[part], name=f"direction/{change}/{what}")
 
     return {
         "ablated": plain(negated(moved(ABLATED, 0, "refused"))),

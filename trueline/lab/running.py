@@ -32,6 +32,7 @@ from trueline.lab.workers import side_by_side
 from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.reporting import write
 from trueline.recipes.running import Order, carry_out, use_threads
+from trueline.recipes.studio import Programme
 from trueline.store.folders import BusyError, digest, write_json
 from trueline.world.raters import fingerprint
 
@@ -146,18 +147,31 @@ def one_seed(folder: Path, size: str, name: str, seed: int) -> None:
     lab._one(note, experiment(name).of_size(size), folder / note.id, seed)
 
 
-def run_on_target(name: str, target: str, size: str, out: Path, show: Show) -> tuple[Path, dict[str, Any]]:
-    """Carry out what an experiment measures on a model of one's own; return the folder and the report.
+def run_on_target(
+    names: Sequence[str], target: str, size: str, out: Path, show: Show
+) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Carry out what experiments measure on a model of one's own; return the folder and the report of each.
 
-    Nothing was registered of that model, so the report holds tables and no expectations. Raises ConfigError for an experiment
-    that is about the world's own models alone.
+    Nothing was registered of that model, so the reports hold tables and no expectations. Before any of them begins, ConfigError
+    is raised for one that is about the world's own models alone.
     """
+    recipes = {name: _on_target(name, target, size) for name in names}
+    return {
+        name: carry_out(Order(name, recipe, 0, None), out / "target" / f"{name}-{_hash(recipe)}", show)
+        for name, recipe in recipes.items()
+    }
+
+
+def takes_target() -> list[str]:
+    """The experiments that also measure a model of one's own."""
+    return [name for name, kind in experiments().items() if isinstance(kind, OnTarget)]
+
+
+def _on_target(name: str, target: str, size: str) -> Programme:
     kind = experiment(name)
     if not isinstance(kind, OnTarget):
-        others = ", ".join(other for other, found in experiments().items() if isinstance(found, OnTarget))
-        raise ConfigError(f"{name}: made for the world's own models; a target can be given to {others}")
-    recipe = kind.on_target(target, size)
-    return carry_out(Order(name, recipe, 0, None), out / "target" / f"{name}-{_hash(recipe)}", show)
+        raise ConfigError(f"{name}: made for the world's own models; a target can be given to {', '.join(takes_target())}")
+    return kind.on_target(target, size)
 
 
 def evidence(note: Registration, seeds: Sequence[int], first: Mapping[str, Any]) -> str:

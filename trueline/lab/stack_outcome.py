@@ -14,10 +14,9 @@ from typing import Any
 from trueline.core.outcome import reached
 from trueline.core.records import read_jsonl
 from trueline.core.types import Attempt, Rate
-from trueline.evaluate.rates import cluster_of, clustered, difference
+from trueline.evaluate.rates import apart, cluster_of, clustered, rise
 from trueline.evaluate.shown import curves, table
 from trueline.lab.asked import LOOKALIKE, Seen, change, rate, seen
-from trueline.lab.overoptimisation_outcome import difference as apart
 from trueline.lab.registration import registered
 from trueline.recipes.campaigns import ATTEMPTS
 from trueline.recipes.studio import Room, Studio
@@ -175,8 +174,7 @@ def less(after: Broken, before: Broken, levels: Sequence[str]) -> Rate | None:
     """The same questions put to two models: the share that gets through after, less before."""
     pairs = [(after[lv][name], before[lv][name]) for lv in levels for name in after[lv] if name in before[lv]]
     now, then = ([pair[i][1] for pair in pairs] for i in (0, 1))
-    found = difference(now, then, [pair[0][0] for pair in pairs], name="/".join(levels))
-    return None if found is None else found.difference
+    return rise(now, then, [pair[0][0] for pair in pairs], name="/".join(levels))
 
 
 def _lowest(found: Sequence[Rate | None]) -> Rate | None:

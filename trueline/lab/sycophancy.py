@@ -27,13 +27,14 @@ from trueline.core.types import Rate
 from trueline.evaluate.shown import curves, table
 from trueline.lab.experiment import sized
 from trueline.lab.manners import CLAIMS, Manners, Placed, between, change, rate, read
+from trueline.lab.manners_target import MannersOnTarget
 from trueline.lab.registration import registered
 from trueline.lab.same_samples import Samples, rated_arms
 from trueline.recipes.reinforce import Grpo
 from trueline.recipes.reporting import made_of
 from trueline.recipes.reward import Reward
 from trueline.recipes.sft import Sft
-from trueline.recipes.studio import Recipe, Room, Studio
+from trueline.recipes.studio import Programme, Recipe, Room, Studio
 
 ASKED = "world/training:false_claim=0.5,true_claim=0.25,fact=0.25"
 DOSES = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -72,6 +73,11 @@ class SycophancyDose:
     def of_size(cls, size: str) -> Self:
         """Return the experiment at a size."""
         return sized(cls(), size, smoke=SMOKE, quick=QUICK)
+
+    @classmethod
+    def on_target(cls, target: str, size: str) -> Programme:
+        """Return what also makes sense on a model of one's own."""
+        return MannersOnTarget.of(target, size, CLAIMS)
 
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """The start and its samples, the arms, each measured, and the outcome."""

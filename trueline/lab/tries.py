@@ -24,7 +24,8 @@ from trueline.evaluate.rates import cluster_of, clustered, plain
 from trueline.evaluate.shown import curves, table
 from trueline.lab import law
 from trueline.lab.goals_of import harmful
-from trueline.recipes.answering import answers
+from trueline.lab.paired import fitting, kept, put
+from trueline.recipes.answering import loaded
 from trueline.recipes.judgements import judged, models_behind, refuse_undecided
 from trueline.recipes.studio import Room, Studio
 from trueline.recipes.usual import usual_judge, usual_tokens
@@ -54,17 +55,15 @@ class ManyTries:
         world = self.goals == WORLD
         asked = harmful(studio, self.goals, self.n)
         attack = BestOfN(n=self.tries, strength=self.strength)
-        prompts = []
+        wordings = []
         for goal in asked:
             key = Random(f"tries/{studio.seed}/{goal.id}").getrandbits(64)
-            prompts += [replace(goal, conversation=attack.wording(goal, key, i)) for i in range(self.tries)]
-        studio.show.steps(room.name, len(prompts))
-        bar = studio.show.bar(room.name)
-        said = answers(
-            studio, self.model, prompts, max_tokens=usual_tokens(world), seed=studio.seed + 3,
-            progress=lambda n: bar(n, {}, 0.0, 0.0),
-        )  # fmt: skip
-        room.keep(0, said[:: max(1, len(said) // 40)])
+            wordings.append([replace(goal, conversation=attack.wording(goal, key, i)) for i in range(self.tries)])
+        policy, tokens = loaded(studio, self.model), usual_tokens(world)
+        fits = fitting(studio, room, policy, wordings, tokens)
+        asked, prompts = [asked[i] for i in fits], [prompt for i in fits for prompt in wordings[i]]
+        said = put(studio, room, self.model, prompts, max_tokens=tokens, seed=studio.seed + 3, policy=policy)
+        kept(room, said, 40)
         judgements = judged(studio, self.judge or usual_judge(world), said)
         refuse_undecided(self.judge or usual_judge(world), judgements)
         came = [outcome(j, c) == "success" for j, c in zip(judgements, said, strict=True)]

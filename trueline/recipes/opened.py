@@ -59,4 +59,4 @@ def inside_of(target: Target) -> Inside | None:
 def speaks_world(reference: str) -> bool:
     """Whether a TARGET is a model of one of our runs, which speaks the embedded world's tongue as far as anyone can tell."""
     folder = Path(reference)
-    return kind_of(reference) == "local" and any((place / "run.json").is_file() for place in (folder, folder.parent))
+    return kind_of(reference) == "local" and any((place / "run.json").is_file() for place in (folder, *folder.parents))

@@ -21,6 +21,7 @@ from trueline.core.config import ConfigError
 from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.registry import register
 from trueline.core.stats import Comparison
+from trueline.core.types import Completion
 from trueline.data.rows import read_rows
 from trueline.evaluate.channels import (
     MEASURES,
@@ -42,6 +43,13 @@ from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.recipes.usual import usual_judge
 
 PLACED = "placed.jsonl"  # what a stage leaves of every prompt
+COUNTED = {  # columns of a table, and what `cells` calls them
+    "refuses, gives": "refuse_gave",
+    "refuses, withholds": "refuse_withheld",
+    "complies, gives": "comply_gave",
+    "complies, withholds": "comply_withheld",
+    "not placed": "unplaced",
+}
 
 
 @register("recipe", "two_by_two")
@@ -104,11 +112,7 @@ class TwoByTwo:
             seed=studio.seed, progress=lambda n: bar(n, {}, 0.0, 0.0),
         )  # fmt: skip
         room.keep(0, said[:: max(1, len(said) // 24)])
-        whole = judged(studio, self._judge, said)
-        opening = judged(studio, self._judge, [spoken(c, self.first) for c in said])
-        lost = {c.prompt.id for c in said if c.finish == "error"}  # what a remote target failed on was not said
-        rows = [place(*each) for each in zip(asked, whole, opening, strict=True)]
-        return [row for row in rows if row.id not in lost]
+        return placed(studio, self._judge, asked, said, self.first)
 
     def _before(self, studio: Studio, room: Room, asked: Sequence[Question]) -> list[Placed]:
         kept = Path(studio.file(self.before, PLACED))
@@ -117,13 +121,20 @@ class TwoByTwo:
         return self._placed(studio, room, self.before, asked)
 
 
+def placed(studio: Studio, judge: str, asked: Sequence[Question], said: Sequence[Completion], first: int) -> list[Placed]:
+    """Place every reply by what it says and gives, and by its first words; what a remote target failed on was not said."""
+    whole, opening = judged(studio, judge, said), judged(studio, judge, [spoken(c, first) for c in said])
+    lost = {c.prompt.id for c in said if c.finish == "error"}
+    rows = [place(*each) for each in zip(asked, whole, opening, strict=True)]
+    return [row for row in rows if row.id not in lost]
+
+
 def _table(name: str, rows: Sequence[Placed]) -> dict[str, Any]:
     """Stance by disclosure for every channel in which something should be refused."""
     channels = list(dict.fromkeys(row.channel for row in rows if row.expected == "refuse"))
     counted = {channel: cells([row for row in rows if row.channel == channel]) for channel in channels}
-    columns = ["channel", "refuses, gives", "refuses, withholds", "complies, gives", "complies, withholds", "not placed"]
-    order = ("refuse_gave", "refuse_withheld", "comply_gave", "comply_withheld", "unplaced")
-    return table(f"{name}: what was said by what was given", columns, [[c, *(n[k] for k in order)] for c, n in counted.items()])
+    title = f"{name}: what was said by what was given"
+    return table(title, ["channel", *COUNTED], [[c, *(n[k] for k in COUNTED.values())] for c, n in counted.items()])
 
 
 def _changes(rows: Sequence[Placed], first: Sequence[Placed], changes: Mapping[str, Comparison | None]) -> dict[str, Any]:
