@@ -12,15 +12,17 @@ WIDTH, HEIGHT = 340, 260
 
 def figure(report: Mapping[str, Any]) -> dict[str, Any] | None:
     """Two panels of the pooled report; None where no size counted."""
+    return beside(report, {ATTACKS: "share of requests", OPTIMISED: "rise, deviations"})
+
+
+def beside(report: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, Any] | None:
+    """Curves by their titles, side by side over one logarithmic axis each; None where one of them has no point."""
     import altair as alt
 
     shown = {one["title"]: one for part in report.get("shown", []) for one in part["curves"]}
-    drawn = [
-        shown[title] for title in (ATTACKS, OPTIMISED) if title in shown and any(s["points"] for s in shown[title]["series"])
-    ]
-    if len(drawn) < 2:
+    if not all(any(series["points"] for series in shown.get(title, {}).get("series", ())) for title in titles):
         return None
-    panels = [_panel(drawn[0], "share of requests"), _panel(drawn[1], "rise, deviations")]
+    panels = [_panel(shown[title], y) for title, y in titles.items()]
     return dict(alt.hconcat(*panels).resolve_scale(color="independent").to_dict())
 
 
