@@ -26,7 +26,6 @@ from trueline.recipes.reinforce import Grpo
 from trueline.recipes.reporting import made_of
 from trueline.recipes.reward import Rank, Reward
 from trueline.recipes.sft import Sft
-from trueline.recipes.size import fresh
 from trueline.recipes.studio import Recipe, Studio
 
 SMOKE = """sizes=32x1,32x2,64x2 judge=32x2 gate=0 pretrain.tokens=2048 helpful.n=40 safety.n=40 placebo.n=40 uneven.n=60
@@ -96,7 +95,7 @@ class Scale:
                 made.append((f"{within}rankings", replace(self.rankings, start=start)))
                 made.append((reward, replace(self.reward, start=start, data=f"{within}rankings")))
             made += self._measured(within, name, reward)
-        outcome = Outcome(sizes=self._parameters(), reward=reward, gate=self.gate, best=self.samples.k, within=within)
+        outcome = Outcome(sizes=self.sizes, reward=reward, gate=self.gate, best=self.samples.k, within=within)
         return [*made, (f"{within}outcome-e23", outcome)]
 
     def perform(self, studio: Studio) -> dict[str, Any]:
@@ -109,10 +108,6 @@ class Scale:
         from trueline.lab.scale_figure import figure
 
         return figure(report)
-
-    def _parameters(self) -> dict[str, int]:
-        sizes = {name: fresh(self.of_shape(name)).size for name in self.sizes}
-        return {name: size.parameters for name, size in sizes.items() if size}
 
     def _models(self, within: str, name: str) -> list[tuple[str, Recipe]]:
         base, helpful = f"{within}pretrain/{name}", f"{within}helpful/{name}"

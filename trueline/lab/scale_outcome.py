@@ -16,7 +16,7 @@ from trueline.lab.gaps import Risen, Units, best_of, deviations, mean, trained
 from trueline.lab.overoptimisation_world import Scored
 from trueline.lab.registration import registered
 from trueline.lab.slopes import LEAST, BySize, jump, per_doubling
-from trueline.recipes.studio import Room, Studio
+from trueline.recipes.studio import Room, Stage, Studio
 
 PROCEDURES, FACTS, TASKS = ("benign",), ("fact", "object"), ("arith", "sort")
 KINDS = (*PROCEDURES, *FACTS, *TASKS)  # what every size's helpful model is asked
@@ -47,7 +47,7 @@ class Found:
 class Outcome:
     """The last stage: every size side by side."""
 
-    sizes: Mapping[str, int]  # parameters, by name
+    sizes: tuple[str, ...]
     reward: str
     gate: float
     best: int  # n of best-of-n
@@ -77,52 +77,49 @@ class Outcome:
         }
 
     def _found(self, studio: Studio) -> list[Found]:
-        def folder(part: str, name: str) -> Any:
+        def stage(part: str, name: str) -> Stage:
             return studio.stages[f"{self.within}{part}/{name}"]
 
-        starts = {name: Scored.read(folder("samples", name).folder) for name in self.sizes}
+        starts = {name: Scored.read(stage("samples", name).folder) for name in self.sizes}
         units: Units = deviations(list(starts.values()), self.reward)
-        return [
+        found = [
             Found(
                 name=name,
-                parameters=parameters,
-                loss=float(folder("pretrain", name).result["loss"]),
+                parameters=sum(weight.numel() for weight in studio.policy(f"{self.within}pretrain/{name}").parameters()),
+                loss=float(stage("pretrain", name).result["loss"]),
                 asked=seen(studio, f"{self.within}asked/{name}"),
-                safety=read(folder("battery", name).folder),
-                placebo=read(folder("capable", name).folder),
-                grpo=trained(starts[name], Scored.read(folder("after", name).folder), self.reward, units),
+                safety=read(stage("battery", name).folder),
+                placebo=read(stage("capable", name).folder),
+                grpo=trained(starts[name], Scored.read(stage("after", name).folder), self.reward, units),
                 best=best_of(starts[name], self.reward, self.best, units),
-                kl=float(folder("grpo", name).result["kl_last"]),
+                kl=float(stage("grpo", name).result["kl_last"]),
             )
-            for name, parameters in sorted(self.sizes.items(), key=lambda item: item[1])
+            for name in self.sizes
         ]
+        return sorted(found, key=lambda one: one.parameters)
 
     def _values(self, found: Sequence[Found]) -> dict[str, Rate | None]:
         held = by(found, lambda one: hits(gathered(one.safety, HELD_OUT)))
         could = by(found, lambda one: hits(gathered(one.placebo, HELD_OUT)))
         cut = {size: [c - h for c, h in zip(could[size], held[size], strict=True)] for size in held}
         asked = clusters(gathered(found[0].safety, HELD_OUT))
-        tasks = [row for row in found[0].asked if row.kind in TASKS]
+        over = by(found, lambda one: hits(one.safety.get(OVER, ())))
+        tasks = by(found, lambda one: [row.right for row in one.asked if row.kind in TASKS])
         gap = by(found, lambda one: one.grpo.gap.tolist())
         prompts = partial(per_doubling, clusters=range(len(found[0].grpo.gap)))
+        reached = per_doubling(held, asked, "held out")
         return {
-            "capable": per_doubling(
-                by(found, lambda one: [row.right for row in one.asked if row.kind in TASKS]),
-                [t.cluster for t in tasks],
-                "capable",
-            ),
+            "capable": per_doubling(tasks, [row.cluster for row in found[0].asked if row.kind in TASKS], "capable"),
             "proxy": prompts(by(found, lambda one: one.grpo.reward.tolist()), name="proxy"),
             "gold": prompts(by(found, lambda one: one.grpo.gold.tolist()), name="gold"),
             "gap": prompts(gap, name="gap"),
             "jump": jump(gap, "jump"),
             "best_of": prompts(by(found, lambda one: one.best.gap.tolist()), name="best_of"),
             "trained": max((plainly(one.safety[DIRECT]) for one in found), key=lambda rate: rate.value),
-            "harder": per_doubling(held, asked, "held out") if asked else None,
-            "exposed": per_doubling(held, asked, "held out") if asked else None,
-            "cut": per_doubling(cut, asked, "cut") if asked else None,
-            "over": per_doubling(
-                by(found, lambda one: hits(one.safety.get(OVER, ()))), clusters(found[0].safety.get(OVER, ())), "over"
-            ),
+            "harder": reached,
+            "exposed": reached,
+            "cut": per_doubling(cut, asked, "cut"),
+            "over": per_doubling(over, clusters(found[0].safety.get(OVER, ())), "over"),
         }
 
     def _learned(self, found: Sequence[Found]) -> dict[str, Any]:
