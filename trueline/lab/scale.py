@@ -32,7 +32,7 @@ SMOKE = """sizes=32x1,32x2,64x2 judge=32x2 gate=0 pretrain.tokens=2048 helpful.n
 rankings.n=120 rankings.max_tokens=12 reward.epochs=1 grpo.iterations=1 grpo.batch=4 grpo.group=2 grpo.max_tokens=8
 samples.n=8 samples.k=4 samples.max_tokens=8 ask.n=6 ask.max_tokens=8 battery.direct=6 battery.family=2 battery.cost=4
 battery.max_tokens=8"""
-QUICK = """sizes=96x3,128x4,192x6 pretrain.tokens=1200000 grpo.iterations=14 samples.n=60 ask.n=60 battery.direct=200
+QUICK = """sizes=64x3,96x3,128x4 pretrain.tokens=1200000 grpo.iterations=14 samples.n=60 ask.n=60 battery.direct=200
 battery.family=12 battery.cost=60"""
 NOT_MEASURED = (
     "step sizes of its own for each size: those of the 0.9 M model serve all",

@@ -19,8 +19,9 @@ from trueline.core.registry import register
 from trueline.lab.experiment import sized
 from trueline.lab.overoptimisation_world import ScoredSamples
 from trueline.lab.same_samples import RankedBy, Samples
+from trueline.lab.scale_figure import beside
 from trueline.lab.weak_to_strong_answers import Answers, Questions
-from trueline.lab.weak_to_strong_outcome import CEILING, SHUFFLED, STRONG, Outcome, judges, said
+from trueline.lab.weak_to_strong_outcome import ANSWERS, CEILING, ORDERINGS, SHUFFLED, STRONG, Outcome, judges, said
 from trueline.lab.weak_to_strong_pairs import Pairs, Right
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.reinforce import Grpo
@@ -86,9 +87,7 @@ class WeakToStrong:
     @staticmethod
     def figure(report: Mapping[str, Any]) -> dict[str, Any] | None:
         """By how much the weak model has read: answers on the left, orderings on the right."""
-        from trueline.lab.weak_to_strong_figure import figure
-
-        return figure(report)
+        return beside(report, {ANSWERS: "share of questions", ORDERINGS: "share of pairs"})
 
     def _answering(self, within: str) -> list[tuple[str, Recipe]]:
         """Supervisors, what they label, and the students of each set of labels; everyone tested."""
