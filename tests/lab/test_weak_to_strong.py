@@ -74,11 +74,12 @@ def test_imitation_is_counted_on_errors_that_the_ceiling_does_not_make():
 def test_students_differ_in_their_labels_alone():
     """One strong start, one fine-tuning, one reward model's training; what they learn from differs."""
     stages = dict(WeakToStrong().stages())
-    taught = [recipe for name, recipe in stages.items() if name.startswith("taught/")]
+    taught = [recipe for name, recipe in stages.items() if name.startswith("taught/") and "-" not in name]
     rewards = [recipe for name, recipe in stages.items() if name.startswith("reward/")]
     for some in (taught, rewards):
         assert len({replace(recipe, data="") for recipe in some}) == 1
         assert len({recipe.data for recipe in some}) == len(some) == 5
+    assert {stages[f"taught/1.6M-{n}"].data for n in WeakToStrong().passes} == {stages["taught/1.6M"].data}
     supervised = {stages[name].part for name in stages if name.startswith(("questions/", "pairs/")) and "teach" not in name}
     assert supervised == {"label"}
 
@@ -87,3 +88,5 @@ def test_the_weak_model_that_is_read_at_is_among_the_sweep():
     """Registered values are read at a number of tokens that is trained."""
     with pytest.raises(ConfigError, match="at"):
         replace(WeakToStrong(), at=5)
+    with pytest.raises(ConfigError, match="passes"):
+        replace(WeakToStrong(), passes=(3,))

@@ -30,7 +30,7 @@ from trueline.recipes.reward import Reward
 from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Recipe, Studio
 
-SMOKE = """tokens=2048 at=2048 weak.width=32 weak.layers=1 questions=24 tested=20 sft.epochs=1 samples.n=90
+SMOKE = """tokens=2048 at=2048 weak.width=32 weak.layers=1 questions=24 tested=20 sft.epochs=1 passes=2 samples.n=90
 samples.max_tokens=12 reward.epochs=1 grpo.iterations=1 grpo.batch=4 grpo.group=2 grpo.max_tokens=8 scored.n=8 scored.k=4
 scored.max_tokens=8"""
 QUICK = "tokens=1600000 grpo.iterations=14 scored.n=60"
@@ -54,12 +54,17 @@ class WeakToStrong:
     questions: int = 600  # that a model is taught with
     tested: int = 300
     sft: Sft = Sft(start="", n=0, turns="last", epochs=3)
+    passes: tuple[int, ...] = (1, 9)  # other numbers of passes over the weak labels: a sweep of how far they are fitted
     samples: Samples = Samples(n=1800, k=2, max_tokens=56)
     reward: Reward = Reward()
     grpo: Grpo = Grpo(iterations=24)
     scored: ScoredSamples = ScoredSamples(start="", rewards=(), n=100, k=8)
 
     def __post_init__(self) -> None:
+        if self.sft.epochs in self.passes:
+            raise ConfigError(
+                f"passes: expected other numbers than that of sft.epochs, {self.sft.epochs}; got {list(self.passes)}"
+            )
         if self.at not in self.tokens or list(self.tokens) != sorted(set(self.tokens)):
             raise ConfigError(f"at: expected one of tokens, which rise; got {self.at} of {list(self.tokens)}")
 
@@ -71,7 +76,7 @@ class WeakToStrong:
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """Weak models; their answers and students; their orderings and students; rewards optimised; the outcome."""
         weak = {said(n): (f"{within}weak/{said(n)}", replace(self.weak, tokens=n)) for n in self.tokens}
-        outcome = Outcome(tokens=self.tokens, at=self.at, within=within)
+        outcome = Outcome(tokens=self.tokens, at=self.at, passes=self.passes, usual=self.sft.epochs, within=within)
         return [
             *weak.values(),
             *self._answering(within),
@@ -102,8 +107,13 @@ class WeakToStrong:
         made.append((f"{labels}{SHUFFLED}", replace(asked, by=at, shuffled=True)))
         students = (*map(said, self.tokens), CEILING, SHUFFLED)
         made += [(f"{taught}{name}", replace(self.sft, start=self.strong, data=f"{labels}{name}")) for name in students]
+        weak = f"{labels}{said(self.at)}"
+        made += [
+            (f"{taught}{said(self.at)}-{n}", replace(self.sft, start=self.strong, data=weak, epochs=n)) for n in self.passes
+        ]
         models = {f"supervisor/{name}": f"{within}supervisor/{name}" for name in map(said, self.tokens)}
-        models |= {name: f"{taught}{name}" for name in students} | {STRONG: self.strong}
+        others = tuple(f"{said(self.at)}-{n}" for n in self.passes)
+        models |= {name: f"{taught}{name}" for name in (*students, *others)} | {STRONG: self.strong}
         return [*made, *((f"{within}answers/{name}", Answers(model=model, n=self.tested)) for name, model in models.items())]
 
     def _judging(self, within: str) -> list[tuple[str, Recipe]]:

@@ -79,14 +79,15 @@ class Outcome:
 
     tokens: tuple[int, ...]
     at: int
+    passes: tuple[int, ...]  # other numbers of passes over the weak labels than `usual`
+    usual: int
     within: str = ""
 
     def reads(self) -> tuple[str, ...]:
         names = [*map(said, self.tokens), CEILING, SHUFFLED]
-        answers = [*(f"supervisor/{said(n)}" for n in self.tokens), *names, STRONG]
         arms = [*(f"grpo/{arm}" for arm in ARMS), *(f"scored/{arm}" for arm in ("start", *ARMS))]
         labels = [f"questions/{name}" for name in names] + [f"pairs/{name}" for name in names]
-        stages = [*(f"answers/{name}" for name in answers), "ordered", *labels, *arms]
+        stages = [*(f"answers/{name}" for name in self._answerers), "ordered", *labels, *arms]
         return tuple(f"{self.within}{stage}" for stage in stages)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
@@ -106,6 +107,7 @@ class Outcome:
         return {
             "tables": [
                 self._answer_table(answers, labels),
+                self._passes_table(answers, said_by),
                 self._judge_table(judged, labels),
                 self._reward_table(studio, risen, gold),
             ],
@@ -115,7 +117,8 @@ class Outcome:
 
     @property
     def _answerers(self) -> list[str]:
-        return [*(f"supervisor/{said(n)}" for n in self.tokens), *map(said, self.tokens), CEILING, SHUFFLED, STRONG]
+        students = [*map(said, self.tokens), *(f"{said(self.at)}-{n}" for n in self.passes), CEILING, SHUFFLED]
+        return [*(f"supervisor/{said(n)}" for n in self.tokens), *students, STRONG]
 
     @property
     def _labels(self) -> list[str]:
@@ -183,6 +186,16 @@ class Outcome:
         return table(
             "Answers: weak to strong", columns, rows, "likeliest answers about people and things that nobody was taught on"
         )
+
+    def _passes_table(self, found: Items, said_by: Mapping[str, Sequence[Answer]]) -> dict[str, Any]:
+        """The sweep over how far the weak labels are fitted."""
+        at, rows = said(self.at), []
+        for n in sorted((self.usual, *self.passes)):
+            name = at if n == self.usual else f"{at}-{n}"
+            same = imitated(said_by[name], said_by[f"supervisor/{at}"], said_by[CEILING])
+            rows.append([str(n), found.rate(name), found.recovered(name, f"supervisor/{at}", CEILING), same])
+        columns = ["passes", "student right", "gap recovered", "errors repeated"]
+        return table("By passes over the weak labels", columns, rows, f"what is registered is read at {self.usual}")
 
     def _judge_table(self, found: Items, labels: Mapping[str, Any]) -> dict[str, Any]:
         ceiling = f"reward/{CEILING}"
