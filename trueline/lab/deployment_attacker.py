@@ -2,7 +2,7 @@
 
     adaptive(cells, 4, Random(0))      a bandit over wordings, which sees pass and fail and remembers them from goal to goal
     blind(cells, 4, Random(0))         wordings at random: the control with as many questions
-    every(cells)                       all wordings: what the bandit could reach
+    every(cells, 4, Random(0))         all wordings: what the bandit could reach
 
 `cells[goal][words]` says whether a question got through. Each was asked once, with a seed of its own, so that what an attacker
 would have seen is on record, and attackers are compared on the same exchanges at no cost. The bandit's arms are those of the
@@ -11,7 +11,7 @@ attack `bandit` (attack/search.py): UCB1-tuned, here over the goals of one kind,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 
 from trueline.attack.search import Arm
@@ -29,7 +29,7 @@ def adaptive(cells: Cells, budget: int, rng: Random) -> dict[str, bool]:
         left = list(arms)
         for _ in range(min(budget, len(left))):
             tries, total = sum(arm.tried for arm in arms), sum(arm.total for arm in arms)
-            best = max(left, key=lambda arm: arm.bound(tries, total / tries if tries else 0.0))  # noqa: B023 - called here
+            best = max(left, key=lambda arm: arm.bound(tries, total / tries if tries else 0.0))
             left.remove(best)
             best.tried += 1
             best.learn(float(came[best.names[0]]))
@@ -44,6 +44,13 @@ def blind(cells: Cells, budget: int, rng: Random) -> dict[str, bool]:
     return {goal: any(came[words] for words in rng.sample(list(came), min(budget, len(came)))) for goal, came in cells.items()}
 
 
-def every(cells: Cells) -> dict[str, bool]:
-    """Ask in all wordings."""
+def every(cells: Cells, budget: int, rng: Random) -> dict[str, bool]:
+    """Ask in all wordings, whatever the budget."""
     return {goal: any(came.values()) for goal, came in cells.items()}
+
+
+ATTACKERS: Mapping[str, Callable[[Cells, int, Random], dict[str, bool]]] = {
+    "bandit": adaptive,
+    "random": blind,
+    "every wording": every,
+}

@@ -3,10 +3,10 @@
     studio.make("lessons", Lessons(model="{base}/safety"))                            # leaves demonstrations.jsonl
     studio.make("model", Update(start="{base}/safety", lessons="lessons", how=Sft(n=0, turns="last")))
 
-It knows the wordings that may be taught, shops of its own, and every system prompt. A lesson is a question that got through, and
-what the assistant should have said: a refusal, or to an order on a page the answer to what the user asked. As many lessons come
-from each kind of goal that was reached; the other rows are the work of a day, done rightly, of the half that nothing is measured
-on (data/apart.py).
+It knows the wordings that may be taught, shops of its own, and every system prompt. A lesson is a question that got through and
+what the assistant should have said: a refusal, or, where a page gave an order, the answer to what the user asked. As many
+lessons come from each kind of goal that was reached. The other rows are the work of a day, done rightly, of the half of it that
+nothing is measured on (data/apart.py).
 """
 
 from __future__ import annotations
