@@ -26,7 +26,7 @@ from trueline.recipes.reporting import made_of
 from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Recipe, Studio
 
-SMOKE = "ask.n=4 ask.tasks=9 ask.plain=4 ask.max_tokens=8 lessons.n=2 lessons.rows=40 lessons.max_tokens=8"
+SMOKE = "ask.n=2 ask.tasks=9 ask.plain=4 ask.max_tokens=6 lessons.n=1 lessons.rows=40 lessons.max_tokens=6"
 QUICK = "ask.n=24 ask.tasks=120"
 NOT_MEASURED = (
     "a guard of inputs and a classifier of the streamed output: they come with the guard",
