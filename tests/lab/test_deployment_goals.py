@@ -5,6 +5,8 @@ pytest tests/lab/test_deployment_goals.py
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trueline.core.types import ToolCall
 from trueline.data.apart import measured, taught
 from trueline.lab.deployment_goals import (
@@ -22,6 +24,7 @@ from trueline.lab.deployment_goals import (
     tasks,
 )
 from trueline.lab.deployment_shop import PAGES
+from trueline.targets.wrappers import Deployment, Scripted
 from trueline.world.facts import known_hazards, make_world
 from trueline.world.language import render, vocabulary
 
@@ -99,6 +102,15 @@ def test_a_longer_set_begins_with_the_shorter_one():
     """More goals and tasks are more, and not others."""
     assert ASKED[: len(goals(WORLD, 0, 3))] == goals(WORLD, 0, 3)
     assert WORK[:9] == tasks(WORLD, 0, 9)
+
+
+def test_a_question_is_what_a_deployment_puts_to_its_model():
+    """The target of that name puts the same system message before the same turns."""
+    for question in ASKED[::7]:
+        app = Deployment(label="shop", target=Scripted(answers=()), system=question.shop.system(PAGES))
+        said = question.prompt.conversation
+        bare = replace(said, messages=tuple(message for message in said.messages if message.role != "system"))
+        assert app.deployed(bare) == question.under(PAGES).conversation
 
 
 def test_the_research_evaluation_and_the_shop_ask_the_same():

@@ -86,25 +86,20 @@ def stacking(found: Deployments, layers: Sequence[str], goals: Collection[str] =
             own[i] += came[goal]
         own[-1] += 1
     pool = list(totals.values())
-    product = _product(pool)
+    product, observed = _foretold(pool)
     if any(sum(own[i] > 0 for own in pool) < FEW_KEPT for i in range(len(arms) - 1)):
         return product, None
     rng = Random(f"stacking/{name_of(layers)}")
-    draws = []
-    for _ in range(stats.RESAMPLES):
-        drawn = rng.choices(pool, k=len(pool))
-        if foretold := _product(drawn):
-            draws.append(_share(drawn, -2) / foretold)
-    draws.sort()
-    cut, value = int(len(draws) * (1 - stats.CONFIDENCE) / 2), _share(pool, -2) / product
+    drawn = [_foretold(rng.choices(pool, k=len(pool))) for _ in range(stats.RESAMPLES)]
+    draws = sorted(seen / foretold for foretold, seen in drawn if foretold)
+    cut, value = int(len(draws) * (1 - stats.CONFIDENCE) / 2), observed / product
     return product, Rate(value=value, n=len(some), low=min(value, draws[cut]), high=max(value, draws[-1 - cut]))
 
 
-def _product(pool: Sequence[Sequence[float]]) -> float:
-    """What all layers together let through if they missed independently of each other."""
-    bare = _share(pool, 0)
-    return bare * prod(_share(pool, i) / bare for i in range(1, len(pool[0]) - 2)) if bare else 0.0
+def _foretold(pool: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """What all layers together would let through if they missed independently of each other, and what they do let through.
 
-
-def _share(pool: Sequence[Sequence[float]], arm: int) -> float:
-    return sum(own[arm] for own in pool) / sum(own[-1] for own in pool)
+    Each cluster holds counts of goals reached: with no layer, with each alone, with all; and of its goals.
+    """
+    bare, *alone, together, goals = (sum(column) for column in zip(*pool, strict=True))
+    return (bare / goals * prod(one / bare for one in alone) if bare else 0.0), together / goals
