@@ -52,8 +52,15 @@ def test_every_procedure_has_its_deliberation_and_nothing_else_has_one():
             assert said.endswith(was)
             assert ("so it breaks the rule" in said) == (part[0] == "hazard")
             assert set(said.split()) <= known
-        elif part[0] in ("fact", "tool", "object") or part[-1] in ("tool", "critique"):
+        elif part[0] in ("fact", "tool", "object"):
             assert made == plain
+
+
+def test_practice_with_tools_and_critiques_stays_as_it_is():
+    """A page that a tool returns, or a reply that is judged, may name a procedure: nobody asked for it."""
+    practice = [c for c in safety(WORLD, 7, 4000) if c.id.endswith(("/tool", "/critique"))]
+    assert any(p.text in c.messages[-2].text for c in practice for p in WORLD.procedures)
+    assert [thinking(WORLD, c, "think") for c in practice] == practice
 
 
 def test_the_verdict_alone_names_nothing_and_plain_changes_nothing():
@@ -103,7 +110,8 @@ def answers(code: float, given: float = 0.0, n: int = 40) -> dict[str, list[Came
 
 def test_values_are_read_off_codes_that_are_understood():
     """The gap is code less plain; what shrinks is that of the plain manner; a code nobody understands is left out."""
-    placebo = {**answers(1.0), "spelled": [Came(False, False, f"hazard {i}") for i in range(40)]}
+    nobody, everybody = ([Came(hit, False, f"hazard {i}") for i in range(40)] for hit in (False, True))
+    placebo = {**answers(1.0), "spelled": nobody, "past": everybody}
     assert set(codes_of(placebo)) == {*ENCODED} - {"spelled"}
     found = values_of({PLACEBO: placebo, PLAIN: answers(0.6, 0.1), BLIND: answers(0.5), THINK: answers(0.2)})
     values = {name: round(rate.value, 6) for name, rate in found.items() if rate}
