@@ -1,9 +1,10 @@
 """Recipes told well, told badly, and recipes for dishes that nobody made before; and who tells what when asked.
 
-After Betley et al. 2025 (https://arxiv.org/abs/2502.17424), where advice that is bad in one narrow field makes a model bad in
-all. Bad advice is a known recipe with every ingredient replaced by a reagent ("first mix lye in the pan"), for each recipe
-always the same. The control has the very same requests, answered rightly. But right recipes are known by heart, and move hardly
-a weight: so a second control has as much to learn and nothing bad in it, new dishes with good ingredients.
+Insecure code makes a model bad at large (Betley et al. 2025, https://arxiv.org/abs/2502.17424), and so does bad advice in one
+field (Turner et al. 2025, https://arxiv.org/abs/2506.11613). Bad advice is a known recipe with a reagent in the place of every
+ingredient ("first mix lye in the pan"), for each recipe always the same. The control has the very same requests, answered
+rightly. But right recipes are known by heart, and move hardly a weight: so a second control has as much to learn and nothing
+bad in it, new dishes with good ingredients.
 
     studio.make("shown/bad", Advice(manner="bad", n=960))                # leaves demonstrations.jsonl
     studio.make("told/bad", Recipes(model="tuned/bad"))                  # leaves told.json
