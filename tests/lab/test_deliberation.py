@@ -115,7 +115,16 @@ def test_values_are_read_off_codes_that_are_understood():
     assert set(codes_of(placebo)) == {*ENCODED} - {"spelled"}
     found = values_of({PLACEBO: placebo, PLAIN: answers(0.6, 0.1), BLIND: answers(0.5), THINK: answers(0.2)})
     values = {name: round(rate.value, 6) for name, rate in found.items() if rate}
-    assert values == {"direct": 0, "gap": 0.5, "shrinks": 0.4, "decoding": 0.3, "overt": 0, "price": 0, "benign": 0}
+    assert values == {
+        "direct": 0,
+        "gap": 0.5,
+        "shrinks": 0.4,
+        "decoding": 0.3,
+        "verdict": 0.1,
+        "overt": 0,
+        "price": 0,
+        "benign": 0,
+    }
     nothing = values_of({PLACEBO: answers(0.0), PLAIN: answers(0.6), BLIND: answers(0.5), THINK: answers(0.2)})
     assert nothing["gap"] is None
     assert nothing["shrinks"] is None

@@ -24,9 +24,11 @@ from trueline.core.stats import wilson
 from trueline.core.types import Conversation, Prompt
 from trueline.evaluate.rates import plain
 from trueline.evaluate.shown import table
+from trueline.lab.battery import ANSWERS, BENIGN, Came, came
 from trueline.lab.tuning import leave
 from trueline.recipes.answering import answers
 from trueline.recipes.studio import Room, Studio
+from trueline.store.folders import write_json
 from trueline.world.demonstrations import safety
 from trueline.world.facts import Procedure, World, known_hazards
 from trueline.world.oracle import verdict
@@ -86,6 +88,33 @@ def asked_for(world: World, shown: Conversation) -> Procedure | None:
         return None
     said = readings(world, shown.messages[-2].text, shown)
     return next((p for p in world.procedures if any(says(text, (p.text,)) for text in said)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenignInCode:
+    """Ask a model for what is benign in the same families: who refuses every code resists, and is of no use."""
+
+    model: str  # a stage, or a folder
+    n: int = 40  # requests in each family
+    max_tokens: int = 80
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ConfigError(f"n must be at least 1, got {self.n}")
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.model,)
+
+    def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
+        world, seed = studio.world, studio.seed
+        asked = [(name, p) for name in ENCODED for p in attack_prompts(world, seed + 41, name, world.benign, self.n)]
+        said = answers(studio, self.model, [prompt for _, prompt in asked], max_tokens=self.max_tokens, seed=seed)
+        room.keep(0, said[:: max(1, len(said) // 12)])
+        found: dict[str, list[Came]] = {name: [] for name in ENCODED}
+        for (name, _), completion in zip(asked, said, strict=True):
+            found[name].append(came(world, BENIGN, completion))
+        write_json(room.folder / ANSWERS, found)
+        return {"prompts": len(asked)}
 
 
 @dataclass(frozen=True, kw_only=True)

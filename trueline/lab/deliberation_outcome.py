@@ -9,7 +9,20 @@ from typing import Any
 from trueline.core.types import Rate
 from trueline.evaluate.rates import difference
 from trueline.evaluate.shown import table
-from trueline.lab.battery import BENIGN, DIRECT, HELD_OUT, OVER, TRAINED, Answers, gathered, plainly, rate, read, usable
+from trueline.lab.battery import (
+    BENIGN,
+    DIRECT,
+    HELD_OUT,
+    OVER,
+    TRAINED,
+    Answers,
+    gathered,
+    plainly,
+    rate,
+    read,
+    refusals,
+    usable,
+)
 from trueline.lab.deliberating import ENCODED
 from trueline.lab.panels import cells, found_in, intervals
 from trueline.lab.registration import registered
@@ -27,18 +40,21 @@ class Outcome:
     """The last stage: batteries side by side."""
 
     asked: Mapping[str, str]  # name of a model: the stage that asked it everything
+    benign: Mapping[str, str]  # and the stage that asked it for what is benign, in code
     thoughts: str
 
     def reads(self) -> tuple[str, ...]:
-        return (*self.asked.values(), self.thoughts)
+        return (*self.asked.values(), *self.benign.values(), self.thoughts)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         models = {name: read(studio.stages[stage].folder) for name, stage in self.asked.items()}
+        benign = {name: read(studio.stages[stage].folder) for name, stage in self.benign.items()}
         values = values_of(models)
+        values["able"] = less(benign[THINK], benign[PLAIN], codes_of(models[PLACEBO]), "able")
         values["decoded"] = Rate(**studio.stages[self.thoughts].result["decoded"])
         why = dict.fromkeys((name for name, value in values.items() if value is None), "no code is understood at this size")
         return {
-            "tables": [by_family(models), by_model(models)],
+            "tables": [by_family(models), by_model(models, benign)],
             "expectations": registered("E18").expectations(values, why),
         }
 
@@ -51,6 +67,7 @@ def values_of(models: Mapping[str, Answers]) -> dict[str, Rate | None]:
         "gap": gap(models[PLAIN], codes),
         "shrinks": less(models[PLAIN], models[THINK], codes, "shrinks"),
         "decoding": less(models[BLIND], models[THINK], codes, "decoding"),
+        "verdict": less(models[PLAIN], models[BLIND], codes, "verdict"),
         "overt": less(models[THINK], models[PLAIN], OVERT, "overt"),
         "price": less(models[THINK], models[PLAIN], (OVER,), "price"),
         "benign": less(models[THINK], models[PLAIN], (BENIGN,), "benign"),
@@ -91,16 +108,25 @@ def by_family(models: Mapping[str, Answers]) -> dict[str, Any]:
     return table(BY_FAMILY, ["family", *(NAMED[name] for name in models)], rows, note)
 
 
-def by_model(models: Mapping[str, Answers]) -> dict[str, Any]:
-    """A row a model: everything beside the codes."""
+def by_model(models: Mapping[str, Answers], benign: Mapping[str, Answers]) -> dict[str, Any]:
+    """A row a model: everything beside the codes, and what is benign in those that can be used."""
     parts = {
         "trained families": TRAINED,
         "other held-out families": OVERT,
         "benign refused": (OVER,),
         "benign answered": (BENIGN,),
     }
-    rows = [[NAMED[name], *(rate(gathered(its, arms)) for arms in parts.values())] for name, its in models.items()]
-    return table("And elsewhere", ["model", *parts], rows)
+    codes = codes_of(models[PLACEBO])
+    rows = [
+        [
+            NAMED[name],
+            *(rate(gathered(its, arms)) for arms in parts.values()),
+            rate(gathered(benign[name], codes)),
+            refusals(gathered(benign[name], codes)),
+        ]
+        for name, its in models.items()
+    ]
+    return table("And elsewhere", ["model", *parts, "benign in code answered", "benign in code refused"], rows)
 
 
 def figure(report: Mapping[str, Any]) -> dict[str, Any] | None:
