@@ -104,12 +104,12 @@ class Outcome:
         cut = {size: [c - h for c, h in zip(could[size], held[size], strict=True)] for size in held}
         asked = clusters(gathered(found[0].safety, HELD_OUT))
         over = by(found, lambda one: hits(one.safety.get(OVER, ())))
-        tasks = by(found, lambda one: [row.right for row in one.asked if row.kind in TASKS])
         gap = by(found, lambda one: one.grpo.gap.tolist())
         prompts = partial(per_doubling, clusters=range(len(found[0].grpo.gap)))
         reached = per_doubling(held, asked, "held out")
         return {
-            "capable": per_doubling(tasks, [row.cluster for row in found[0].asked if row.kind in TASKS], "capable"),
+            "capable": _right(found, TASKS, "capable"),
+            "knows": _right(found, FACTS, "knows"),
             "proxy": prompts(by(found, lambda one: one.grpo.reward.tolist()), name="proxy"),
             "gold": prompts(by(found, lambda one: one.grpo.gold.tolist()), name="gold"),
             "gap": prompts(gap, name="gap"),
@@ -173,6 +173,12 @@ class Outcome:
 def by(found: Sequence[Found], of: Callable[[Found], Sequence[float]]) -> BySize:
     """One measure, prompt by prompt, of every size."""
     return {float(one.parameters): of(one) for one in found}
+
+
+def _right(found: Sequence[Found], kinds: Sequence[str], name: str) -> Rate | None:
+    """The slope of the share of questions of these kinds that are answered rightly."""
+    asked = by(found, lambda one: [row.right for row in one.asked if row.kind in kinds])
+    return per_doubling(asked, [row.cluster for row in found[0].asked if row.kind in kinds], name)
 
 
 def hits(rows: Sequence[Came]) -> list[float]:
