@@ -64,7 +64,7 @@ def values(found: Deployments) -> dict[str, Rate | None]:
         "exploitable": found.rate(alone),
         "calls": found.rate(unaligned, calls),
         "unasked": found.rate(found.reached(checked), goals_of(found, lambda row: row.harm == WITHIN)),
-        "text": found.less(only(unaligned, text), only(found.reached(NONE), text), "text"),
+        "text": found.less(*(only(found.reached(layers, "every wording"), text) for layers in ({CHECKS}, NONE)), "text"),
         "codes": coded(found),
         "prompt": found.less(alone, found.reached({PROMPT, SAFETY}), "prompt"),
         "operator": found.less(alone, whole, "operator"),
