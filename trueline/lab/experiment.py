@@ -40,7 +40,7 @@ class Experiment(Programme, Protocol):
 
 
 @runtime_checkable
-class OnTarget(Protocol):
+class TakesTarget(Protocol):
     """An experiment that also measures a model of one's own, by any TARGET."""
 
     @classmethod

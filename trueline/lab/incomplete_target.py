@@ -98,10 +98,6 @@ class IncompleteOnTarget(OnTarget):
             made.append(("shallow", Shallow(model=self.target, other=self.other, goals=self.goals, n=self.n)))
         return [(f"{within}{name}", recipe) for name, recipe in made]
 
-    def others(self) -> tuple[str, ...]:
-        """The model that it was made of."""
-        return (self.other,) if self.other else ()
-
     def missing(self) -> list[str]:
         """What takes weights, and what takes two models."""
         return [] if self.other else [NEEDS_TWO if kind_of(self.target) == "local" else NEEDS_WEIGHTS]

@@ -26,7 +26,7 @@ from trueline.core.config import ConfigError, to_spec
 from trueline.evaluate.over_seeds import pooled
 from trueline.evaluate.words import duration
 from trueline.lab.bases import Bases
-from trueline.lab.experiment import BASE, SIZES, OnTarget, based, experiment, experiments
+from trueline.lab.experiment import BASE, SIZES, TakesTarget, based, experiment, experiments
 from trueline.lab.registration import Registration, registered
 from trueline.lab.workers import side_by_side
 from trueline.recipes.progress import Quiet, Show
@@ -164,12 +164,12 @@ def run_on_target(
 
 def takes_target() -> list[str]:
     """The experiments that also measure a model of one's own."""
-    return [name for name, kind in experiments().items() if isinstance(kind, OnTarget)]
+    return [name for name, kind in experiments().items() if isinstance(kind, TakesTarget)]
 
 
 def _on_target(name: str, target: str, size: str) -> Programme:
     kind = experiment(name)
-    if not isinstance(kind, OnTarget):
+    if not isinstance(kind, TakesTarget):
         raise ConfigError(f"{name}: made for the world's own models; a target can be given to {', '.join(takes_target())}")
     return kind.on_target(target, size)
 

@@ -45,17 +45,13 @@ class OnTarget(ABC):
     def stages(self, within: str = "") -> list[tuple[str, Recipe]]:
         """Every part that the target allows."""
 
-    def others(self) -> tuple[str, ...]:
-        """Further models that take part."""
-        return ()
-
+    @abstractmethod
     def missing(self) -> Sequence[str]:
         """What the target does not allow, with the reason."""
-        return ()
 
     def foresee(self, studio: Studio) -> None:
         """Refuse a model of another world, and one whose chat template takes no such questions."""
-        for model in (self.target, *self.others()):
+        for model in dict.fromkeys(name for _, part in self.stages() for name in part.reads() if name):
             if self.goals == WORLD:
                 same_world(studio, model)
             elif (tokenizer := _tokenizer(model)) is not None:
