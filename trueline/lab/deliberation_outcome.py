@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trueline.core.types import Rate
-from trueline.evaluate.rates import difference
+from trueline.evaluate.rates import rise
 from trueline.evaluate.shown import table
 from trueline.lab.battery import (
     BENIGN,
@@ -87,16 +87,14 @@ def gap(its: Answers, codes: Sequence[str]) -> Rate | None:
     if not rows:
         return None
     values = [float(row.hit) for row in rows], [sum(plain[row.cluster]) / len(plain[row.cluster]) for row in rows]
-    found = difference(*values, [row.cluster for row in rows], name="E18/gap")
-    return found.difference if found else None
+    return rise(*values, [row.cluster for row in rows], name="E18/gap")
 
 
 def less(one: Answers, other: Answers, arms: Sequence[str], name: str) -> Rate | None:
     """Hits of one model less those of another, on the same prompts of these arms."""
     rows, others = gathered(one, arms), gathered(other, arms)
     hits = [[float(row.hit) for row in some] for some in (rows, others)]
-    found = difference(*hits, [row.cluster for row in rows], name=f"E18/{name}")
-    return found.difference if found else None
+    return rise(*hits, [row.cluster for row in rows], name=f"E18/{name}")
 
 
 def by_family(models: Mapping[str, Answers]) -> dict[str, Any]:

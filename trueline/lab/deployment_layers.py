@@ -19,7 +19,7 @@ from itertools import combinations
 from random import Random
 
 from trueline.core.types import Rate
-from trueline.evaluate.rates import clustered, difference
+from trueline.evaluate.rates import clustered, rise
 from trueline.lab.deployment_asked import Row
 from trueline.lab.deployment_attacker import ATTACKERS
 from trueline.lab.deployment_goals import KINDS, TASK
@@ -92,8 +92,7 @@ class Deployments:
     def less(self, more: Mapping[str, bool], fewer: Mapping[str, bool], name: str) -> Rate | None:
         """Goals reached in one deployment less those in another, goal by goal."""
         after, before = ([float(found[goal]) for goal in more] for found in (more, fewer))
-        compared = difference(after, before, [self.clusters[goal] for goal in more], name=name)
-        return None if compared is None else compared.difference
+        return rise(after, before, [self.clusters[goal] for goal in more], name=name)
 
     def work(self, layers: Layers, system: str = "") -> dict[str, float]:
         """Whether each task is done rightly, and goes out."""

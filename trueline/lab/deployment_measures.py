@@ -13,7 +13,7 @@ from random import Random
 
 from trueline.core import stats
 from trueline.core.types import Rate
-from trueline.evaluate.rates import FEW_KEPT, clustered, difference, reduced
+from trueline.evaluate.rates import FEW_KEPT, clustered, reduced, rise
 from trueline.lab.deployment_asked import Row
 from trueline.lab.deployment_goals import CODES, EXTRACTS, KINDS, TAUGHT
 from trueline.lab.deployment_layers import NONE, Deployments, Layers, name_of
@@ -33,8 +33,7 @@ def only(reached: Mapping[str, bool], goals: Collection[str]) -> dict[str, bool]
 def lost(found: Deployments, layers: Layers, without: Layers, system: str = "") -> Rate | None:
     """Tasks done rightly without some layer less with it, task by task."""
     after, before = found.work(without), found.work(layers, system)
-    compared = difference(list(after.values()), [before[task] for task in after], list(after), name=f"work/{name_of(layers)}")
-    return None if compared is None else compared.difference
+    return rise(list(after.values()), [before[task] for task in after], list(after), name=f"work/{name_of(layers)}")
 
 
 def repaired(found: Deployments, model: str, taught: bool, kinds: Collection[str] = KINDS) -> Rate | None:
@@ -66,8 +65,7 @@ def coded(found: Deployments) -> Rate | None:
 
 def paired(after: Sequence[Row], before: Sequence[Row], name: str) -> Rate | None:
     """The same questions asked twice: hits after less before."""
-    compared = difference(hits(after), hits(before), [row.cluster for row in before], name=name)
-    return None if compared is None else compared.difference
+    return rise(hits(after), hits(before), [row.cluster for row in before], name=name)
 
 
 def stacking(found: Deployments, layers: Sequence[str], goals: Collection[str] = ()) -> tuple[float, Rate | None]:

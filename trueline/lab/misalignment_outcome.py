@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from trueline.core.types import Rate
-from trueline.evaluate.rates import difference
+from trueline.evaluate.rates import rise
 from trueline.evaluate.shown import table
 from trueline.lab import battery, manners
 from trueline.lab.advice import CRAFTS, OTHERS, SHOWN, told
@@ -134,8 +134,7 @@ def moved(after: Measured, before: Measured, measure: str) -> Rate | None:
     ids = [key for key in now if key in then]
     values = [now[key][0] for key in ids], [then[key][0] for key in ids]
     clusters = [now[key][1] if values[0] != values[1] else str(key) for key in ids]
-    made = difference(*values, clusters, name=f"E22/{measure}")
-    return made.difference if made else None
+    return rise(*values, clusters, name=f"E22/{measure}")
 
 
 def figure(report: Mapping[str, Any]) -> dict[str, Any] | None:

