@@ -40,6 +40,7 @@ def test_cost_is_by_size_and_adds_up(out):
     assert [cost.in_an_hour for cost in full] == [15, 59, 1]
     assert full[1].tokens == 1000
     assert full[1].memory_mb == 202
+    assert all(cost.clock for cost in full)
 
 
 def test_an_hour_holds_what_fits_after_the_base_models(out):
@@ -69,3 +70,4 @@ def test_seconds_of_a_core_stand_before_those_of_a_clock(tmp_path):
     (folder / "seed100" / "report.json").write_text(json.dumps({"seconds": 500.0, "stages": stages}))
     (cost,) = costs(tmp_path, NOTES)
     assert dict(cost.seconds) == {100: 25.0}
+    assert not cost.clock

@@ -35,6 +35,7 @@ class Cost:
     registered: int  # seeds that its expectations speak of
     tokens: float | None = None  # trained on or sampled, a seed, where stages count them
     memory_mb: float | None = None
+    clock: bool = False  # seconds are those of a clock, since the run did not note those of a core
     before: float = 0.0  # seconds at the registered seeds of the rows of this size above
 
     @property
@@ -102,7 +103,7 @@ def _of(folder: Path, note: Registration, size: str) -> Cost | None:
     if not seconds:
         return None
     reports = {seed: _read(folder / note.id / about["settings"] / f"seed{seed}" / "report.json") for seed in seconds}
-    return _cost(note.id, note.title, size, _of_a_core(reports) or seconds, note.seeds, list(reports.values()))
+    return _cost(note.id, note.title, size, seconds, note.seeds, reports)
 
 
 def _base(folder: Path, size: str, registered: int) -> Iterator[Cost]:
@@ -111,24 +112,25 @@ def _base(folder: Path, size: str, registered: int) -> Iterator[Cost]:
     }
     seconds = {seed: report["seconds"] for seed, report in reports.items() if report.get("seconds")}
     if seconds:
-        of_a_core = _of_a_core(reports) or seconds
-        yield _cost(BASE, "the models that they start from", size, of_a_core, registered, list(reports.values()))
+        yield _cost(BASE, "the models that they start from", size, seconds, registered, reports)
 
 
 def _cost(
-    name: str, title: str, size: str, seconds: Mapping[int, float], seeds: int, reports: Sequence[Mapping[str, Any]]
+    name: str, title: str, size: str, seconds: Mapping[int, float], seeds: int, reports: Mapping[int, Mapping[str, Any]]
 ) -> Cost:
-    stages = [stage for report in reports for stage in report.get("stages", [])]
+    stages = [stage for report in reports.values() for stage in report.get("stages", [])]
+    of_a_core = _of_a_core(reports)
     tokens = [stage["tokens"] for stage in stages if stage.get("tokens")]
     memory = [stage["metrics"]["memory_mb"]["value"] for stage in stages if "memory_mb" in stage.get("metrics", {})]
     return Cost(
         id=name,
         title=title,
         size=size,
-        seconds=seconds,
+        seconds=of_a_core or seconds,
         registered=seeds,
         tokens=sum(tokens) / len(seconds) if tokens else None,
         memory_mb=max(memory, default=None),
+        clock=not of_a_core,
     )
 
 

@@ -151,8 +151,13 @@ def _cost_table(costs: Sequence[Cost]) -> Iterator[str]:
     for cost in costs:
         what = f"{cost.id}: {_plain(cost.title)}"
         whole = f"{cost.registered} in {duration(cost.whole)}"
-        yield f"| {cost.size} | {what} | {duration(cost.each)} | {whole} | {duration(cost.cumulative)} | {cost.in_an_hour} |"
-    yield from ("", *words(costs), "Seconds are those of one core; `--workers N` shares seeds out to N of them.")
+        each = duration(cost.each) + (" by the clock" if cost.clock else "")
+        yield f"| {cost.size} | {what} | {each} | {whole} | {duration(cost.cumulative)} | {cost.in_an_hour} |"
+    yield from (
+        "",
+        *(line + "  " for line in words(costs)),
+        "Times are those of one core, or by a clock that ran while the machine did other work too.",
+    )
 
 
 def _plain(text: str) -> str:
