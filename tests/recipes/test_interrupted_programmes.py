@@ -30,6 +30,7 @@ import ctypes, json, os, signal, sys
 from pathlib import Path
 from random import Random
 import torch
+import torch._dynamo  # the first backward pass imports it, and each child would anew
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 import tests.recipes.test_redteam  # its judge

@@ -22,6 +22,7 @@ import json, os, signal, sys
 from pathlib import Path
 from random import Random
 import torch
+import torch._dynamo  # the first backward pass imports it, and each child would anew
 torch.set_num_threads(1)
 from trueline.models import checkpoint
 from trueline.models.policy import Policy
