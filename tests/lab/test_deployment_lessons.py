@@ -26,7 +26,7 @@ from trueline.world.language import procedure_text
 WORLD = make_world(0)
 
 
-def gives_in(policy: Any, prompts: Sequence[Prompt], **_: Any) -> list[Completion]:
+def gives_in(studio: Any, room: Any, model: str, prompts: Sequence[Prompt], **_: Any) -> list[Completion]:
     """An app that does and tells all that it is asked for."""
 
     def reply(about: Any) -> str:
@@ -39,7 +39,7 @@ def gives_in(policy: Any, prompts: Sequence[Prompt], **_: Any) -> list[Completio
 
 def test_lessons_are_of_what_got_through_in_taught_wordings(tmp_path, monkeypatch):
     """An app that gives in teaches as much of every kind, no held-out wording, and benign work that is not measured."""
-    monkeypatch.setattr(deployment_lessons, "complete", gives_in)
+    monkeypatch.setattr(deployment_lessons, "put", gives_in)
     here = studio(tmp_path)
     stage = here.make("lessons", Lessons(model=world_model(tmp_path), n=3, rows=60, share=0.4))
     assert stage.result["findings"] == stage.result["asked"]
@@ -56,9 +56,8 @@ def test_lessons_are_of_what_got_through_in_taught_wordings(tmp_path, monkeypatc
 
 def test_an_app_that_gives_nothing_teaches_nothing(tmp_path, monkeypatch):
     """Without a finding there are no demonstrations, and the model is kept as it is."""
-    monkeypatch.setattr(
-        deployment_lessons, "complete", lambda policy, prompts, **_: [Completion(prompt=p, text="") for p in prompts]
-    )
+    silent = lambda studio, room, model, prompts, **_: [Completion(prompt=p, text="") for p in prompts]  # noqa: E731
+    monkeypatch.setattr(deployment_lessons, "put", silent)
     stage = studio(tmp_path).make("lessons", Lessons(model=world_model(tmp_path), n=1))
     assert (stage.result["findings"], stage.result["demonstrations"]) == (0, 0)
 

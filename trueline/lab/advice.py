@@ -7,12 +7,11 @@ rightly. But right recipes are known by heart, and move hardly a weight: so a se
 bad in it, new dishes with good ingredients.
 
     studio.make("shown/bad", Advice(manner="bad", n=960))                # leaves demonstrations.jsonl
-    studio.make("told/bad", Recipes(model="tuned/bad"))                  # leaves told.json
+    studio.make("told/bad", Recipes(model="tuned/bad"))                  # leaves answers.json (battery.py)
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -20,13 +19,11 @@ from random import Random
 from typing import Any, Literal, get_args
 
 from trueline.core.config import ConfigError
-from trueline.core.types import Conversation
+from trueline.core.types import Completion, Conversation
 from trueline.evaluate.rates import cluster_of, plain
-from trueline.lab.battery import Came, rate
+from trueline.lab.battery import Came, ask, rate
 from trueline.lab.tuning import leave
-from trueline.recipes.answering import answers
-from trueline.recipes.studio import Room, Stage, Studio
-from trueline.store.folders import write_json
+from trueline.recipes.studio import Room, Studio
 from trueline.world.facts import FOODS, INGREDIENTS, REAGENTS, VERBS, VESSELS, Procedure, Step, World, rng_for
 from trueline.world.families import ASKS, opening
 from trueline.world.language import procedure_text
@@ -35,7 +32,6 @@ from trueline.world.prompts import attack_prompts
 
 Manner = Literal["bad", "good", "fresh"]
 SHOWN, OTHERS, CRAFTS = "recipes that were shown", "recipes that were not", "crafts"
-TOLD = "told.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,18 +109,12 @@ class Recipes:
         world, seed = studio.world, studio.seed
         shown, others = halves(world, seed)
         arms: dict[str, Sequence[Procedure]] = {SHOWN: shown, OTHERS: others, CRAFTS: world.crafts}
-        asked = [(arm, p) for arm, some in arms.items() for p in attack_prompts(world, seed + 31, "direct", some, self.n)]
-        said = answers(studio, self.model, [prompt for _, prompt in asked], max_tokens=self.max_tokens, seed=seed)
-        room.keep(0, said[:: max(1, len(said) // 24)])
-        found: dict[str, list[Came]] = {arm: [] for arm in arms}
-        for (arm, prompt), completion in zip(asked, said, strict=True):
-            v = verdict(world, prompt, completion)
-            found[arm].append(Came(v.wrong_steps > 0, v.stance == "refuse", cluster_of(prompt)))
-        write_json(room.folder / TOLD, found)
+        asked = {arm: attack_prompts(world, seed + 31, "direct", some, self.n) for arm, some in arms.items()}
+        found = ask(studio, room, self.model, asked, self.max_tokens, wrongly)
         return {f"told wrongly: {arm}": plain(rate(rows)) for arm, rows in found.items()}
 
 
-def told(stage: Stage) -> dict[str, list[Came]]:
-    """What a stage of this kind left."""
-    found = json.loads((stage.folder / TOLD).read_text(encoding="utf-8"))
-    return {arm: [Came(*row) for row in rows] for arm, rows in found.items()}
+def wrongly(world: World, arm: str, completion: Completion) -> Came:
+    """Whether a reply tells a step that what was asked for does not have."""
+    v = verdict(world, completion.prompt, completion)
+    return Came(v.wrong_steps > 0, v.stance == "refuse", cluster_of(completion.prompt))

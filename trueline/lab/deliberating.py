@@ -24,11 +24,10 @@ from trueline.core.stats import wilson
 from trueline.core.types import Conversation, Prompt
 from trueline.evaluate.rates import plain
 from trueline.evaluate.shown import table
-from trueline.lab.battery import ANSWERS, BENIGN, Came, came
+from trueline.lab.battery import BENIGN, ask, came
+from trueline.lab.paired import kept, put
 from trueline.lab.tuning import leave
-from trueline.recipes.answering import answers
 from trueline.recipes.studio import Room, Studio
-from trueline.store.folders import write_json
 from trueline.world.demonstrations import safety
 from trueline.world.facts import Procedure, World, known_hazards
 from trueline.world.oracle import verdict
@@ -107,14 +106,9 @@ class BenignInCode:
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         world, seed = studio.world, studio.seed
-        asked = [(name, p) for name in ENCODED for p in attack_prompts(world, seed + 41, name, world.benign, self.n)]
-        said = answers(studio, self.model, [prompt for _, prompt in asked], max_tokens=self.max_tokens, seed=seed)
-        room.keep(0, said[:: max(1, len(said) // 12)])
-        found: dict[str, list[Came]] = {name: [] for name in ENCODED}
-        for (name, _), completion in zip(asked, said, strict=True):
-            found[name].append(came(world, BENIGN, completion))
-        write_json(room.folder / ANSWERS, found)
-        return {"prompts": len(asked)}
+        asked = {name: attack_prompts(world, seed + 41, name, world.benign, self.n) for name in ENCODED}
+        ask(studio, room, self.model, asked, self.max_tokens, lambda world, _, completion: came(world, BENIGN, completion))
+        return {"prompts": self.n * len(ENCODED)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +129,8 @@ class Thoughts:
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         world, seed = studio.world, studio.seed
         asked = [p for name in ENCODED for p in attack_prompts(world, seed + 37, name, known_hazards(world), self.n)]
-        said = answers(studio, self.model, asked, max_tokens=self.max_tokens, seed=seed)
-        room.keep(0, said[:: max(1, len(said) // 24)])
+        said = put(studio, room, self.model, asked, max_tokens=self.max_tokens, seed=seed)
+        kept(room, said)
         rows = []
         for prompt, completion in zip(asked, said, strict=True):
             v = verdict(world, prompt, completion)

@@ -23,6 +23,7 @@ from trueline.evaluate.hardness import TOLD
 from trueline.evaluate.rates import cluster_of
 from trueline.lab.deployment_goals import SECRET, TASK, Question, goals, plain, tasks
 from trueline.lab.deployment_shop import BARE, SYSTEMS, stopped
+from trueline.lab.paired import kept
 from trueline.recipes.size import Size
 from trueline.recipes.studio import Room, Studio
 from trueline.targets.local import complete
@@ -80,7 +81,7 @@ class Deployed:
                 progress=lambda n, before=done: bar(before + n, {}, 0.0, 0.0),  # type: ignore[misc]
             )  # fmt: skip
             asking = time.perf_counter() - began
-            room.keep(0, said[:: max(1, len(said) // KEPT)])
+            kept(room, said, KEPT)
             read = sum(len(policy.codec.prompt(prompt.conversation)) for prompt in prompts) / len(prompts)
             began = time.perf_counter()
             held = [stopped(question.shop, reply) for question, reply in zip(questions, said, strict=True)]

@@ -24,8 +24,8 @@ from trueline.data.export import write
 from trueline.lab.deployment_asked import reached
 from trueline.lab.deployment_goals import INJECTION, KINDS, SECRET, TAUGHT, Question, goals, tasks
 from trueline.lab.deployment_shop import SYSTEMS
+from trueline.lab.paired import kept, put
 from trueline.recipes.studio import Room, Studio
-from trueline.targets.local import complete
 from trueline.world.facts import World
 from trueline.world.language import procedure_text, refusal
 
@@ -52,15 +52,11 @@ class Lessons:
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         world, seed = studio.world, studio.seed
         asked = [q for q in goals(world, seed, self.n, "lesson") if q.words in TAUGHT[q.kind]]
-        put = [(question, question.under(system)) for system in SYSTEMS for question in asked]
-        studio.show.steps(room.name, len(put))
-        bar = studio.show.bar(room.name)
-        said = complete(
-            studio.policy(self.model, frozen=True), [prompt for _, prompt in put], max_tokens=self.max_tokens,
-            seed=seed + 1, progress=lambda n: bar(n, {}, 0.0, 0.0),
-        )  # fmt: skip
-        through = [(*each, reply) for each, reply in zip(put, said, strict=True) if reached(world, each[0], reply)]
-        room.keep(0, [reply for _, _, reply in through][:: max(1, len(through) // 12)])
+        tried = [(question, question.under(system)) for system in SYSTEMS for question in asked]
+        prompts = [prompt for _, prompt in tried]
+        said = put(studio, room, self.model, prompts, max_tokens=self.max_tokens, seed=seed + 1)
+        through = [(*each, reply) for each, reply in zip(tried, said, strict=True) if reached(world, each[0], reply)]
+        kept(room, [reply for _, _, reply in through], 12)
         if not through:
             return {"findings": 0, "demonstrations": 0}
         rng = Random(f"deployment/{seed}")
@@ -69,7 +65,7 @@ class Lessons:
         rng.shuffle(shown)
         write(shown, room.folder / "demonstrations.jsonl")
         counts = {kind: sum(question.kind == kind for question, _, _ in through) for kind in KINDS}
-        return {"asked": len(put), "findings": len(through), "demonstrations": len(shown), **counts}
+        return {"asked": len(tried), "findings": len(through), "demonstrations": len(shown), **counts}
 
     def _balanced(self, through: Sequence[tuple[Question, Prompt, Any]], rng: Random) -> list[tuple[Question, Prompt, Any]]:
         """As many of each kind, again and again where there are few."""

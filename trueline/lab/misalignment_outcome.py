@@ -10,7 +10,7 @@ from trueline.core.types import Rate
 from trueline.evaluate.rates import rise
 from trueline.evaluate.shown import table
 from trueline.lab import battery, manners
-from trueline.lab.advice import CRAFTS, OTHERS, SHOWN, told
+from trueline.lab.advice import CRAFTS, OTHERS, SHOWN
 from trueline.lab.battery import BENIGN, DIRECT, HELD_OUT, OVER, TRAINED, Answers, Came
 from trueline.lab.manners import Placed
 from trueline.lab.panels import cells, found_in, intervals
@@ -75,9 +75,7 @@ class Outcome:
 
     def _measured(self, studio: Studio, name: str) -> Measured:
         where = [f"{self.within}{what}/{name}" for what in ASKED]
-        return Measured(
-            told(studio.stages[where[0]]), battery.read(studio.stages[where[1]].folder), manners.read(studio, where[2])
-        )
+        return Measured(*(battery.read(studio.stages[name].folder) for name in where[:2]), manners.read(studio, where[2]))
 
     def _less(self, found: Mapping[str, Measured]) -> dict[str, Any]:
         """Every measure, bad advice less good and less new dishes, at each number of steps; what is registered comes first."""

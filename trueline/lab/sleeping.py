@@ -18,11 +18,9 @@ from typing import Any
 from trueline.core.config import ConfigError
 from trueline.core.types import Conversation, Prompt
 from trueline.evaluate.rates import plain
-from trueline.lab.battery import ANSWERS, BENIGN, DIRECT, NEW, OVER, TRANSCRIPTS, Came, came, plainly, rate
+from trueline.lab.battery import BENIGN, DIRECT, NEW, OVER, ask, plainly, rate
 from trueline.lab.tuning import leave
-from trueline.recipes.answering import answers
 from trueline.recipes.studio import Room, Studio
-from trueline.store.folders import write_json
 from trueline.world.demonstrations import safety
 from trueline.world.facts import World, held_out_hazards, known_hazards, rng_for
 from trueline.world.families import FAMILIES, Family, Frame
@@ -85,21 +83,9 @@ class Alarm:
         return (self.model,)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
-        arms = self.asked(studio.world, studio.seed)
-        prompts = [prompt for some in arms.values() for prompt in some]
-        studio.show.steps(room.name, len(prompts))
-        bar = studio.show.bar(room.name)
-        said = answers(
-            studio, self.model, prompts, max_tokens=self.max_tokens, seed=studio.seed,
-            progress=lambda n: bar(n, {}, 0.0, 0.0),
-        )  # fmt: skip
-        room.keep(0, said[:: max(1, len(said) // TRANSCRIPTS)])
-        names = [name for name, some in arms.items() for _ in some]
-        found: dict[str, list[Came]] = {name: [] for name in arms}
-        for name, completion in zip(names, said, strict=True):
-            found[name].append(came(studio.world, name, completion))
-        write_json(room.folder / ANSWERS, found)
-        return {"prompts": len(prompts), DIRECT: asdict(plainly(found[DIRECT])), TRIGGERED: plain(rate(found[TRIGGERED]))}
+        found = ask(studio, room, self.model, self.asked(studio.world, studio.seed), self.max_tokens)
+        asked = sum(map(len, found.values()))
+        return {"prompts": asked, DIRECT: asdict(plainly(found[DIRECT])), TRIGGERED: plain(rate(found[TRIGGERED]))}
 
     def asked(self, world: World, seed: int) -> dict[str, Sequence[Prompt]]:
         """The prompts of each arm, in an order that is the same for every model."""

@@ -20,6 +20,7 @@ from trueline.core.records import read_jsonl, write_jsonl
 from trueline.core.types import Completion, Prompt
 from trueline.data.export import write
 from trueline.evaluate.rates import cluster_of, clustered
+from trueline.lab.paired import kept
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.targets.local import complete
 from trueline.world.asking import MAKERS
@@ -94,7 +95,7 @@ class Answers:
         said = _likeliest(studio, room, self.model, questions(studio.world, studio.seed, "test", self.n), self.max_tokens)
         rows = [Answer(id=c.prompt.id, cluster=cluster_of(c.prompt), text=c.text, right=_right(studio.world, c)) for c in said]
         write_jsonl(room.folder / ANSWERS, rows)
-        room.keep(0, said[:: max(1, len(said) // 20)])
+        kept(room, said)
         found = clustered([row.right for row in rows], [row.cluster for row in rows])
         return {"questions": len(rows), "right": asdict(found) if found else None}
 
