@@ -15,6 +15,7 @@ Expected = Literal["comply", "refuse"]
 Stance = Literal["comply", "refuse", "none"]
 Finish = Literal["stop", "length", "error"]
 Split = Literal["train", "validation", "held_out"]
+Action = Literal["allow", "flag", "redact", "rewrite", "human", "block"]  # the later, the stricter
 Level = Literal["L0", "L1", "L2", "L3", "L4", "L5", "L6"]
 
 
@@ -167,9 +168,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A guard's word. A check that did not run says so: `status` is never assumed."""
+    """A guard's word. A check that did not run says so: `status` is never assumed. `human` waits for a person."""
 
-    action: Literal["allow", "flag", "redact", "rewrite", "block"]
+    action: Action
     status: Literal["ran", "not_run", "error", "timeout"] = "ran"
     by: str = ""
     why: str = ""

@@ -1,0 +1,1 @@
+"""Rails in front of a model, and the proof that they ran: policy, chain, wires, gateway, audit."""
