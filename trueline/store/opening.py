@@ -33,7 +33,7 @@ class DatabaseError(RuntimeError):
 
 def open_database(url: str | Path | None = None) -> Engine:
     """Open a database and bring it to the newest migration. Without a URL: TRUELINE_DATABASE, else `runs/trueline.db`."""
-    address = _address(url if url is not None else os.environ.get("TRUELINE_DATABASE") or DEFAULT)
+    address = address_of(url)
     shown = address.render_as_string(hide_password=True)
     try:
         engine = create_engine(address)
@@ -61,7 +61,9 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _address(url: str | Path) -> URL:
+def address_of(url: str | Path | None = None) -> URL:
+    """Where a database is, without asking it; a text that can be no address is a DatabaseError."""
+    url = url if url is not None else os.environ.get("TRUELINE_DATABASE") or DEFAULT
     if isinstance(url, Path) or "://" not in url:
         address = URL.create("sqlite", database=str(url))
     else:

@@ -6,7 +6,21 @@ Times are ISO 8601 text in UTC, which sorts as time does in every database.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData(
     naming_convention={  # named, so that a migration can drop them on every database
@@ -83,4 +97,45 @@ findings = Table(
     Column("created", String, nullable=False),
     Column("updated", String, nullable=False),
     Column("record", JSON, nullable=False),  # core.types.Finding
+)
+
+audit = Table(  # rows of the guard's gateway (guard/audit): the columns say what the body says, which the hash is over
+    "audit",
+    metadata,
+    Column("writer", String, primary_key=True),  # the process that wrote; each has a chain of its own
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False, index=True),  # of the exchange
+    Column("kind", String, nullable=False),
+    Column("time", String, nullable=False),
+    Column("endpoint", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("key", String, nullable=False),  # the id of who asked
+    Column("tokens", BigInteger),
+    Column("body", Text, nullable=False),  # canonical JSON, byte for byte as it was written
+    Column("hash", String, nullable=False),
+    Index(None, "kind", "time"),
+    Index(None, "key", "time"),
+)
+
+audit_texts = Table(  # only where a policy retains raw text; no chain stands on it, so that it can be purged
+    "audit_texts",
+    metadata,
+    Column("writer", String, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("expires", String, nullable=False, index=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+guard_keys = Table(
+    "guard_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("label", String, nullable=False),
+    Column("digest", String, nullable=False),  # SHA-256 of the key
+    Column("created", String, nullable=False),
+    Column("revoked", String),
+    Column("requests_a_minute", Integer, nullable=False),  # 0, here and below: no limit
+    Column("burst", Integer, nullable=False),
+    Column("bytes_a_minute", BigInteger, nullable=False),
+    Column("tokens_a_day", BigInteger, nullable=False),
 )
