@@ -54,7 +54,9 @@ def _ours() -> list[tuple[str, str, type]]:
 
 
 OURS = _ours()
-EVERY = pytest.mark.parametrize("plugin", [pytest.param(p, id=f"{k}-{n}") for k, n, p in OURS])
+# A rail is settings of a policy file, not of a command; tests/guard/rails/test_contract.py has what it promises.
+TYPED = [(k, n, p) for k, n, p in OURS if k != "rail"]
+EVERY = pytest.mark.parametrize("plugin", [pytest.param(p, id=f"{k}-{n}") for k, n, p in TYPED])
 EVERY_NAMED = pytest.mark.parametrize(("kind", "name", "plugin"), [pytest.param(k, n, p, id=f"{k}-{n}") for k, n, p in OURS])
 
 

@@ -88,27 +88,35 @@ def combine(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
 
 def settings(config: object, prefix: str = "") -> Iterator[Setting]:
     """Every setting of an object, nested ones dotted, in the order in which they are written."""
-    meanings, hints = _meanings(type(config)), _hints(type(config))
+    known, hints = meanings(type(config)), _hints(type(config))
     for field in _fields(type(config)):
         value = getattr(config, field.name)
         name = f"{prefix}{field.name}"
         if dataclasses.is_dataclass(value):
             yield from settings(value, f"{name}.")
         else:
-            yield Setting(name, _words(hints[field.name]), _show(value), meanings.get(field.name, field.name.replace("_", " ")))
+            yield Setting(name, _words(hints[field.name]), _show(value), known.get(field.name, field.name.replace("_", " ")))
 
 
 def to_yaml(config: object, indent: int = 0) -> str:
     """The spec as YAML with each setting's meaning beside it: a file to edit."""
-    meanings, lines, pad = _meanings(type(config)), [], " " * indent
+    known, lines, pad = meanings(type(config)), [], " " * indent
     for field in _fields(type(config)):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
             lines += [f"{pad}{field.name}:", to_yaml(value, indent + 2)]
         else:
-            note = f"  # {meanings[field.name]}" if field.name in meanings else ""
+            note = f"  # {known[field.name]}" if field.name in known else ""
             lines.append(f"{pad}{field.name}: {_yaml(value)}{note}")
     return "\n".join(lines)
+
+
+def meanings(kind: type) -> dict[str, str]:
+    """What each field means: the comment on its line, inherited fields included."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        found |= _comments(base)
+    return found
 
 
 def _merge(kind: type[T], base: T | None, spec: Mapping[str, Any], where: str) -> T:
@@ -207,14 +215,6 @@ def _fields(kind: type) -> tuple[dataclasses.Field[Any], ...]:
 
 def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
-
-
-def _meanings(kind: type) -> dict[str, str]:
-    """The comment on the line of each field, inherited fields included."""
-    found: dict[str, str] = {}
-    for base in reversed(kind.__mro__[:-1]):
-        found |= _comments(base)
-    return found
 
 
 def _comments(kind: type) -> dict[str, str]:
