@@ -1,0 +1,1 @@
+"""The guard as a process: an ASGI app before an upstream."""
