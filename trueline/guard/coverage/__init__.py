@@ -1,0 +1,1 @@
+"""The proof that nothing passes unread: a marker in every position of every endpoint, through the real app."""
