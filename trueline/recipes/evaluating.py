@@ -87,7 +87,7 @@ def evaluate(
 ) -> tuple[Path, dict[str, Any]]:
     """Put `n` items of each suite (files: at most so many), and return the folder and the report."""
     chosen = {name: find("suite", name)() for name in asked.suites or suites()}
-    items = {name: _items(asked, suite, n) for name, suite in chosen.items()}
+    items = {name: items_of(asked, suite, n) for name, suite in chosen.items()}
     data = "" if asked.data == WORLD or not Path(asked.data).is_file() else content_hash(asked.data)
     settings = {name: to_spec(suite) for name, suite in chosen.items()}
     spec = {**to_spec(asked), "suites": settings, "content": target_hash(asked.target, asked.template), "data_content": data}
@@ -155,7 +155,8 @@ async def _put(
     show.end(name, time.monotonic() - began, {"items": total} | ({"errors": errors} if errors else {}))
 
 
-def _items(asked: Evaluating, suite: Suite, n: int) -> Sequence[Item]:
+def items_of(asked: Evaluating, suite: Suite, n: int) -> Sequence[Item]:
+    """Make the items of a suite, at most `n`; more of them begin with fewer."""
     if asked.data == WORLD:
         return suite.on_world(world_at(asked.world_seed), n, asked.seed)
     rows = [row for row in read_rows(asked.data) if _wanted(asked, row)]
