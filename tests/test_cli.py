@@ -7,7 +7,9 @@ test_cli_chat.py.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
+import click
 import pytest
 
 from tests.calling import trueline
@@ -15,11 +17,16 @@ from tests.recipes import toys
 from trueline.cli import cli
 
 COMMANDS = sorted(cli.commands)
-VERBS = {  # every command that does something, those of groups by two words
-    f"{name} {verb}".strip(): command
-    for name, group in cli.commands.items()
-    for verb, command in getattr(group, "commands", {"": group}).items()
-}
+
+
+def _verbs(group: click.Group, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, those of groups by all their words."""
+    for verb, command in group.commands.items():
+        words = f"{name} {verb}".strip()
+        yield from _verbs(command, words) if isinstance(command, click.Group) else [(words, command)]
+
+
+VERBS = dict(_verbs(cli))
 SMALL = ("batch=96", "held_out=0.2", "--threads", "1")  # a run of under a second
 ALIGN = (  # the smallest base that has gates to fail
     "pretrain.tokens=1024", "pretrain.width=32", "pretrain.layers=1", "pretrain.heads=2", "sizes.gate=1", "sizes.direct=1",

@@ -17,8 +17,10 @@ from trueline.cli.constitution import constitution
 from trueline.cli.doctor import doctor
 from trueline.cli.evaluate import compare, evaluate
 from trueline.cli.export import export
+from trueline.cli.guard import guard
 from trueline.cli.judge import judge
 from trueline.cli.lab import lab
+from trueline.cli.prompt import prompt
 from trueline.cli.rim import INTERRUPTED, fail
 from trueline.cli.runs import demo, report, run, show
 from trueline.cli.serve import serve
@@ -64,6 +66,8 @@ for command in (
     judge,
     constitution,
     lab,
+    prompt,
+    guard,
     serve,
     report,
     export,
