@@ -103,7 +103,7 @@ def _hits(pattern: Pattern, text: str) -> list[Hit]:
         for match in re2.finditer(wanted, reading):
             if pattern.kind == "literal" and not _is_word(reading, *match.span()):
                 continue
-            if pattern.keywords and not any(word in folded(match.group()) for word in pattern.keywords):
+            if pattern.keywords and not any(folded(word) in folded(match.group()) for word in pattern.keywords):
                 continue
             start, end = match.span() if same_places else (0, len(text))
             found.setdefault((start, end), Hit(pattern=pattern.name, start=start, end=end, view=view, text=match.group()))

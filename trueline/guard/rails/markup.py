@@ -44,7 +44,7 @@ _WEB = r"(?:https?:[/\\]*|[/\\]{2})"  # an address with a host of its own; a bro
 _START = r"(?i)(?:\]\(|\]:|[\"'`=(<])\s*"  # what stands before an address
 _PATTERNS: tuple[tuple[str, str, str], ...] = (  # name, keyword, expression (RE2)
     ("html", "<", rf"(?i)</?(?:{_TAGS})\b[^>]*>?"),
-    ("handler", "on", rf"(?i)[\s/\"'`]on(?:{_EVENTS})[a-z]{{0,20}}\s*="),
+    ("handler", "=", rf"(?i)[\s/\"'`]on(?:{_EVENTS})[a-z]{{0,20}}\s*="),
     ("script_link", ":", rf"{_START}(?:{_SCRIPT}|vbscript|livescript)\s*:[^\s\"'>)]*"),
     ("data_link", "data:", rf"{_START}data:(?:text/html|image/svg\+xml|application/xhtml\+xml|text/xml)[^\s\"'>)]*"),
     ("target", "](", rf"(?i)\]\(\s*<?{_WEB}[^\s)>]+(?:>?[^)\n]*\))?"),
