@@ -117,9 +117,9 @@ def test_a_set_that_runs_out_of_memory_does_not_fail_open():
 
     every = [regexes.Regex.of("r", Pattern(name=text, text=text, kind="regex")) for text in REGEXES]
     healthy = regexes.RegexSet(every, ["x"])
-    assert healthy.search("abc") == ([], ())
+    assert healthy.search("abc", frozenset()) == ([], ())
     healthy._set = Spent()
-    assert healthy.search("abc") == (every, range(1))
+    assert healthy.search("abc", frozenset()) == (every, range(1))
 
 
 def test_expressions_that_do_not_fit_are_refused():
@@ -167,3 +167,26 @@ def test_a_rail_is_given_its_own_hits():
     assert scan.folded(piece) == "an zorgle"
     assert not scan.exhausted(piece)
     assert not RailScan(scan.scanner, "other").hits(piece)
+
+
+@QUIET
+@given(
+    st.lists(st.one_of(NOISE, st.sampled_from(("Key-123", "\uff2b\uff25\uff39-9", "k\u200bey-4", "token 7", "KEY", "tok")))).map("".join)
+)
+def test_an_expression_that_waits_for_its_keyword_misses_nothing(text):
+    """What is only tried where a keyword stands finds what it finds when it is tried on every text."""
+    patterns = [Pattern(name=w, text=rf"(?i)\b{w}\W{{0,2}}[0-9]+", kind="regex", keywords=(w,)) for w in ("key", "token")]
+    waiting = Scanner({"r": patterns}, remembered=0)
+    trying = Scanner({"r": patterns}, remembered=0)
+    trying._keywords = AllOf(frozenset(("key", "token")))
+    assert waiting.scan(text).hits("r") == trying.scan(text).hits("r")
+
+
+class AllOf:
+    """Says that every keyword stands in every text."""
+
+    def __init__(self, words: frozenset[str]) -> None:
+        self.words = words
+
+    def find(self, folded: str) -> frozenset[str]:
+        return self.words
