@@ -33,9 +33,9 @@ from trueline.data.rows import read_rows
 from trueline.evaluate.exports.inspect_chat import chat, completion_of, conversation, output, safe, tools_of
 from trueline.evaluate.interview import Door
 from trueline.evaluate.suites import Item, Suite, suites, world_at
+from trueline.guard.opening import open_target
 from trueline.judges.oracle import WorldOracle
 from trueline.targets.errors import TargetError
-from trueline.targets.naming import open_target
 
 CONNECTIONS = 64  # samples that Inspect keeps waiting: more do not make larger batches
 MEASURED = "trueline:measured"  # where the solver leaves values for the scorer

@@ -42,7 +42,9 @@ def test_a_file_needs_a_model_and_nothing_else(tmp_path):
     ("text", "says"),
     [
         ("modle: openai:m", "unknown key 'modle'; did you mean 'model'?"),
-        ("model: openai:m\nguards: [x]", "guards are not part of a deployment yet"),
+        ("model: openai:m\nguards: [x]", "guards: expected the policy file beside this one"),
+        ("model: openai:m\nguards: none.yaml", "guards: expected a file 'none.yaml' beside this one"),
+        ("model: openai:m\nguards: ../policy.yaml", "lies outside of the folder"),
         ("system: x", "expected a model (any TARGET), got none"),
         ("- model", "expected keys and values"),
         ("", "expected keys and values"),

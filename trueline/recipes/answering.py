@@ -19,6 +19,7 @@ from dataclasses import replace
 from trueline.attack.record import NotKeptError, Record, Remembered
 from trueline.core.records import to_dict
 from trueline.core.types import Completion, Prompt, Sampling
+from trueline.guard.opening import open_target
 from trueline.models.policy import Policy
 from trueline.recipes.opened import target_hash
 from trueline.recipes.studio import Studio
@@ -27,7 +28,7 @@ from trueline.store.folders import digest
 from trueline.store.opening import open_beside
 from trueline.targets.errors import TargetError
 from trueline.targets.local import complete
-from trueline.targets.naming import kind_of, open_target
+from trueline.targets.naming import kind_of
 
 AT_ONCE = 32  # questions to a remote target
 

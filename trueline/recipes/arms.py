@@ -20,6 +20,7 @@ from trueline.attack.goals import WORLD
 from trueline.attack.record import Record, Remembered
 from trueline.core.ports import Attack, Target
 from trueline.core.types import Attempt, Prompt, Run, Sampling
+from trueline.guard.opening import open_target
 from trueline.recipes.judging import NamedJudge, open_judge
 from trueline.recipes.opened import Opened, inside_of, target_hash
 from trueline.recipes.progress import Show
@@ -27,7 +28,6 @@ from trueline.recipes.usual import usual_judge, usual_tokens
 from trueline.store.database import Hashes, save_run
 from trueline.store.opening import Database
 from trueline.targets.http import Asking
-from trueline.targets.naming import open_target
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,9 @@ from typing import Any
 from trueline.core.ports import Target
 from trueline.core.types import Conversation, Message, Prompt, Sampling
 from trueline.evaluate.shape import visible
+from trueline.guard.opening import open_target
 from trueline.targets.http import Asking
-from trueline.targets.naming import kind_of, open_target
+from trueline.targets.naming import kind_of
 from trueline.world.facts import World, make_world
 from trueline.world.language import decodings
 from trueline.world.verdict import verdict

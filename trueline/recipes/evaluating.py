@@ -30,6 +30,7 @@ from trueline.evaluate.report import render
 from trueline.evaluate.suite_calibration import bins
 from trueline.evaluate.suites import Item, Suite, suites, world_at
 from trueline.evaluate.summary import UNDETERMINED, Summary, summarise
+from trueline.guard.opening import open_target
 from trueline.judges.calibration import TASKS, Figures, Tongue, known
 from trueline.recipes.judging import NamedJudge, open_judge
 from trueline.recipes.opened import inside_of, target_hash
@@ -39,7 +40,6 @@ from trueline.recipes.weighing import weigher
 from trueline.store.folders import content_hash, digest, git_commit, write_json, write_text
 from trueline.store.runs import RunDirectory, create
 from trueline.targets.http import Asking
-from trueline.targets.naming import open_target
 
 ITEMS = "items.jsonl"
 

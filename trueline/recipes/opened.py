@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trueline.core.config import to_spec
+from trueline.core.files import file_hash
 from trueline.core.ports import Inside, Target
 from trueline.core.types import Conversation
 from trueline.store.folders import content_hash, digest
@@ -37,8 +38,9 @@ def target_hash(reference: str, template: str = "model") -> str:
     kind = kind_of(reference)
     if kind == "deployment":
         file = read_deployment(Path(reference))
-        return digest([to_spec(file.settings), [str(t) for t in file.tools], list(file.documents),
-                       target_hash(file.settings.model, template)])  # fmt: skip
+        own = [to_spec(file.settings), [str(t) for t in file.tools], list(file.documents)]
+        guards = [file_hash(file.guards)] if file.guards else []  # without them, as hashes were before there were guards
+        return digest([*own, *guards, target_hash(file.settings.model, template)])
     if kind == "remote":
         return digest(["remote", reference])
     from trueline.models.folders import model_folder  # models begin with torch

@@ -26,6 +26,7 @@ from trueline.core.types import Conversation, Sampling
 from trueline.data.rows import DataError
 from trueline.evaluate.interview import Door
 from trueline.evaluate.suites import Item, Measured, Suite
+from trueline.guard.opening import open_target
 from trueline.guard.prompting.parts import Variant
 from trueline.recipes.evaluating import Evaluating, items_of
 from trueline.recipes.judging import open_judge
@@ -37,7 +38,7 @@ from trueline.store.folders import digest
 from trueline.targets.deployment import read_deployment
 from trueline.targets.errors import TargetKeyError, UnknownModelError
 from trueline.targets.http import Asking
-from trueline.targets.naming import kind_of, open_target
+from trueline.targets.naming import kind_of
 from trueline.targets.wrappers import Deployment
 
 COMPONENT = "system_prompt"

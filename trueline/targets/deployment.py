@@ -4,6 +4,7 @@ model: openai:MODEL            any TARGET, as on the command line
 system: You answer for the town library.
 documents: [hours.md, "The library is closed on Mondays."]
 tools: [{name: find_book, description: Finds a book., parameters: {type: object, properties: {title: {type: string}}}}]
+guards: policy.yaml            between all this and the model: the rails of a policy (docs/guard.md)
 temperature: 0
 max_tokens: 300
 name: library
@@ -52,9 +53,10 @@ class DeploymentFile:
     settings: Settings
     tools: tuple[Tool, ...]
     documents: tuple[str, ...]
+    guards: Path | None = None  # the policy file
 
 
-KEYS = (*Settings.__dataclass_fields__, *LISTS)
+KEYS = (*Settings.__dataclass_fields__, *LISTS, "guards")
 
 
 def read_deployment(path: Path) -> DeploymentFile:
@@ -65,9 +67,10 @@ def read_deployment(path: Path) -> DeploymentFile:
             raise ValueError(f"expected keys and values (model: ..., system: ...), got {type(spec).__name__}")
         _check_keys(spec)
         return DeploymentFile(
-            settings=from_spec(Settings, {key: value for key, value in spec.items() if key not in LISTS}),
+            settings=from_spec(Settings, {key: spec[key] for key in spec if key in Settings.__dataclass_fields__}),
             tools=_tools(spec.get("tools")),
             documents=_documents(spec.get("documents"), path.parent),
+            guards=_guards(spec.get("guards"), path.parent),
         )
     except YamlError as error:
         raise UnknownTargetError(str(error)) from None
@@ -77,8 +80,6 @@ def read_deployment(path: Path) -> DeploymentFile:
 
 def _check_keys(spec: Mapping[Any, Any]) -> None:
     for key in spec:
-        if key == "guards":
-            raise ValueError("guards are not part of a deployment yet; take the key out, and put them in front yourself")
         if key not in KEYS:
             raise ValueError(f"unknown key {key!r}{nearest(str(key), KEYS)}; keys here: {', '.join(KEYS)}")
 
@@ -98,13 +99,26 @@ def _documents(given: Any, folder: Path) -> tuple[str, ...]:
     return tuple(_document(entry, folder) for entry in given)
 
 
+def _guards(given: Any, folder: Path) -> Path | None:
+    """The policy file, which lies in the folder of the deployment."""
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise ValueError(f"guards: expected the policy file beside this one, got {given!r:.80}")
+    return _beside(given, folder, "guards")
+
+
 def _document(entry: str, folder: Path) -> str:
     """The text of a file beside the deployment, or the entry itself. One word without a blank in it is always a path."""
     if len(entry.split()) > 1 and ("\n" in entry or not (folder / entry).is_file()):
         return entry
+    return _beside(entry, folder, "documents", "; a text has more than one word").read_text(encoding="utf-8")
+
+
+def _beside(entry: str, folder: Path, key: str, hint: str = "") -> Path:
     path = folder / entry
     if not path.resolve().is_relative_to(folder.resolve()):  # a deployment of a stranger reads nothing of its reader's
-        raise ValueError(f"documents: {entry!r} lies outside of the folder of this file; copy it there")
+        raise ValueError(f"{key}: {entry!r} lies outside of the folder of this file; copy it there")
     if not path.is_file():
-        raise ValueError(f"documents: expected a file {entry!r} beside this one, found none; a text has more than one word")
-    return path.read_text(encoding="utf-8")
+        raise ValueError(f"{key}: expected a file {entry!r} beside this one, found none{hint}")
+    return path

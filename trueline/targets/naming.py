@@ -4,7 +4,7 @@
     openai:MODEL                         OpenAI's chat completions; openai-responses:MODEL its responses API
     anthropic:MODEL                      Anthropic's messages
     http://HOST/v1#MODEL                 anything that speaks OpenAI's chat completions; https too
-    FILE.yaml                            a deployment: one of these with a system prompt, tools, documents
+    FILE.yaml                            a deployment: one of these with a system prompt, tools, documents, a guard
 
 Torch is loaded for a model in this process, and for nothing else.
 """
@@ -12,7 +12,7 @@ Torch is loaded for a model in this process, and for nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
@@ -30,6 +30,7 @@ from trueline.targets.wire import Wire
 from trueline.targets.wrappers import Deployment
 
 Kind = Literal["local", "remote", "deployment"]
+Guarding = Callable[[Target, Path], Target]  # a target, and the policy file of its guard
 FORMS = "a run or model folder, hf:NAME, openai:MODEL, anthropic:MODEL, http://HOST/v1#MODEL or a deployment FILE.yaml"
 OPENAI, ANTHROPIC = ("https://api.openai.com/v1", "OPENAI_API_KEY"), ("https://api.anthropic.com/v1", "ANTHROPIC_API_KEY")
 SERVICES: dict[str, tuple[tuple[str, str], Wire]] = {
@@ -55,17 +56,26 @@ def kind_of(reference: str) -> Kind:
 
 
 @asynccontextmanager
-async def open_target(reference: str, *, template: str = "model", asking: Asking = Asking()) -> AsyncIterator[Target]:  # noqa: B008 - frozen
+async def open_target(
+    reference: str,
+    *,
+    template: str = "model",
+    asking: Asking = Asking(),  # noqa: B008 - frozen
+    guarding: Guarding | None = None,
+) -> AsyncIterator[Target]:
     """Open the target that a TARGET names; what it holds open is closed at the end.
 
-    `template` is the chat template of a model in this process, `asking` how a remote one is asked.
+    `template` is the chat template of a model in this process, `asking` how a remote one is asked, and `guarding` what puts a
+    guard before a model (guard/opening.py, which brings it along).
     """
-    async with _opened(reference, template, asking, ()) as target:
+    async with _opened(reference, template, asking, guarding, ()) as target:
         yield target
 
 
 @asynccontextmanager
-async def _opened(reference: str, template: str, asking: Asking, within: tuple[Path, ...]) -> AsyncIterator[Target]:
+async def _opened(
+    reference: str, template: str, asking: Asking, guarding: Guarding | None, within: tuple[Path, ...]
+) -> AsyncIterator[Target]:
     kind = kind_of(reference)
     if kind == "deployment":
         path = Path(reference)
@@ -77,10 +87,13 @@ async def _opened(reference: str, template: str, asking: Asking, within: tuple[P
                 f"{reference}: expected a deployment file, found none of that name{nearest(path.name, beside)}"
             )
         file = read_deployment(path)
-        async with _opened(file.settings.model, template, asking, (*within, path.resolve())) as target:
+        if file.guards is not None and guarding is None:
+            raise UnknownTargetError(f"{reference}: guards: nothing here can guard; open it with trueline.guard.opening")
+        async with _opened(file.settings.model, template, asking, guarding, (*within, path.resolve())) as target:
             yield Deployment(
                 label=file.settings.name or path.stem,
-                target=target,
+                # As a gateway stands: between what is deployed and the model.
+                target=guarding(target, file.guards) if guarding is not None and file.guards is not None else target,
                 system=file.settings.system,
                 tools=file.tools,
                 documents=file.documents,

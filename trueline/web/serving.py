@@ -22,8 +22,9 @@ import uvicorn
 
 from trueline.core.ports import Target
 from trueline.core.types import GREEDY, Completion, Conversation, Sampling
+from trueline.guard.opening import open_target
 from trueline.targets.http import Asking
-from trueline.targets.naming import kind_of, open_target
+from trueline.targets.naming import kind_of
 from trueline.targets.spelling import Deployed, Spelling, Token, Unspelled
 from trueline.targets.wrappers import Deployment
 from trueline.web.door import LOOPBACK, Rules

@@ -171,7 +171,9 @@ def test_a_rail_is_given_its_own_hits():
 
 @QUIET
 @given(
-    st.lists(st.one_of(NOISE, st.sampled_from(("Key-123", "\uff2b\uff25\uff39-9", "k\u200bey-4", "token 7", "KEY", "tok")))).map("".join)
+    st.lists(
+        st.one_of(NOISE, st.sampled_from(("Key-123", "\uff2b\uff25\uff39-9", "k\u200bey-4", "token 7", "KEY", "tok")))
+    ).map("".join)
 )
 def test_an_expression_that_waits_for_its_keyword_misses_nothing(text):
     """What is only tried where a keyword stands finds what it finds when it is tried on every text."""

@@ -23,7 +23,7 @@ from trueline.guard.rail import Hit, Pattern
 from trueline.guard.scan.decoding import CODES, Decoded, decode
 from trueline.guard.scan.folding import fold, origins
 from trueline.guard.scan.literals import SEARCHES, Literal, Literals
-from trueline.guard.scan.regexes import Regex, RegexSet
+from trueline.guard.scan.regexes import Keywords, Regex, RegexSet
 from trueline.guard.scan.threads import Machines
 
 DEPTH = 4  # layers of code that are undone; a text with more is exhausted
@@ -55,6 +55,7 @@ class Scanner:
         self.regexes = [Regex.of(rail, p) for rail, p in every if p.kind == "regex"]
         self.depth = depth
         self._literals = Literals(self.literals)
+        self._keywords = Keywords(self.regexes)
         self._written = RegexSet(self.regexes, (CODES,))
         self._folded = RegexSet([regex for regex in self.regexes if not regex.exact], SEARCHES)
         self._kept: OrderedDict[str, Scanned] = OrderedDict()
@@ -96,7 +97,8 @@ class Scanner:
 
     def _look(self, layer: _Layer, found: _Found, skip: int) -> bool:
         """Add what stands in one layer of a text; whether it may hold another layer."""
-        written, folded = self._written.search(layer.text), self._folded.search(layer.folded)
+        keywords = self._keywords.find(layer.folded)
+        written, folded = self._written.search(layer.text, keywords), self._folded.search(layer.folded, keywords)
         for regex in written.regexes:
             if not (regex.exact and layer.path):
                 for start, end in found.until_full(regex.find(layer.text, skip)):
