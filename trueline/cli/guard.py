@@ -11,6 +11,7 @@ import click
 
 from trueline.cli.guard_audit import audit, with_folder
 from trueline.cli.guard_keys import keys, with_database
+from trueline.cli.guard_layers import layers
 from trueline.cli.guard_policy import policy
 from trueline.cli.guard_replay import replay
 from trueline.cli.rim import console, reports_errors, with_json
@@ -133,7 +134,7 @@ def coverage(policy_file: Path, everything: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-for command in (policy, keys, audit, replay):
+for command in (policy, keys, audit, replay, layers):
     guard.add_command(command)
 
 

@@ -24,6 +24,7 @@ import yaml
 
 from trueline.attack.goals import WORLD
 from trueline.core.config import to_spec
+from trueline.core.files import file_hash
 from trueline.core.types import Run
 from trueline.data.messages import write_tool
 from trueline.evaluate.compare import Series
@@ -118,6 +119,7 @@ def search(
         "content": target_hash(asked.target, asked.template),
         "prompts": {one.name: one.text for one in variants.prompts},
         "data_content": {name: content_hash(name) for name in asked.by_data if name != WORLD},
+        **_guards(variants.prompts),
     }
     folder = out or Path("runs") / f"prompt-{digest(spec)[:8]}"
     run = create(folder, _run(folder, spec, asked.seed))
@@ -181,11 +183,21 @@ def deploy(target: str, variant: Variant, file: Path) -> None:
     spec: dict[str, Any] = {key: value for key, value in to_spec(settings).items() if value is not None}
     if kept.tools:
         spec["tools"] = [write_tool(tool) for tool in kept.tools]
+    guards = None if variant.alone else variant.guards or kept.guards
+    if guards is not None:
+        spec["guards"] = f"{file.stem}-guards.yaml"
+        write_text(file.parent / spec["guards"], guards.read_text(encoding="utf-8"))
     if kept.documents:
         spec["documents"] = names = [f"{file.stem}-{i}.txt" for i in range(len(kept.documents))]
         for name, text in zip(names, kept.documents, strict=True):
             write_text(file.parent / name, text)
     write_text(file, yaml.safe_dump(spec, sort_keys=False, allow_unicode=True))
+
+
+def _guards(prompts: Sequence[Variant]) -> dict[str, object]:
+    """What stands before the variants, where it is not the target's own."""
+    hashed = {one.name: file_hash(one.guards) if one.guards else "" for one in prompts if one.guards or one.alone}
+    return {"guards": hashed} if hashed else {}
 
 
 def _report(

@@ -42,11 +42,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One system prompt, and the wording that it has of each part (none where it was written as a whole)."""
+    """One system prompt, and the wording that it has of each part (none where it was written as a whole).
+
+    It is measured behind `guards`, a policy file; as it stands, behind the guard that the target's own deployment has.
+    """
 
     name: str
     text: str
     wordings: Mapping[str, str] = field(default_factory=dict)
+    guards: Path | None = None
+    alone: bool = False  # behind no guard, whatever the target's own deployment has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
