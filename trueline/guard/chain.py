@@ -144,7 +144,8 @@ def _outcome(side: Side, rulings: Sequence[Ruling], texts: Mapping[Path, str]) -
 
 def _seated(seat: Seat, said: Ruling, started: float) -> Ruling:
     said = shadowed(said) if seat.mode == "shadow" else said
-    return replace(said, ms=(time.perf_counter() - started) * 1_000)
+    ms = (time.perf_counter() - started) * 1_000
+    return Ruling(decision=said.decision, edits=said.edits, ms=ms, shadow=said.shadow)
 
 
 def _skipped(seat: Seat, why: str) -> Ruling:
