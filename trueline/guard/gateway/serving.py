@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,7 +69,8 @@ def serve(served: Served, ready: Callable[[str], None] = lambda _: None) -> None
         listener.listen(BACKLOG)
         host, port = listener.getsockname()[:2]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        uvicorn.Server(config).run(sockets=[listener])  # on uvloop, which the configuration names
+        with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once all has come to its end
+            uvicorn.Server(config).run(sockets=[listener])  # on uvloop, which the configuration names
 
 
 def _spare_the_collector() -> None:
@@ -93,9 +95,10 @@ def check_url(url: str) -> str:
 def _listening(host: str, port: int) -> socket.socket:
     """A socket that is bound, so that a port that is taken is found out before anything else is opened."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Of TCP by name: asyncio turns Nagle's delay off for such sockets alone, and each reply would wait 40 ms for it.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited: a body does not wait for its head to arrive
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # uvloop asks the socket itself
     try:
         listener.bind((host, port))
     except OSError as error:
