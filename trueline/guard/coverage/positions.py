@@ -39,6 +39,12 @@ def _call(arguments: str, name: str = "look") -> Json:
     return {"id": "c1", "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
+def _escaped(text: str) -> str:
+    """Every character as JSON's escape, those beyond four digits as two."""
+    units = text.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+
+
 def _messages(*more: Json) -> Json:
     return {"messages": [_user("hello"), *more, _user("and?")]}
 
@@ -68,7 +74,7 @@ def _chat() -> Iterator[tuple[Place, str, Put]]:
             {
                 "role": "assistant",
                 "content": None,
-                "tool_calls": [_call('{"q": "' + "".join(f"\\u{ord(c):04x}" for c in m) + '"}')],
+                "tool_calls": [_call('{"q": "' + _escaped(m) + '"}')],
             },
             answered,
         ),
