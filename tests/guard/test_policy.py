@@ -68,6 +68,16 @@ def test_the_digest_is_of_what_the_policy_says() -> None:
     assert again.version.startswith("shop@")
 
 
+def test_a_file_that_a_policy_names_lies_beside_it_and_is_part_of_it(tmp_path: Path) -> None:
+    """Whatever folder the command runs in; and another content is another policy."""
+    (tmp_path / "p.yaml").write_text("rails: [{type: words, file: banned.txt}]\n")
+    (tmp_path / "banned.txt").write_text("marrow\n")
+    one = read_policy(tmp_path / "p.yaml")
+    assert "marrow" in [pattern.text for pattern in one.seats[0].rail.patterns()]
+    (tmp_path / "banned.txt").write_text("carrot\n")
+    assert read_policy(tmp_path / "p.yaml").digest != one.digest
+
+
 def _valid(spec: object) -> bool:
     return bool(jsonschema.Draft202012Validator(schema()).is_valid(spec))
 

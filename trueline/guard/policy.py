@@ -34,6 +34,7 @@ from trueline.core.registry import UnknownPluginError, find, plugins
 from trueline.data.yaml_files import YamlError, read_yaml
 from trueline.guard.rail import Rail
 from trueline.guard.ruling import OnError
+from trueline.store.folders import content_hash
 
 Mode = Literal["enforce", "shadow"]
 Release = Literal["checked", "text"]
@@ -86,11 +87,14 @@ class Policy:
     limits: Limits = Limits()
     retention: Retention = Retention()
     spec: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    files: Mapping[str, str] = field(
+        default_factory=dict, repr=False, hash=False
+    )  # that it names, with hashes of what is in them
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over all that the policy says, the contents of the files that it names included."""
-        return hashlib.sha256(json.dumps(self.spec, sort_keys=True).encode()).hexdigest()
+        """SHA-256 over all that the policy says, and what is in the files that it names."""
+        return hashlib.sha256(json.dumps([self.spec, self.files], sort_keys=True).encode()).hexdigest()
 
     @property
     def version(self) -> str:
@@ -99,13 +103,17 @@ class Policy:
 
 
 OF_A_SEAT = ("mode", "on_error", "timeout_ms")
+FILES = ("file", "schema", "model")  # settings of rails that may name a file beside the policy
 OF_A_POLICY = ("name", "on_block", "message", "release", "on_error", "limits", "retention", "rails")
 
 
-def read_policy(path: Path) -> Policy:
-    """Read a policy file. Raises PolicyError naming the file, the place and what to write."""
+def read_policy(path: Path, folder: Path | None = None) -> Policy:
+    """Read a policy file; files that it names lie in `folder` (default: its own).
+
+    Raises PolicyError naming the file, the place and what to write.
+    """
     try:
-        return policy_of(read_yaml(path), path.parent)
+        return policy_of(read_yaml(path), folder or path.parent)
     except (YamlError, PolicyError) as error:
         known = str(error).startswith(str(path))
         raise PolicyError(str(error) if known else f"{path}: {error}") from None
@@ -118,8 +126,9 @@ def policy_of(spec: object, folder: Path | None = None) -> Policy:
     entries = spec.get("rails")
     if not isinstance(entries, list) or not entries:
         raise PolicyError(f"rails: expected a list of at least one rail (- type: secrets), got {entries!r:.60}")
-    on_error = spec.get("on_error", "closed")
-    seats = tuple(_seat(entry, f"rails[{i}]", on_error) for i, entry in enumerate(entries))
+    on_error, files = spec.get("on_error", "closed"), dict[str, str]()
+    placed = _placed(entries, folder, files) if folder else entries
+    seats = tuple(_seat(entry, f"rails[{i}]", on_error) for i, entry in enumerate(placed))
     names = [seat.rail.name for seat in seats]
     for i, name in enumerate(names):
         if name in names[:i]:
@@ -127,7 +136,7 @@ def policy_of(spec: object, folder: Path | None = None) -> Policy:
             raise PolicyError(f"rails[{i}]: a rail called {name!r} stands in {first}; give one of them another `name`")
     own = {key: value for key, value in spec.items() if key not in ("rails", "on_error")}
     parsed = _build(Policy, {**own, "seats": ()}, "")
-    return dataclasses.replace(parsed, seats=seats, spec=dict(spec))
+    return dataclasses.replace(parsed, seats=seats, spec=dict(spec), files=files)
 
 
 def schema() -> dict[str, Any]:
@@ -142,6 +151,23 @@ def schema() -> dict[str, Any]:
         **head,
         "required": ["rails"],
     }
+
+
+def _placed(value: Any, folder: Path, files: dict[str, str]) -> Any:
+    """The same values, with the files that they name found beside the policy; `files` hears of each with its hash."""
+    if isinstance(value, list):
+        return [_placed(one, folder, files) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    placed = {}
+    for key, one in value.items():
+        path = folder / one if key in FILES and isinstance(one, str) and one and not one.lstrip().startswith("{") else None
+        if path is not None and path.exists():
+            files[one] = content_hash(path)
+            placed[key] = str(path)
+        else:
+            placed[key] = _placed(one, folder, files)
+    return placed
 
 
 def _seat(entry: object, where: str, on_error: object) -> Seat:

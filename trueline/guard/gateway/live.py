@@ -42,14 +42,14 @@ class Live:
     chain: Chain
     basis: Basis
     trouble: str = ""
-    _seen: tuple[int, int] = (0, 0)
+    _seen: tuple[tuple[int, int], ...] = ()
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, path: Path, state: Path) -> Self:
         """The policy that the file holds. Raises PolicyError: a gateway does not start with a broken one."""
-        seen = _stamp(path)
         chain = Chain(policy=read_policy(path))
+        seen = _stamps(path, chain.policy)
         remember(path, chain.policy, state)
         return cls(path=path, state=state, chain=chain, basis=basis_of(chain.policy), _seen=seen)
 
@@ -64,7 +64,7 @@ class Live:
 
     async def look(self) -> bool:
         """Read the file again if it has changed; whether another policy is in use now."""
-        seen = _stamp(self.path)
+        seen = _stamps(self.path, self.chain.policy)
         if seen == self._seen:
             return False
         self._seen = seen
@@ -80,6 +80,7 @@ class Live:
         remember(self.path, chain.policy, self.state)
         log.warning("policy %s takes the place of %s", chain.policy.version, self.chain.policy.version)
         self.chain, self.basis = chain, basis_of(chain.policy)  # an exchange under way ends with the policy that it began with
+        self._seen = _stamps(self.path, chain.policy)
         return True
 
     async def _watch(self) -> None:
@@ -114,9 +115,14 @@ def rollback(path: Path, digest: str, state: Path) -> Policy:
     if len(found) != 1 or not digest:
         known = ", ".join(version.digest[:12] for version in versions(state)) or "none"
         raise PolicyError(f"expected the first letters of one version's digest, got {digest!r}; versions: {known}")
-    policy = read_policy(found[0].path)
+    policy = read_policy(found[0].path, path.parent)
     write_lines(path, found[0].path.read_text(encoding="utf-8").splitlines())
     return policy
+
+
+def _stamps(path: Path, policy: Policy) -> tuple[tuple[int, int], ...]:
+    """By which a change of the file, or of one that it names, is noticed."""
+    return tuple(map(_stamp, (path, *(path.parent / name for name in policy.files))))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
