@@ -34,6 +34,13 @@ def test_a_rail_that_raises_blocks_and_its_error_is_not_quoted() -> None:
     assert "secret" not in outcome.ruling.decision.why
 
 
+def test_a_rail_that_returns_no_ruling_is_a_rail_that_broke() -> None:
+    """Nothing is no word, and counts as its seat says."""
+    silent = Says(says=lambda *_: None)  # type: ignore[arg-type, return-value]
+    assert _judge(chain_of(silent), "hello").ruling.decision.status == "error"
+    assert _judge(chain_of(Seat(rail=silent, on_error="open")), "hello").ruling.action == "flag"
+
+
 def test_a_rail_that_fails_open_flags_and_says_that_it_did_not_run() -> None:
     """Open is an explicit choice, and never looks like an allow."""
     outcome = _judge(chain_of(Seat(rail=Says(says=_raises), on_error="open")), "hello")

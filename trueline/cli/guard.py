@@ -41,11 +41,14 @@ def guard() -> None:
 @click.option("--upstream", required=True, metavar="URL", help="The endpoint behind the rails, with or without /v1.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: a free one.")
+@click.option("--log", is_flag=True, help="A line of JSON on standard error for each exchange, without what was said.")
 @with_folder
 @with_database
 @with_json
 @reports_errors
-def serve(policy_file: Path, upstream: str, host: str, port: int, folder: Path, database: str | None, as_json: bool) -> None:
+def serve(
+    policy_file: Path, upstream: str, host: str, port: int, log: bool, folder: Path, database: str | None, as_json: bool
+) -> None:
     """Serve POLICY in front of an upstream until SIGTERM or Ctrl-C. The policy is read again when its file changes.
 
     Clients' own keys pass through to the upstream while the gateway has no keys of its own; then only this machine is let in.
@@ -56,9 +59,11 @@ def serve(policy_file: Path, upstream: str, host: str, port: int, folder: Path, 
               TRUELINE_UPSTREAM_KEY=... trueline guard serve policy.yaml --upstream https://api.example.com/v1
     """
     _libraries()
+    from trueline.guard.gateway.logs import log_to
     from trueline.guard.gateway.serving import Served
     from trueline.guard.gateway.serving import serve as run
 
+    log_to(every=log)
     key = os.environ.get(SECRET, "").strip()
     secret = {"authorization": f"Bearer {key}", "x-api-key": key} if key else None
     served = Served(

@@ -106,10 +106,9 @@ class Chain:
     def _ask(self, seat: Seat, exchange: Exchange, side: Side) -> Ruling:
         started = time.perf_counter()
         try:
-            said = seat.rail.check(exchange, side, RailScan(self.scanner, seat.rail.name))
-        except Exception as error:  # whatever a rail raises, it goes on as its seat says
-            said = broken(seat.rail.name, "error", type(error).__name__, seat.on_error)
-        return _seated(seat, said, started)
+            return _seated(seat, seat.rail.check(exchange, side, RailScan(self.scanner, seat.rail.name)), started)
+        except Exception as error:  # whatever a rail raises or returns, it goes on as its seat says
+            return _seated(seat, broken(seat.rail.name, "error", type(error).__name__, seat.on_error), started)
 
     async def _wait(self, seat: Seat, exchange: Exchange, side: Side) -> Ruling:
         started = time.perf_counter()
@@ -117,7 +116,7 @@ class Chain:
             return _seated(seat, broken(seat.rail.name, "not_run", f"{STUCK} checks hang", seat.on_error), started)
         try:
             async with asyncio.timeout(seat.timeout_ms / 1_000):
-                said = await self._call(seat, exchange, side)
+                return _seated(seat, await self._call(seat, exchange, side), started)
         except TimeoutError:
             said = broken(seat.rail.name, "timeout", f"no word within {seat.timeout_ms:g} ms", seat.on_error)
         except Exception as error:

@@ -5,6 +5,7 @@ The order is the promise: the request is recorded before it is forwarded, the re
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from trueline.guard.audit.record import Basis, Usage
 from trueline.guard.chain import Chain, Outcome
 from trueline.guard.exchange import Exchange
 from trueline.guard.gateway.headers import OWN, raw, returned
+from trueline.guard.gateway.logs import FIELDS
 from trueline.guard.gateway.metrics import Metrics
 from trueline.guard.gateway.requests import Asked, Send
 from trueline.guard.gateway.upstream import Came, UpstreamError
@@ -24,6 +26,8 @@ from trueline.guard.wires.bodies import Json
 from trueline.guard.wires.usage import usage_of
 from trueline.guard.wires.wire import SSE_TYPE, Reply, Stamp, Wire
 from trueline.store.keys import KeyRow
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -43,6 +47,7 @@ class Passing:
     id: str = ""
     input: Outcome = field(init=False)
     settled: bool = False
+    began: float = field(default_factory=time.perf_counter)
 
     async def take_in(self) -> Reply | None:
         """Judge and record the request; the reply where it goes no further, else None. Raises WireError, JournalError."""
@@ -127,11 +132,20 @@ class Passing:
         self.metrics.tokens["input"] += tokens.input
         self.metrics.tokens["output"] += tokens.output
         words = [self.input.ruling.action, *([ruling.action] if ruling else [])]
-        self.metrics.exchanges[self.exchange.endpoint, max(words, key=STRICTNESS.__getitem__)] += 1
+        action = max(words, key=STRICTNESS.__getitem__)
+        self.metrics.exchanges[self.exchange.endpoint, action] += 1
+        if log.isEnabledFor(logging.INFO):
+            log.info("exchange", extra={FIELDS: self._told(action, upstream, finish)})
         self.audit.settle(
             self.id, exchange or self.exchange, ruling, rulings, self.basis,
             key=self.key.id, size=size, upstream=upstream, finish=finish, tokens=tokens,
         )  # fmt: skip
+
+    def _told(self, action: str, upstream: int | None, finish: str) -> dict[str, object]:
+        """What a log says of this exchange."""
+        ms = round((time.perf_counter() - self.began) * 1_000, 2)
+        told = {"id": self.id, "endpoint": self.exchange.endpoint, "stream": self.exchange.stream, "action": action, "ms": ms}
+        return {**told, "policy": self.chain.policy.version, "key": self.key.id, "upstream": upstream, "finish": finish}
 
     def _refused(self, outcome: Outcome, reply: bytes = b"") -> Reply:
         """What a client gets in place of what was stopped."""
