@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -86,3 +88,18 @@ def test_what_cannot_guard_does_not_open_a_guarded_deployment(tmp_path: Path, mo
 
     with pytest.raises(UnknownTargetError, match="guards"):
         asyncio.run(run())
+
+
+def test_whoever_has_not_installed_the_guard_can_do_all_else() -> None:
+    """Its libraries are an extra: no recipe, no command and no target needs them before a guard is asked for."""
+    missing = ("re2", "ahocorasick_rs", "orjson", "jsonschema_rs", "prometheus_client", "httptools", "granian", "uvicorn")
+    code = (
+        f"import sys, pkgutil, importlib; sys.modules.update(dict.fromkeys({missing!r}))\n"
+        "import trueline.recipes, trueline.cli, trueline.targets, trueline.guard.opening\n"
+        "for found in pkgutil.walk_packages(trueline.recipes.__path__, 'trueline.recipes.'):\n"
+        "    importlib.import_module(found.name)\n"
+        "for found in pkgutil.walk_packages(trueline.cli.__path__, 'trueline.cli.'):\n"
+        "    importlib.import_module(found.name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-600:]

@@ -18,9 +18,6 @@ from statistics import quantiles
 from typing import Any
 
 from trueline.core.types import Completion, Conversation, Prompt
-from trueline.guard.chain import Chain
-from trueline.guard.guarded import exchange_of, with_reply
-from trueline.guard.policy import read_policy
 from trueline.guard.prompting.design import factorial
 from trueline.guard.prompting.parts import IN, OUT, Part, Parts, Variant
 from trueline.recipes.evaluating import answered_in
@@ -50,7 +47,7 @@ def layers(
     guards = variants.prompts[-1].guards
     assert guards is not None
     folder, found = search(asked, variants, show=show, out=out, asking=asking, at_once=at_once)
-    found["milliseconds"] = milliseconds(folder, Chain(policy=read_policy(guards)))
+    found["milliseconds"] = milliseconds(folder, guards)
     write_json(folder / "report.json", found)
     return folder, found
 
@@ -80,9 +77,14 @@ def four(target: str, policy: Path | None) -> Variants:
     return Variants(prompts=tuple(prompts), parts=Parts(base="", parts=parts), design=design, names=names)
 
 
-def milliseconds(folder: Path, chain: Chain) -> dict[str, float | int]:
+def milliseconds(folder: Path, policy: Path) -> dict[str, float | int]:
     """What the rails took for both sides of an exchange, of those that were had: median, 99th of a hundred, how many."""
+    from trueline.guard.chain import Chain  # the guard's libraries are an extra, and other recipes do without them
+    from trueline.guard.guarded import exchange_of, with_reply
+    from trueline.guard.policy import read_policy
+
     took: list[float] = []
+    chain = Chain(policy=read_policy(policy))
 
     async def run() -> None:
         for conversation, text in _exchanges(folder):
