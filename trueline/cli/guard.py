@@ -14,6 +14,7 @@ from trueline.cli.guard_keys import keys, with_database
 from trueline.cli.guard_layers import layers
 from trueline.cli.guard_policy import policy
 from trueline.cli.guard_replay import replay
+from trueline.cli.guard_train import train
 from trueline.cli.rim import console, reports_errors, with_json
 
 if TYPE_CHECKING:
@@ -42,13 +43,15 @@ def guard() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: a free one.")
 @click.option("--log", is_flag=True, help="A line of JSON on standard error for each exchange, without what was said.")
+@click.option("--otel", is_flag=True, help="An OpenTelemetry span for each exchange, to OTEL_EXPORTER_OTLP_ENDPOINT.")
 @with_folder
 @with_database
 @with_json
 @reports_errors
 def serve(
-    policy_file: Path, upstream: str, host: str, port: int, log: bool, folder: Path, database: str | None, as_json: bool
-) -> None:
+    policy_file: Path, upstream: str, host: str, port: int, log: bool, otel: bool, folder: Path, database: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Serve POLICY in front of an upstream until SIGTERM or Ctrl-C. The policy is read again when its file changes.
 
     Clients' own keys pass through to the upstream while the gateway has no keys of its own; then only this machine is let in.
@@ -67,7 +70,7 @@ def serve(
     key = os.environ.get(SECRET, "").strip()
     secret = {"authorization": f"Bearer {key}", "x-api-key": key} if key else None
     served = Served(
-        policy=policy_file, upstream=upstream, folder=folder, database=database, host=host, port=port, secret=secret
+        policy=policy_file, upstream=upstream, folder=folder, database=database, spans=otel, host=host, port=port, secret=secret
     )
 
     def ready(url: str) -> None:
@@ -139,7 +142,7 @@ def coverage(policy_file: Path, everything: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-for command in (policy, keys, audit, replay, layers):
+for command in (policy, keys, audit, replay, layers, train):
     guard.add_command(command)
 
 

@@ -139,7 +139,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("mapbox_secret", "sk.eyj", r"sk\.eyj[\w-]{30,}\.[\w-]{20,}"),
     ("dropbox_token", "sl.", r"sl\.(?:u\.)?[\w-]{120,}"),
     ("facebook_token", "eaa", r"eaa(?:c|m)?[a-z0-9]{100,}"),
-    ("twitter_bearer", "aaaaaaaaaaaaaaaaaaaaa", r"a{20,22}[\w%]{80,}"),
+    ("twitter_bearer", "aaaaaaaaaaaaaaaaaaaa", r"a{20,22}[\w%]{80,}"),
     ("jwt", "eyj", r"eyj[\w-]{10,}\.eyj[\w-]{10,}\.[\w-]{10,}"),
     # not a service's: keys and passwords
     ("private_key", "private key",
