@@ -16,7 +16,7 @@ import inspect
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from trueline.core.types import Decision
 from trueline.guard.exchange import Edit, Exchange, Path, Piece, Side, apply_edits
@@ -47,6 +47,14 @@ class Outcome:
         return [Edit(path=path, start=0, end=lengths[path], text=text) for path, text in self.texts.items()]
 
 
+class _Phases(NamedTuple):
+    """The seats of a side, in the order in which they are asked."""
+
+    editors: Sequence[Seat]  # who takes parts out
+    judges: Sequence[Seat]  # who computes in place
+    waiting: Sequence[Seat]  # who waits for something
+
+
 @dataclass(kw_only=True)
 class Chain:
     """The rails of a policy, compiled once. It may be asked any number of times at once."""
@@ -57,18 +65,17 @@ class Chain:
 
     def __post_init__(self) -> None:
         self.scanner = Scanner({seat.rail.name: seat.rail.patterns() for seat in self.policy.seats})
-        self._seats: dict[Side, tuple[tuple[Seat, ...], tuple[Seat, ...]]] = {
-            side: self._phases(side) for side in ("input", "output")
-        }
+        self._scans = {seat.rail.name: RailScan(self.scanner, seat.rail.name) for seat in self.policy.seats}
+        self._seats: dict[Side, _Phases] = {side: self._phases(side) for side in ("input", "output")}
 
     async def judge(self, exchange: Exchange, side: Side) -> Outcome:
         """Ask every rail of a side."""
-        editors, judges = self._seats[side]
-        rulings = [*self._unscanned(exchange, side), *(self._ask(seat, exchange, side) for seat in editors)]
+        editors, judges, waiting = self._seats[side]
+        rulings = self._unscanned(exchange, side)
+        rulings += [self._ask(seat, exchange, side) for seat in editors]
         spoken, texts = len(rulings), _edited(exchange.pieces(side), rulings)
         read = _with_texts(exchange, side, texts) if texts else exchange
-        rulings += [self._ask(seat, read, side) for seat in judges if seat.rail.inline]
-        waiting = [seat for seat in judges if not seat.rail.inline]
+        rulings += [self._ask(seat, read, side) for seat in judges]
         if waiting and any(ruling.action == "block" for ruling in rulings):
             rulings += [_skipped(seat, "another rail had blocked already") for seat in waiting]
         elif waiting:
@@ -95,18 +102,23 @@ class Chain:
 
     def _unscanned(self, exchange: Exchange, side: Side) -> list[Ruling]:
         """The scan's own word, where a text is coded so deeply, or so full of hits, that it was not read to its end."""
-        ends = (self.scanner.scan(piece.text).exhausted for piece in exchange.pieces(side))
-        return [broken("scan", "error", why, "closed") for why in dict.fromkeys(filter(None, ends))]
+        scan = self.scanner.scan
+        ends = [why for piece in exchange.pieces(side) if (why := scan(piece.text).exhausted)]
+        return [broken("scan", "error", why, "closed") for why in dict.fromkeys(ends)]
 
-    def _phases(self, side: Side) -> tuple[tuple[Seat, ...], tuple[Seat, ...]]:
+    def _phases(self, side: Side) -> _Phases:
         seats = [seat for seat in self.policy.seats if side in seat.rail.sides]
-        editors = tuple(seat for seat in seats if seat.rail.action == "redact" and seat.rail.inline)
-        return editors, tuple(seat for seat in seats if seat not in editors)
+        inline = [seat for seat in seats if seat.rail.inline]
+        return _Phases(
+            editors=[seat for seat in inline if seat.rail.action == "redact"],
+            judges=[seat for seat in inline if seat.rail.action != "redact"],
+            waiting=[seat for seat in seats if not seat.rail.inline],
+        )
 
     def _ask(self, seat: Seat, exchange: Exchange, side: Side) -> Ruling:
         started = time.perf_counter()
         try:
-            return _seated(seat, seat.rail.check(exchange, side, RailScan(self.scanner, seat.rail.name)), started)
+            return _seated(seat, seat.rail.check(exchange, side, self._scans[seat.rail.name]), started)
         except Exception as error:  # whatever a rail raises or returns, it goes on as its seat says
             return _seated(seat, broken(seat.rail.name, "error", type(error).__name__, seat.on_error), started)
 
@@ -124,7 +136,7 @@ class Chain:
         return _seated(seat, said, started)
 
     async def _call(self, seat: Seat, exchange: Exchange, side: Side) -> Ruling:
-        check, scan = seat.rail.check, RailScan(self.scanner, seat.rail.name)
+        check, scan = seat.rail.check, self._scans[seat.rail.name]
         if inspect.iscoroutinefunction(check):
             return await check(exchange, side, scan)
         self._stuck += 1
@@ -142,7 +154,8 @@ def _outcome(side: Side, rulings: Sequence[Ruling], texts: Mapping[Path, str]) -
 
 
 def _seated(seat: Seat, said: Ruling, started: float) -> Ruling:
-    said = shadowed(said) if seat.mode == "shadow" else said
+    if seat.mode == "shadow":
+        said = shadowed(said)
     ms = (time.perf_counter() - started) * 1_000
     return Ruling(decision=said.decision, edits=said.edits, ms=ms, shadow=said.shadow)
 

@@ -96,7 +96,7 @@ class Policy:
         """SHA-256 over all that the policy says, and what is in the files that it names."""
         return hashlib.sha256(json.dumps([self.spec, self.files], sort_keys=True).encode()).hexdigest()
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The name and the first letters of the digest, as headers and records give it."""
         return f"{self.name}@{self.digest[:12]}"

@@ -94,7 +94,8 @@ class Rail(Protocol):
 
 def read_by(rail: Rail, exchange: Exchange, side: Side) -> tuple[Piece, ...]:
     """The pieces of a side that a rail reads."""
-    return tuple(piece for piece in exchange.pieces(side) if piece.place in rail.places)
+    places = rail.places
+    return tuple([piece for piece in exchange.pieces(side) if piece.place in places])
 
 
 def spans(scan: Scan, pieces: Sequence[Piece]) -> Mapping[Path, Sequence[Hit]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from trueline.core.types import Action, Decision
@@ -37,6 +38,7 @@ class Ruling:
         return self.decision.action
 
 
+@lru_cache(maxsize=256)  # the word that is said most, and always the same
 def allow(by: str, why: str = "") -> Ruling:
     """Nothing was found."""
     return Ruling(decision=Decision(action="allow", by=by, why=why))
@@ -90,5 +92,6 @@ def fold(rulings: Iterable[Ruling]) -> Ruling:
     every = tuple(rulings)
     if not every:
         raise ValueError("expected the word of at least one rail, got none; a guard without rails guards nothing")
-    first = max(every, key=lambda ruling: STRICTNESS[ruling.action])
-    return replace(first, edits=tuple(edit for ruling in every for edit in ruling.edits), ms=sum(r.ms for r in every))
+    first = max(every, key=lambda ruling: STRICTNESS[ruling.decision.action])
+    edits = tuple([edit for ruling in every for edit in ruling.edits])
+    return Ruling(decision=first.decision, edits=edits, ms=sum([r.ms for r in every]), shadow=first.shadow)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import trueline
+from tests.guard.learned.toy import folder
 from trueline.core.config import meanings
 from trueline.core.registry import plugins
 from trueline.core.types import Conversation
@@ -24,6 +25,7 @@ from trueline.guard.ruling import STRICTNESS
 RAILS = {name: kind for name, kind in plugins("rail").items() if kind.__module__.startswith("trueline.")}
 NEEDS: dict[str, dict[str, Any]] = {  # what a rail has no default for, since it would mean nothing
     "words": {"words": ["marrow"]},
+    "learned": {"model": folder()},
     "schema": {"schema": '{"type": "object"}'},
     "topics": {"topics": [{"name": "garden", "words": ["marrow", "carrot"]}]},
     "tools": {"allow": ["look"]},

@@ -9,6 +9,7 @@ import re2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.guard.learned.toy import folder
 from tests.guard.rails.fakes import call, check, folded, said
 from trueline.core.config import ConfigError
 from trueline.core.registry import plugins
@@ -25,6 +26,7 @@ from trueline.guard.rails import (
     Injection,
     Jailbreak,
     Language,
+    Learned,
     Limits,
     Markup,
     Media,
@@ -49,6 +51,7 @@ RAILS: tuple[Rail, ...] = (
     Injection(),
     Jailbreak(),
     Language(),
+    Learned(model=folder()),
     Limits(),
     Markup(),
     Media(),

@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 
@@ -114,6 +115,7 @@ class Keyring:
         return row
 
 
+@lru_cache(maxsize=1024)  # clients come again
 def is_loopback(peer: str) -> bool:
     """Whether an address is of this machine. A proxy on it makes everyone look so: give keys out before you put one there.
 

@@ -28,11 +28,13 @@ from trueline.guard.gateway.live import Live
 from trueline.guard.gateway.metrics import Metrics
 from trueline.guard.gateway.passing import Passing
 from trueline.guard.gateway.requests import Asked, Message, Receive, Refused, Send, read
+from trueline.guard.gateway.spans import Spans
 from trueline.guard.gateway.upstream import Upstream, UpstreamError
 from trueline.guard.wires import WireError, wire_of
 from trueline.guard.wires.wire import Reply, Wire
 from trueline.store.keys import KeyRow
 
+UNWATCHED = 0.02  # seconds of an exchange in which nobody looks whether its client is still there: most are over by then
 log = logging.getLogger(__name__)
 PLAIN = {"content-type": "application/json"}
 
@@ -49,6 +51,7 @@ class Gateway:
         default=None, repr=False
     )  # headers that open the upstream, in place of the client's
     metrics: Metrics = field(default_factory=Metrics)
+    spans: Spans | None = None
     _in_flight: int = 0
     _draining: bool = False
 
@@ -111,31 +114,20 @@ class Gateway:
 
     async def _unless_gone(self, work: Awaitable[Reply | None], receive: Receive) -> Reply | None:
         """The result of work, which ends when who asked has gone: nobody pays for what nobody reads."""
-        here = asyncio.current_task()
-        gone = False
-
-        async def watch() -> None:
-            nonlocal gone
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            gone = True
-            assert here is not None
-            here.cancel()
-
-        watching = asyncio.create_task(watch())
+        watch = _Watch(receive)
         try:
             return await work
         except asyncio.CancelledError:
-            if not gone:
+            if not watch.gone:
                 raise
             return None
         finally:
-            watching.cancel()
+            watch.end()
 
     async def _pass(self, wire: Wire, key: KeyRow, asked: Asked, send: Send) -> Reply | None:
         passing = Passing(
             wire=wire, key=key, chain=self.live.chain, basis=self.live.basis, audit=self.audit, metrics=self.metrics,
-            asked=asked, spend=self.door.spend,
+            asked=asked, spend=self.door.spend, spans=self.spans,
         )  # fmt: skip
         stopped = await passing.take_in()
         if stopped is not None:
@@ -163,6 +155,33 @@ class Gateway:
     async def _metrics(self) -> Reply:
         self.metrics.in_flight, self.metrics.pending = self._in_flight, self.audit.pending
         return Reply(200, {"content-type": "text/plain; version=0.0.4; charset=utf-8"}, self.metrics.text())
+
+
+class _Watch:
+    """Cancels the task that made it once the client has gone."""
+
+    __slots__ = ("_here", "_receive", "_timer", "_watching", "gone")
+
+    def __init__(self, receive: Receive) -> None:
+        self.gone = False
+        self._receive, self._here = receive, asyncio.current_task()
+        self._watching: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(UNWATCHED, self._begin)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+
+    def _begin(self) -> None:
+        self._watching = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        assert self._here is not None
+        self._here.cancel()
 
 
 OWN = {

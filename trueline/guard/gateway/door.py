@@ -15,7 +15,7 @@ from typing import Self
 
 from trueline.guard.audit.keys import ANYONE, KeyRefusedError, Keyring
 from trueline.guard.audit.limits import Meter
-from trueline.guard.gateway.headers import one
+from trueline.guard.gateway.headers import single
 from trueline.guard.gateway.requests import Message, Refused
 from trueline.store.keys import KeyRow
 
@@ -46,11 +46,11 @@ class Door:
         """Whose request it is. Raises Refused (401)."""
         headers, peer = scope["headers"], (scope.get("client") or ("", 0))[0]
         try:
-            shown = one(headers, b"authorization") or one(headers, b"x-api-key") or ""
+            bearer, plain = single(headers, b"authorization", b"x-api-key")
         except ValueError as error:
             raise Refused(400, "bad_header", str(error)) from None
         try:
-            return self.ring.admit(shown.removeprefix("Bearer ").strip(), peer)
+            return self.ring.admit((bearer or plain or "").removeprefix("Bearer ").strip(), peer)
         except KeyRefusedError as error:
             raise Refused(401, "bad_key", str(error)) from None
 

@@ -8,7 +8,7 @@ Hop-by-hop headers belong to one connection (RFC 9110, section 7.6.1); lengths a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 Raw = Iterable[tuple[bytes, bytes]]
 OWN = "x-trueline-"
@@ -19,20 +19,21 @@ HOP_BY_HOP = frozenset(
 OF_A_BODY = frozenset(("content-length", "content-encoding", "accept-encoding", "host", "expect", "digest", "content-md5"))
 KEYS = frozenset(("authorization", "x-api-key", "api-key"))  # by which a client is known; never passed on beside a key of ours
 COOKIES = frozenset(("cookie", "set-cookie"))
+STAYING = HOP_BY_HOP | OF_A_BODY | COOKIES
 
 
 def forwarded(headers: Raw, key: Mapping[str, str] | None) -> list[tuple[str, str]]:
     """The headers of a request as the upstream gets them; `key` are those that replace the client's own keys, or None."""
-    kept = [(name, value) for name, value in _end_to_end(headers) if name not in COOKIES]
+    read = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]
+    kept = _end_to_end(read)
     if key is None:
         return kept
     return [(name, value) for name, value in kept if name not in KEYS] + list(key.items())
 
 
-def returned(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def returned(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of a reply as the client gets them, without any that only the gateway may set."""
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _end_to_end(raw) if name not in COOKIES]
+    return dict(_end_to_end([(name.lower(), value) for name, value in headers.items()]))
 
 
 def raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -40,17 +41,20 @@ def raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-def one(headers: Raw, name: bytes) -> str | None:
-    """The value of a header that may stand once; None where there is none. Raises ValueError where it stands twice."""
-    found = [value for key, value in headers if key.lower() == name]
-    if len(found) > 1:
-        raise ValueError(f"expected the header {name.decode()} once, got it {len(found)} times")
-    return found[0].decode("latin-1") if found else None
+def single(headers: Raw, *names: bytes) -> list[str | None]:
+    """The values of headers that may stand once; None for one that is not there. Raises ValueError where one stands twice."""
+    found: dict[bytes, str | None] = dict.fromkeys(names)
+    for key, value in headers:
+        name = key.lower()
+        if name in found:
+            if found[name] is not None:
+                raise ValueError(f"expected the header {name.decode()} once, got it twice")
+            found[name] = value.decode("latin-1")
+    return list(found.values())
 
 
-def _end_to_end(headers: Raw) -> list[tuple[str, str]]:
-    """Without what is of the connection, of the body, or named as ours; names in lower case."""
-    read = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers]
-    listed = {word.strip().lower() for name, value in read if name == "connection" for word in value.split(",")}
-    out = HOP_BY_HOP | OF_A_BODY | listed
-    return [(name, value) for name, value in read if name not in out and not name.startswith(OWN)]
+def _end_to_end(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Without what is of the connection, of the body, or of one client, or named as ours; the names are in lower case."""
+    listed = [value for name, value in headers if name == "connection"]
+    out = STAYING.union(word.strip().lower() for value in listed for word in value.split(",")) if listed else STAYING
+    return [(name, value) for name, value in headers if name not in out and not name.startswith(OWN)]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -21,6 +20,7 @@ from trueline.core.files import write_lines
 from trueline.guard.audit.record import Basis
 from trueline.guard.chain import Chain
 from trueline.guard.policy import Policy, PolicyError, read_policy
+from trueline.guard.rails.learned import Learned
 
 EVERY = 1.0  # seconds between two looks at the file
 log = logging.getLogger(__name__)
@@ -89,10 +89,11 @@ class Live:
             await self.look()
 
 
-def basis_of(policy: Policy, models: Mapping[str, str] | None = None) -> Basis:
+def basis_of(policy: Policy) -> Basis:
     """What the audit says of decisions under this policy."""
     keep = policy.retention.days if policy.retention.text else 0
-    return Basis(policy=policy.digest, version=policy.version, models=models or {}, keep_days=keep)
+    models = {rail.name: rail.digest for rail in (seat.rail for seat in policy.seats) if isinstance(rail, Learned)}
+    return Basis(policy=policy.digest, version=policy.version, models=models, keep_days=keep)
 
 
 def remember(path: Path, policy: Policy, state: Path) -> Version:

@@ -18,6 +18,7 @@ from trueline.guard.gateway.headers import OWN, raw, returned
 from trueline.guard.gateway.logs import FIELDS
 from trueline.guard.gateway.metrics import Metrics
 from trueline.guard.gateway.requests import Asked, Send
+from trueline.guard.gateway.spans import Spans
 from trueline.guard.gateway.upstream import Came, UpstreamError
 from trueline.guard.ruling import STRICTNESS
 from trueline.guard.streaming import Streamed
@@ -28,6 +29,7 @@ from trueline.guard.wires.wire import SSE_TYPE, Reply, Stamp, Wire
 from trueline.store.keys import KeyRow
 
 log = logging.getLogger(__name__)
+ID, POLICY, ACTION, NOT_RUN = f"{OWN}id", f"{OWN}policy", f"{OWN}action", f"{OWN}not-run"
 
 
 @dataclass(kw_only=True)
@@ -47,6 +49,7 @@ class Passing:
     id: str = ""
     input: Outcome = field(init=False)
     settled: bool = False
+    spans: Spans | None = None
     began: float = field(default_factory=time.perf_counter)
 
     async def take_in(self) -> Reply | None:
@@ -136,6 +139,13 @@ class Passing:
         self.metrics.exchanges[self.exchange.endpoint, action] += 1
         if log.isEnabledFor(logging.INFO):
             log.info("exchange", extra={FIELDS: self._told(action, upstream, finish)})
+        if self.spans is not None:
+            now = time.time_ns()
+            self.spans.record(
+                self.exchange, began=now - round((time.perf_counter() - self.began) * 1e9), ended=now,
+                outcomes=[self.input, *([outcome] if outcome else [])], tokens=tokens,
+                about=self._told(action, upstream, finish),
+            )  # fmt: skip
         self.audit.settle(
             self.id, exchange or self.exchange, ruling, rulings, self.basis,
             key=self.key.id, size=size, upstream=upstream, finish=finish, tokens=tokens,
@@ -163,11 +173,10 @@ class Passing:
     def _own(self, reply: Reply, action: str) -> Reply:
         """The reply with the headers that say what the guard did."""
         worst = max(self.input.ruling.action, action, key=STRICTNESS.__getitem__)
-        headers = {name.decode(): value.decode("latin-1") for name, value in returned(reply.headers)}
-        own = {f"{OWN}id": self.id, f"{OWN}policy": self.chain.policy.version, f"{OWN}action": worst}
+        own = {ID: self.id, POLICY: self.chain.policy.version, ACTION: worst}
         if missed := [r.decision.by for r in self.input.rulings if r.decision.status != "ran"]:
-            own[f"{OWN}not-run"] = ",".join(missed)
-        return reply._replace(headers={**headers, **own})
+            own[NOT_RUN] = ",".join(missed)
+        return reply._replace(headers={**returned(reply.headers), **own})
 
 
 def _tokens(usage: Json | None) -> Usage:

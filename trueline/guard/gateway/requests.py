@@ -10,9 +10,10 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from trueline.guard.gateway.headers import one
+from trueline.guard.gateway.headers import single
 from trueline.guard.policy import Limits
 
 Message = MutableMapping[str, Any]
@@ -54,8 +55,7 @@ async def read(scope: Message, receive: Receive, limits: Limits) -> Asked:
 
 async def _body(headers: list[tuple[bytes, bytes]], receive: Receive, limits: Limits) -> bytes:
     try:
-        coding, kind = one(headers, b"content-encoding"), one(headers, b"content-type")
-        length = one(headers, b"content-length")
+        coding, kind, length = single(headers, b"content-encoding", b"content-type", b"content-length")
     except ValueError as error:
         raise Refused(400, "bad_header", str(error)) from None
     if coding not in (None, "", "identity"):
@@ -66,22 +66,29 @@ async def _body(headers: list[tuple[bytes, bytes]], receive: Receive, limits: Li
         raise Refused(413, "body_too_large", f"expected at most {limits.body_bytes:,} bytes, got {int(length):,}; send less")
     try:
         async with asyncio.timeout(limits.body_seconds):
-            body, more = bytearray(), True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ConnectionAbortedError("the client has gone")
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-                if len(body) > limits.body_bytes:
-                    raise Refused(413, "body_too_large", f"expected at most {limits.body_bytes:,} bytes, got more; send less")
+            return await _received(receive, limits.body_bytes)
     except TimeoutError:
         raise Refused(
             408, "body_timeout", f"expected the whole body within {limits.body_seconds:g} s; send it at once"
         ) from None
-    return bytes(body)
 
 
+async def _received(receive: Receive, most: int) -> bytes:
+    """The whole body; most come in one message."""
+    parts = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionAbortedError("the client has gone")
+        part: bytes = message.get("body", b"")
+        if len(parts) + len(part) > most:
+            raise Refused(413, "body_too_large", f"expected at most {most:,} bytes, got more; send less")
+        if not message.get("more_body", False):
+            return bytes(parts) + part if parts else bytes(part)
+        parts += part
+
+
+@lru_cache(maxsize=64)
 def _is_json(kind: str) -> bool:
     """JSON in UTF-8: another charset would be read as one text here and as another there."""
     name, _, rest = kind.partition(";")

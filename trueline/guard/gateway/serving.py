@@ -22,7 +22,8 @@ from trueline.guard.audit.keys import Keyring
 from trueline.guard.gateway.app import Gateway
 from trueline.guard.gateway.door import Door
 from trueline.guard.gateway.live import Live
-from trueline.guard.gateway.upstream import Upstream
+from trueline.guard.gateway.proxied import upstream_of
+from trueline.guard.gateway.spans import otlp_spans
 from trueline.store.audits import tokens_since
 from trueline.store.opening import open_database
 
@@ -42,18 +43,20 @@ class Served:
     database: str | None = None  # file or URL; None: the one that all of trueline uses
     host: str = "127.0.0.1"
     port: int = 8080
+    spans: bool = False  # whether each exchange is an OpenTelemetry span
     secret: Mapping[str, str] | None = None  # headers that open the upstream in place of the client's own
 
 
 def gateway(served: Served) -> Gateway:
     """The app and all that it needs. Raises PolicyError, ValueError: nothing is started on settings that cannot work."""
     url = check_url(served.upstream)
+    spans = otlp_spans() if served.spans else None
     live = Live.open(served.policy, served.folder)
     audit = Audit.open(served.folder, served.database)
     database = open_database(served.database)
     door = Door(ring=Keyring.of(database), spent=lambda: tokens_since(database, datetime.now(UTC).strftime("%Y-%m-%d")))
-    upstream = Upstream(url=url, limits=live.chain.policy.limits)
-    return Gateway(live=live, upstream=upstream, audit=audit, door=door, secret=served.secret)
+    upstream = upstream_of(url, live.chain.policy.limits)
+    return Gateway(live=live, upstream=upstream, audit=audit, door=door, spans=spans, secret=served.secret)
 
 
 def serve(served: Served, ready: Callable[[str], None] = lambda _: None) -> None:

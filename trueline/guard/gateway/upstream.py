@@ -3,30 +3,27 @@
 async with Upstream(url="http://127.0.0.1:8000", limits=Limits()) as upstream:
     async with upstream.ask("POST", "/v1/chat/completions", headers, body) as came:
         came.status, came.headers, await came.whole()
+
+A request is written once. It is written again, over a connection of its own, only where it went to a kept connection that was
+closed at that moment, before any byte of a reply. There are no redirects and no cookies; where the environment names a proxy
+(HTTP_PROXY, HTTPS_PROXY, NO_PROXY), proxied.py takes the place of this.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Self
+from urllib.parse import quote, urlsplit
 
-import aiohttp
-
+from trueline.guard.gateway.connection import Connection, StaleError, UpstreamError
 from trueline.guard.policy import Limits
 
-KEPT = 15.0  # seconds that a connection is kept without a request on it
-PIECE = 2**16  # bytes that are read at a time
-
-
-class UpstreamError(Exception):
-    """No whole reply came from the upstream; `status` is what a client is told: 502 it failed, 504 it took too long."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
+__all__ = ["Came", "Upstream", "UpstreamError"]
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,23 +31,29 @@ class Came:
     """A reply whose head is there, and whose body is still to be read."""
 
     status: int
-    headers: Mapping[str, str]
-    body: aiohttp.StreamReader
-    most: int
+    headers: Mapping[str, str]  # by name in small letters
+    read: Callable[[], Awaitable[bytes]]  # the next bytes; none at the end
+    most: int  # bytes of the body
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises UpstreamError where it breaks off or is too long."""
-        read = 0
-        with _told():
-            async for piece in self.body.iter_any():
-                read += len(piece)
-                if read > self.most:
-                    raise UpstreamError(502, f"the upstream's reply has more than {self.most:,} bytes")
-                yield piece
+        size = 0
+        while piece := await self.read():
+            size = self._counted(size + len(piece))
+            yield piece
 
     async def whole(self) -> bytes:
         """The whole body. Raises UpstreamError as above."""
-        return b"".join([piece async for piece in self.pieces()])
+        parts, size = [], 0
+        while piece := await self.read():
+            size = self._counted(size + len(piece))
+            parts.append(piece)
+        return b"".join(parts)
+
+    def _counted(self, size: int) -> int:
+        if size > self.most:
+            raise UpstreamError(502, f"the upstream's reply has more than {self.most:,} bytes")
+        return size
 
 
 @dataclass(kw_only=True)
@@ -59,49 +62,103 @@ class Upstream:
 
     url: str  # without the path: http://127.0.0.1:8000
     limits: Limits
-    _session: aiohttp.ClientSession | None = field(default=None, repr=False)
+    _kept: dict[Connection, None] = field(default_factory=dict, repr=False)  # without a request, the latest last
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        assert parts.hostname, "an upstream has a host"
+        self._host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
+        self._port = parts.port or _PORTS[parts.scheme]
+        self._tls = _tls() if parts.scheme == "https" else None
+        self._path = quote(parts.path, safe="/%:@!$&'()*+,;=~")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        shown = host if self._port == _PORTS[parts.scheme] else f"{host}:{self._port}"
+        self._always = f"host: {shown}\r\naccept-encoding: identity\r\n"
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(
-                total=self.limits.total_seconds,
-                sock_connect=self.limits.connect_seconds,
-                sock_read=self.limits.idle_seconds,
-            ),
-            skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
-        )
+        self._loop = asyncio.get_running_loop()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for connection in list(self._kept):
+            connection.close()
 
-    @asynccontextmanager
-    async def ask(self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes | None) -> AsyncIterator[Came]:
+    def ask(
+        self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes | None
+    ) -> AbstractAsyncContextManager[Came]:
         """Send a request, and give what comes. Raises UpstreamError before the first byte and at any later one."""
-        assert self._session is not None, "an upstream is asked within `async with`"
-        with _told():
-            asking = self._session.request(
-                method, self.url + path, data=body, headers=[*headers, ("accept-encoding", "identity")], allow_redirects=False
-            )
-            async with asking as came:
-                yield Came(status=came.status, headers=came.headers, body=came.content, most=self.limits.reply_bytes)
+        lines = [f"{name}: {value}\r\n" for name, value in headers]
+        if body is not None or method == "POST":
+            lines.append(f"content-length: {len(body or b'')}\r\n")
+        head = f"{method} {self._path}{path} HTTP/1.1\r\n{self._always}{''.join(lines)}\r\n"
+        if head.count("\r") != head.count("\n") or head.count("\n") != len(lines) + 4:  # nobody adds a line
+            raise UpstreamError(400, "a header of the request has a line end in it")
+        return _Asking(self, [head.encode("latin-1"), body] if body else [head.encode("latin-1")])
 
+    async def begin(self, data: Sequence[bytes]) -> Connection:
+        """A connection on which the head of the reply has come."""
+        until = self._loop.time() + self.limits.total_seconds
+        if self._kept:
+            with suppress(StaleError):
+                return await _begun(self._kept.popitem()[0], data, until)
+        return await _begun(await self._connect(), data, until)
 
-class _told:  # noqa: N801 - reads as the word that it is at the place where it stands
-    """Turn what the library raises into words that hold nothing of what was sent or came."""
+    def end(self, connection: Connection) -> None:
+        """Keep a connection for the next request, or end it where its reply was not read to its end."""
+        if connection.reusable:
+            self._kept[connection] = None
+            connection.keep()
+        else:
+            connection.close()
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if error is None or isinstance(error, UpstreamError):
-            return
-        if isinstance(error, (aiohttp.ServerTimeoutError, asyncio.TimeoutError)):
+    async def _connect(self) -> Connection:
+        limits, loop = self.limits, self._loop
+        try:
+            async with asyncio.timeout(limits.connect_seconds):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop, limits.idle_seconds, self._lost), self._host, self._port, ssl=self._tls
+                )
+        except TimeoutError:
             raise UpstreamError(504, "the upstream took too long") from None
-        if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ClientOSError)):
+        except OSError:
             raise UpstreamError(502, "the upstream cannot be reached") from None
-        if isinstance(error, aiohttp.ClientError):
-            raise UpstreamError(502, f"the upstream's reply broke off or is not HTTP ({type(error).__name__})") from None
+        return connection
+
+    def _lost(self, connection: Connection) -> None:
+        self._kept.pop(connection, None)
+
+
+class _Asking:
+    """A request under way: entered when the head of its reply is there, left when no more of it is wanted."""
+
+    __slots__ = ("_connection", "_data", "_upstream")
+
+    def __init__(self, upstream: Upstream, data: Sequence[bytes]) -> None:
+        self._upstream, self._data = upstream, data
+
+    async def __aenter__(self) -> Came:
+        self._connection = connection = await self._upstream.begin(self._data)
+        if connection.headers.get("content-encoding", "identity").lower() != "identity":
+            connection.close()
+            raise UpstreamError(502, "the upstream's reply is encoded, for which nobody asked")
+        most = self._upstream.limits.reply_bytes
+        return Came(status=connection.status, headers=connection.headers, read=connection.read, most=most)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._upstream.end(self._connection)
+
+
+async def _begun(connection: Connection, data: Sequence[bytes], until: float) -> Connection:
+    connection.send(data, until)
+    try:
+        await connection.begun()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

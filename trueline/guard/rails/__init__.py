@@ -1,4 +1,4 @@
-"""Every rail but the learned one; importing this package registers them by name (`plugins("rail")`).
+"""Every rail; importing this package registers them by name (`plugins("rail")`).
 
 python -c "import trueline.guard.rails; from trueline.core.registry import plugins; print(list(plugins('rail')))"
 """
@@ -10,6 +10,7 @@ from trueline.guard.rails.grounding import Grounding
 from trueline.guard.rails.injection import Injection
 from trueline.guard.rails.jailbreak import Jailbreak
 from trueline.guard.rails.language import Language
+from trueline.guard.rails.learned import Learned
 from trueline.guard.rails.limits import Limits
 from trueline.guard.rails.markup import Markup
 from trueline.guard.rails.media import Media
@@ -23,6 +24,7 @@ from trueline.guard.rails.topics import Topic, Topics
 from trueline.guard.rails.words import Words
 
 __all__ = [
-    "Argument", "Canary", "Enabled", "Flow", "FlowRule", "Grounding", "Injection", "Jailbreak", "Language", "Limits", "Markup",
-    "Media", "Mismatch", "Pii", "Schema", "Secrets", "Spend", "SpendLimit", "ToolRule", "Tools", "Topic", "Topics", "Words",
+    "Argument", "Canary", "Enabled", "Flow", "FlowRule", "Grounding", "Injection", "Jailbreak", "Language", "Learned", "Limits",
+    "Markup", "Media", "Mismatch", "Pii", "Schema", "Secrets", "Spend", "SpendLimit", "ToolRule", "Tools", "Topic", "Topics",
+    "Words",
 ]  # fmt: skip

@@ -63,8 +63,10 @@ def findings(
     A span that several views show counts once.
     """
     for piece in read_by(rail, exchange, side):
+        if not (hits := scan.hits(piece)):
+            continue
         seen: set[Span] = set()
-        for hit in scan.hits(piece):
+        for hit in hits:
             for span in what(piece, hit):
                 if span not in seen:
                     seen.add(span)

@@ -43,7 +43,9 @@ def as_patterns(rules: Iterable[Rule]) -> list[Pattern]:
 
 def met(rules: Mapping[str, Rule], scan: Scan, piece: Piece) -> list[Rule]:
     """The rules that a piece meets, each once, the weightiest first."""
-    names = {hit.pattern for hit in scan.hits(piece)}
+    if not (hits := scan.hits(piece)):
+        return []
+    names = {hit.pattern for hit in hits}
     return sorted((rules[name] for name in names if name in rules), key=lambda rule: (-rule.weight, rule.name))
 
 

@@ -62,10 +62,11 @@ class Limits:
 
     def _counts(self, exchange: Exchange, side: Side) -> Iterator[tuple[str, int, int]]:
         read = read_by(self, exchange, side)
-        yield "characters", sum(len(piece.text) for piece in read), self.characters
+        lengths = [len(piece.text) for piece in read]
+        yield "characters", sum(lengths), self.characters
         yield "tokens (estimated)", sum(map(_tokens, read)), self.tokens
-        yield "characters of a piece", max((len(piece.text) for piece in read), default=0), self.piece
-        yield "depth", max((len(piece.path) for piece in read), default=0), self.depth
+        yield "characters of a piece", max(lengths, default=0), self.piece
+        yield "depth", max([len(piece.path) for piece in read], default=0), self.depth
         if side == "input":
             yield "messages", len(exchange.conversation.messages), self.messages
             yield "tools", len(exchange.tools or exchange.conversation.tools), self.tools

@@ -56,9 +56,13 @@ class Regex:
 
     def find(self, text: str, start: int = 0) -> Iterator[tuple[int, int]]:
         """Yield the spans that match, from left to right, none overlapping another, from a place on."""
-        for match in self._compiled.finditer(text, start):
-            if not self.keywords or any(word in fold(match.group()) for word in self.keywords):
-                yield match.span()
+        read = (
+            text.encode() if text.isascii() else text
+        )  # RE2 reads bytes: where they are the characters, nothing is to be mapped
+        for match in self._compiled.finditer(read, start):
+            begin, end = match.span()
+            if not self.keywords or any(word in fold(text[begin:end]) for word in self.keywords):
+                yield begin, end
 
 
 class Reported(NamedTuple):

@@ -125,7 +125,8 @@ class RailScan:
 
     def hits(self, piece: Piece) -> tuple[Hit, ...]:
         """In one piece, in order of place."""
-        return self.scanner.scan(piece.text).hits(self.rail)
+        found = self.scanner.scan(piece.text).found
+        return found.get(self.rail, ()) if found else ()
 
     def folded(self, piece: Piece) -> str:
         """The piece's text in small letters, without accents, look-alikes and invisible characters."""
