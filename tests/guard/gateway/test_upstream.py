@@ -97,8 +97,8 @@ def _asked(replies: list[bytes | list[bytes]], times: int = 1, closes: bool = Fa
 
 async def _turns() -> None:
     """Let what was sent arrive."""
-    for _ in range(20):
-        await asyncio.sleep(0.001)
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 def test_a_request_is_written_as_it_was_handed_over() -> None:
@@ -160,6 +160,7 @@ REFUSED = {
     "blank before the colon": HEAD + b"content-length : 2\r\n\r\nok",
     "line ends of one character": b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
     "another protocol": b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nok",
+    "another protocol without its name": b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + OK,
     "no HTTP": b"SSH-2.0-OpenSSH\r\n\r\n",
     "a coding that nobody asked for": HEAD + b"content-encoding: gzip\r\ncontent-length: 2\r\n\r\nok",
     "a head without an end": HEAD + b"x: " + b"y" * (FRAMING + 9) + b"\r\n\r\n",
@@ -294,6 +295,7 @@ def test_who_reads_no_further_ends_the_connection() -> None:
         async with _behind(server) as upstream:
             async with upstream.ask("POST", "/v1/x", [], b"{}") as came:
                 assert await anext(came.pieces()) == b"ok"
+            assert not upstream._kept
             await server.gone.wait()
 
     _run(run)

@@ -5,9 +5,9 @@
     while data := await connection.read(): ...
     connection.reusable                           # only after a reply that was whole, and with nothing behind it
 
-httptools (llhttp, strict) parses. A reply whose length two programs could read differently is refused: two lengths, a length
-beside a transfer coding, a coding other than chunked. What comes when nothing was asked ends the connection, so that no reply
-is ever taken for the answer to another's question.
+httptools (llhttp) parses, and refuses what two programs could read differently: two lengths, a line end of one character. A
+length beside a transfer coding, and a coding other than chunked, are refused here. What comes when nothing was asked ends the
+connection, so that no reply is ever taken for the answer to another's question.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 import httptools
 
 KEPT = 15.0  # seconds that a connection is kept without a request on it
-FRAMING = 2**16  # bytes of a reply that are no body (its head above all), beside some for each byte of the body: see _count
+FRAMING = 2**16  # bytes of a reply that are no body (its head above all), beside eight for each byte of the body
 HELD = 2**18  # bytes that are read ahead of who reads a stream
 STALE = 1.0  # seconds within which a kept connection turns out to have been closed before it was asked
 
@@ -33,7 +33,7 @@ class UpstreamError(Exception):
 
 
 class StaleError(UpstreamError):
-    """A kept connection was closed as the request was written, before any byte of a reply: it may be asked once more."""
+    """The connection was closed as the request was written, before any byte of a reply: where it was kept, ask once more."""
 
     def __init__(self) -> None:
         super().__init__(502, "the upstream has closed the connection")
@@ -52,8 +52,8 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._error: UpstreamError | None = None
         self._parts: list[bytes] = []  # of the body, that nobody has read yet
-        self._asked = self._raw = self._body = self._held = 0  # requests; bytes that came, of the body, and not read yet
-        self._paused = self._closed = False
+        self._raw = self._body = self._held = 0  # bytes that came, those of the body, and those not read yet
+        self._busy = self._paused = self._closed = False
         self._headed = self._whole = self._interim = self._keeps = self._to_the_end = False
 
     @property
@@ -68,8 +68,7 @@ class Connection(asyncio.Protocol):
         self.status, self.headers, self._parts, self._error = 0, {}, [], None
         self._raw = self._body = self._held = 0
         self._headed = self._whole = self._interim = self._keeps = self._to_the_end = False
-        self._asked += 1
-        self._heard, self._until = self._loop.time(), until
+        self._busy, self._heard, self._until = True, self._loop.time(), until
         self._transport.writelines(data)
         self._watch()
 
@@ -97,7 +96,7 @@ class Connection(asyncio.Protocol):
 
     def keep(self) -> None:
         """Wait for the next request, for as long as a connection is kept."""
-        self._until, self._heard = math.inf, self._loop.time()
+        self._busy, self._heard = False, self._loop.time()
         self._watch()
 
     def close(self) -> None:
@@ -111,7 +110,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._whole or not self._asked:  # nobody has asked for this
+        if self._whole or not self._busy:  # nobody has asked for this
             self.close()
             return
         self._heard = self._loop.time()
@@ -136,7 +135,7 @@ class Connection(asyncio.Protocol):
         if self._headed and self._to_the_end and error is None:
             self._whole = True
         elif not self._whole and self._error is None:
-            stale = self._asked > 1 and not self._raw and self._loop.time() - self._heard < STALE
+            stale = not self._raw and self._loop.time() - self._heard < STALE
             self._error = StaleError() if stale else UpstreamError(502, "the upstream's reply broke off")
         self._wake()
         del self._parser  # it holds this connection, and is held by it
@@ -155,16 +154,12 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status < 200:
-            if status == 101:
-                raise ValueError("another protocol, for which nobody asked")
+        if status < 200:  # but for 101, another protocol, which the parser raises HttpParserUpgrade for
             self._interim, self.headers = True, {}
             return
         coding, length = self.headers.get("transfer-encoding"), self.headers.get("content-length")
         if coding is not None and (coding.lower() != "chunked" or length is not None):
             raise ValueError("a transfer coding other than chunked, or a length beside it")
-        if length is not None and not (length.isascii() and length.isdigit()):
-            raise ValueError("several lengths, or none that is a number")
         self._to_the_end = coding is None and length is None
         self._keeps = self._parser.should_keep_alive()
         self.status, self._headed = status, True
@@ -203,7 +198,7 @@ class Connection(asyncio.Protocol):
 
     def _due(self) -> float:
         """When time is up for what is under way, or for waiting."""
-        if self._until is math.inf:
+        if not self._busy:
             return self._heard + KEPT
         return min(self._until, math.inf if self._paused else self._heard + self._idle)
 
@@ -221,7 +216,7 @@ class Connection(asyncio.Protocol):
             return
         if self._loop.time() < self._due():
             self._watch()
-        elif self._until is math.inf or self._whole:
+        elif not self._busy or self._whole:
             self.close()
         else:
             self._fail(UpstreamError(504, "the upstream took too long"))
