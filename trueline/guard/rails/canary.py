@@ -3,9 +3,10 @@
     rails:
       - {type: canary, tokens: [nightjar-7f3a], environment: TRUELINE_CANARY, share: 0.3}
 
-A canary is a literal in the shared scan: found spaced out, in leet, and in what decodes. Beside it, the reply is compared
-with the system prompt of the very request, by runs of `words` words: the share of its runs that the reply repeats. Where a
-reply does not read like language (a code, reversed words), its decodings are compared too.
+A canary is a literal in the shared scan: found spaced out, in leet, and in what decodes. The line that `trueline prompt canary`
+puts into a system prompt is known without being named here. Beside it, the reply is compared with the system prompt of the very
+request, by runs of `words` words: the share of its runs that the reply repeats. Where a reply does not read like language (a
+code, reversed words), its decodings are compared too.
 
 What it cannot see: a prompt told in other words, translated, or bit by bit over several replies; a canary that is asked for
 letter by letter. A reply that must quote its system prompt (a menu, a list of questions and answers) is a false alarm: raise
@@ -24,8 +25,9 @@ from typing import ClassVar
 from trueline.core.registry import register
 from trueline.core.types import Action
 from trueline.guard.exchange import Exchange, Piece, Place, Side
-from trueline.guard.rail import Hit, Needs, Pattern, Scan
-from trueline.guard.rails.common import JUDGING, Span, check_settings, findings, ruling_of, wrong
+from trueline.guard.prompting.canary import canary_of
+from trueline.guard.rail import Hit, Needs, Pattern, Scan, read_by
+from trueline.guard.rails.common import JUDGING, Span, check_settings, found_in, ruling_of, wrong
 from trueline.guard.rails.replies import documents, replies
 from trueline.guard.ruling import Ruling, act, allow, fold
 from trueline.judges.decoding import readings
@@ -69,8 +71,17 @@ class Canary:
         return [Pattern(name=f"canary{n}", text=token) for n, token in enumerate(self._tokens)]
 
     def check(self, exchange: Exchange, side: Side, scan: Scan) -> Ruling:
-        leaked = ruling_of(self.name, self.action, findings(self, exchange, side, scan, _canary))
-        return fold([leaked, self._overlap(exchange)])
+        leaked = ruling_of(self.name, self.action, found_in(self, exchange, side, scan, _canary))
+        return fold([leaked, self._line(exchange, side, scan), self._overlap(exchange)])
+
+    def _line(self, exchange: Exchange, side: Side, scan: Scan) -> Ruling:
+        """The ruling on the canary line that the system prompt of this request holds."""
+        tokens = {token for piece in documents(exchange, ("system",)) if (token := canary_of(piece.text))}
+        said = read_by(self, exchange, side) if tokens else ()
+        read = [one.lower() for piece in said for one in (scan.folded(piece), *_readings(piece.text))]
+        if any(token in one for one in read for token in tokens):
+            return act(self.action, self.name, "the canary line of the system prompt")
+        return allow(self.name)
 
     @cached_property
     def _tokens(self) -> tuple[str, ...]:
