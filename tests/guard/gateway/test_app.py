@@ -294,3 +294,31 @@ def test_health_readiness_and_metrics_answer(tmp_path: Path) -> None:
         await app.audit.close()
 
     asyncio.run(run())
+
+
+def test_whatever_goes_wrong_an_accepted_exchange_is_settled(tmp_path: Path) -> None:
+    """An error that nobody foresaw is a 500, and the record says that nothing was decided on a reply."""
+
+    class Odd(Upstream):
+        def ask(self, *asked: object) -> object:  # type: ignore[override]
+            raise ZeroDivisionError
+
+    async def run() -> None:
+        app = gateway(tmp_path, BLOCKS, Odd())
+        assert (await ask(app)).status == 500
+        rows = await recorded(app, tmp_path)
+        assert [(row["kind"], row.get("finish")) for row in rows if row.get("id")][-1] == ("settled", "ZeroDivisionError")
+
+    asyncio.run(run())
+
+
+def test_events_where_no_stream_can_be_are_no_reply(tmp_path: Path) -> None:
+    """An upstream that streams vectors is told as one that failed."""
+
+    async def run() -> None:
+        app = gateway(tmp_path, BLOCKS, Upstream(body=b"data: {}\n\n", kind="text/event-stream"))
+        answer = await ask(app, {"model": "m", "input": "hello"}, "/v1/embeddings")
+        assert answer.status == 502
+        await app.audit.close()
+
+    asyncio.run(run())

@@ -88,7 +88,7 @@ def test_where_a_rail_needs_the_whole_reply_nothing_leaves_before_it_has_spoken(
     """A rail that judges at the end sees all of it, and a client that is refused has read none of it."""
 
     def last(exchange: Exchange, side: Side, scan: Scan) -> Ruling:
-        text = exchange.reply_text()
+        text = "".join(piece.text for piece in exchange.said if piece.place == "assistant")
         return block("says", "odd") if side == "output" and text.endswith("orange") else allow("says")
 
     answer, _ = _run(tmp_path, chain_of(Says(says=last), message="no"), Upstream(body=_pieces("a carrot is orange"), kind=SSE))

@@ -1,10 +1,9 @@
 """The gateway: raw ASGI, from a client's bytes to the upstream's and back, with every side judged on the way.
 
-    app = Gateway(live=Live.of(policy), upstream=Upstream(url=url, limits=policy.limits), audit=Audit.open(folder))
-    # uvicorn or granian run it; `trueline guard serve` does
+    app = gateway(Served(policy=Path("policy.yaml"), upstream="http://127.0.0.1:8000"))     # serving.py
 
 An exchange is recorded before it is forwarded, and its reply before it is let out; what cannot be recorded is refused. No byte
-of either side passes that the policy's rails have not read, and where one of them could not, the policy says what counts.
+of either body passes that the policy's rails have not read, and where one of them could not, the policy says what counts.
 
     GET  /health    the process answers        GET /ready    it may be sent requests        GET /metrics    Prometheus
 """
@@ -104,9 +103,7 @@ class Gateway:
         except ConnectionAbortedError:
             return None
         except Exception as fault:
-            log.exception(
-                "%s in an exchange", type(fault).__name__
-            )  # its text may hold anything, so the client reads none of it
+            log.exception("%s in an exchange", type(fault).__name__)  # its text may hold anything: no client reads it
             return error(wire, 500, "internal", "the gateway failed; nothing was passed on")
         finally:
             self._in_flight -= 1
@@ -139,7 +136,7 @@ class Gateway:
                     await passing.stream(came, send)
                     return None
                 return await passing.reply(came.status, came.headers, await came.whole())
-        except (UpstreamError, asyncio.CancelledError) as fault:
+        except BaseException as fault:  # whatever it was: what was accepted is settled
             passing.broke_off(fault)
             raise
 

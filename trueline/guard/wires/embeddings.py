@@ -14,7 +14,7 @@ from trueline.guard.wires.completions import is_tokens, prompts_of
 from trueline.guard.wires.parts import OTHER, USAGE, text_at
 from trueline.guard.wires.shapes import ANY, Shape
 from trueline.guard.wires.streams import Stream
-from trueline.guard.wires.wire import STAMP, Reply, Stamp, read_body
+from trueline.guard.wires.wire import STAMP, Reply, Stamp, no_stream, read_body
 
 _REQUEST = Shape(
     strict=True,
@@ -64,4 +64,4 @@ class EmbeddingsWire:
 
     def stream(self, exchange: Exchange, stamp: Stamp = STAMP) -> Stream:
         """There is none."""
-        raise NotImplementedError("embeddings are not streamed")
+        return no_stream(self.endpoint)

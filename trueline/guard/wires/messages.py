@@ -20,7 +20,7 @@ from trueline.guard.wires.parts import text_at, text_of
 from trueline.guard.wires.shapes import Shape
 from trueline.guard.wires.streams import Stream
 from trueline.guard.wires.usage import usage_of
-from trueline.guard.wires.wire import SSE_TYPE, STAMP, Reply, Stamp, as_reply, read_body
+from trueline.guard.wires.wire import SSE_TYPE, STAMP, Reply, Stamp, as_reply, no_stream, read_body
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class CountTokensWire:
 
     def stream(self, exchange: Exchange, stamp: Stamp = STAMP) -> Stream:
         """There is none."""
-        raise NotImplementedError("counts of tokens are not streamed")
+        return no_stream(self.endpoint)
 
 
 def _read_request(body: bytes, endpoint: str) -> Exchange:

@@ -12,7 +12,7 @@ from trueline.guard.wires.bodies import WireError
 from trueline.guard.wires.parts import OTHER
 from trueline.guard.wires.shapes import Shape
 from trueline.guard.wires.streams import Stream
-from trueline.guard.wires.wire import STAMP, Reply, Stamp, read_body
+from trueline.guard.wires.wire import STAMP, Reply, Stamp, no_stream, read_body
 
 _MODEL = dict.fromkeys(
     ("id", "created", "owned_by", "display_name", "created_at", "type", "has_more", "first_id", "last_id", "permission"), OTHER
@@ -47,4 +47,4 @@ class ModelsWire:
 
     def stream(self, exchange: Exchange, stamp: Stamp = STAMP) -> Stream:
         """There is none."""
-        raise NotImplementedError("the list of models is not streamed")
+        return no_stream(self.endpoint)

@@ -32,16 +32,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import orjson
 
-from trueline.core.types import ToolCall
 from trueline.guard.exchange import KEY, OUTPUT_PLACES, Edit, Exchange, Path, Piece, Place
 from trueline.guard.wires.bodies import Json, WireError, read_object, refuse_twice
 from trueline.guard.wires.channels import Fixed, Growing
 from trueline.guard.wires.forms import Delta, Form
+from trueline.guard.wires.held import Held, Part, call_of, name_of
 from trueline.guard.wires.literals import LITERAL, hidden
 from trueline.guard.wires.shapes import walk
 from trueline.guard.wires.spans import edit_body, outer
@@ -51,27 +50,6 @@ from trueline.guard.wires.sse import Event, EventReader, write_event
 DONE = b"[DONE]"
 MOST_KNOWN = 4096  # strings that are remembered, and told once for all events that have them
 MOST_CHANNELS = 2**14
-NAMED = ("error", "ping")  # names of events that need not be their type
-
-
-class _Part(NamedTuple):
-    """One string of an event: where it stands there, and where in its channel."""
-
-    at: Path
-    channel: Growing | Fixed
-    text: str
-    start: int = 0
-    repeats: bool = False
-
-
-@dataclass(slots=True)
-class _Held:
-    """An event that waits."""
-
-    event: Event
-    tree: Json | None  # None: [DONE]
-    parts: list[_Part] = field(default_factory=list)
-    calls: list[Path] = field(default_factory=list)
 
 
 class Stream:
@@ -88,7 +66,7 @@ class Stream:
         self._calls: dict[Path, list[Growing]] = {}
         self._fixed: dict[Path, Fixed] = {}
         self._known: dict[tuple[Place, str], Fixed] = {}
-        self._line: deque[_Held] = deque()
+        self._line: deque[Held] = deque()
         self._unread: list[str] = []
         self._number = 0
         self._complete = False  # the upstream has said that it is at its end
@@ -154,7 +132,7 @@ class Stream:
         return replace(
             self._asked,
             said=tuple(Piece(side="output", place=text.place, text=text.text, path=text.path) for text in grown),
-            calls=tuple(map(_call, self._calls.values())),
+            calls=tuple(map(call_of, self._calls.values())),
             unread=(*self._asked.unread, *self._unread),
         )
 
@@ -170,7 +148,7 @@ class Stream:
         walked = walk(tree, self._form.shape, "output", 502)
         refuse_twice(event.data, walked.keys, 502)
         self._unread += walked.unread
-        held = _Held(event, tree)
+        held = Held(event, tree)
         for piece in walked.pieces:
             if not self._form.known(piece.path, piece.text):
                 yield from self._piece(held, tree, piece)
@@ -180,9 +158,9 @@ class Stream:
 
     def _done(self) -> None:
         self._complete = True
-        self._line.append(_Held(Event("", DONE), None))
+        self._line.append(Held(Event("", DONE), None))
 
-    def _piece(self, held: _Held, tree: Json, piece: Piece) -> Iterator[Delta]:
+    def _piece(self, held: Held, tree: Json, piece: Piece) -> Iterator[Delta]:
         """One string of an event, to the channel where it belongs."""
         if piece.place not in OUTPUT_PLACES:
             piece = replace(piece, place="other")
@@ -192,13 +170,13 @@ class Stream:
         elif LITERAL not in piece.path:  # what a channel hides in escapes is told at its end
             channel = self._grown.get(where.path)
             if channel is not None and where.repeats and channel.text == piece.text:
-                held.parts.append(_Part(piece.path, channel, piece.text, repeats=True))
+                held.parts.append(Part(piece.path, channel, piece.text, repeats=True))
             elif channel is None or where.adds:
                 yield self._grow(held, piece, where.path, channel)
             else:
                 yield from self._fix(held, piece)
 
-    def _fix(self, held: _Held, piece: Piece) -> Iterator[Delta]:
+    def _fix(self, held: Held, piece: Piece) -> Iterator[Delta]:
         """A string that stands for itself; one that came before is not told again."""
         fixed = self._known.get((piece.place, piece.text))
         if fixed is None:
@@ -207,16 +185,16 @@ class Stream:
             if len(self._known) < MOST_KNOWN:
                 self._known[piece.place, piece.text] = fixed
             yield Delta(path, piece.place, piece.text, 0, True)
-        held.parts.append(_Part(piece.path, fixed, piece.text))
+        held.parts.append(Part(piece.path, fixed, piece.text))
 
-    def _grow(self, held: _Held, piece: Piece, path: Path, channel: Growing | None) -> Delta:
+    def _grow(self, held: Held, piece: Piece, path: Path, channel: Growing | None) -> Delta:
         """A string that adds to a channel."""
         if channel is None:
             channel = self._open(path, piece.place)
         if channel.final:
             raise WireError(f"expected no more text at {path}, got some", status=502, code="upstream_error")
         start = channel.add(piece.text)
-        held.parts.append(_Part(piece.path, channel, piece.text, start))
+        held.parts.append(Part(piece.path, channel, piece.text, start))
         if channel.place == "tool_call":
             held.calls.append(self._form.group(path))
         return Delta(path, channel.place, piece.text, start, False)
@@ -242,13 +220,13 @@ class Stream:
                     channel.hidden.append(literal)
                     yield Delta(path, channel.place, text, 0, True)
 
-    def _free(self, held: _Held) -> bool:
+    def _free(self, held: Held) -> bool:
         """Whether all that an event says is released."""
         return all(part.channel.free(part.start + len(part.text)) for part in held.parts) and all(
             channel.passed() for call in held.calls for channel in self._calls[call]
         )
 
-    def _send(self, held: _Held) -> bytes:
+    def _send(self, held: Held) -> bytes:
         """The bytes of an event that leaves; the form hears what the client knows by it."""
         event, tree = held.event, held.tree
         values: dict[Path, bytes] = {}
@@ -262,12 +240,12 @@ class Stream:
                 beside = spelled(tree, [*values, *(edit.path for edit in edits)])
                 event = event._replace(data=edit_body(event.data, edits, beside | values))
                 tree = orjson.loads(event.data)
-            event = event._replace(name=_name(event.name, tree))
+            event = event._replace(name=name_of(event.name, tree))
             self._form.sent(tree)
         self._over = self._complete and not self._line
         return write_event(event)
 
-    def _leave(self, part: _Part, edits: list[Edit]) -> str | None:
+    def _leave(self, part: Part, edits: list[Edit]) -> str | None:
         """What stands for a string of an event that leaves, None where it is as it was; edits of a fixed one are told apart."""
         channel = part.channel
         if isinstance(channel, Growing):
@@ -290,18 +268,3 @@ class Stream:
         self._over = True
         self._line.clear()
         return b"".join(map(write_event, events))
-
-
-def _name(name: str, tree: Json) -> str:
-    """The name under which an event leaves: its type, which is read like all else in it, or one of a closed list."""
-    kind = tree.get("type")
-    if not name or name in NAMED:
-        return name
-    return kind if isinstance(kind, str) and kind.isascii() and kind.isprintable() else ""
-
-
-def _call(channels: Iterable[Growing]) -> ToolCall:
-    """A call, out of the texts that belong to it."""
-    texts = {channel.path[-1]: channel.text for channel in channels}
-    arguments = next((texts[name] for name in ("arguments", "input", "code") if name in texts), "")
-    return ToolCall(name=texts.get("name", ""), arguments=arguments, id=texts.get("call_id", texts.get("id", "")))

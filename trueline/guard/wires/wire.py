@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 import orjson
 
 from trueline.guard.exchange import Edit, Exchange
-from trueline.guard.wires.bodies import Json, read_object, refuse_twice
+from trueline.guard.wires.bodies import Json, WireError, read_object, refuse_twice
 from trueline.guard.wires.shapes import Shape, Walked, walk
 from trueline.guard.wires.spans import edit_body
 from trueline.guard.wires.spelling import spelled
@@ -74,7 +74,12 @@ class Wire(Protocol):
         """An error in the shape of this format."""
 
     def stream(self, exchange: Exchange, stamp: Stamp = STAMP) -> Stream:
-        """The machine that a streamed reply goes through. Raises NotImplementedError where the format has no streams."""
+        """The machine that a streamed reply goes through. Raises WireError (502) where the format has no streams."""
+
+
+def no_stream(endpoint: str) -> Stream:
+    """What an endpoint without streams has to say to one."""
+    raise WireError(f"expected one reply of {endpoint}, got a stream of events", status=502, code="upstream_error")
 
 
 def read_body(body: bytes, shape: Shape, status: int = 400) -> tuple[Json, Walked]:
