@@ -10,7 +10,6 @@ import pytest
 from tests.guard.fakes import Finds, Says, chain_of
 from trueline.core.ports import Target
 from trueline.core.types import Completion, Conversation, Message, Tool, ToolCall
-from trueline.guard.chain import Outcome
 from trueline.guard.guarded import Guarded, exchange_of
 from trueline.guard.ruling import rewrite
 from trueline.targets.wrappers import Scripted
@@ -94,11 +93,12 @@ def test_a_rewritten_answer_is_the_rails_text() -> None:
     assert _ask(Guarded(target=Scripted(answers=("grr",)), chain=chain_of(rail))).text == "good day"
 
 
-def test_every_judged_side_is_told() -> None:
-    """Whoever measures a guard hears each outcome, of both sides."""
-    told: list[Outcome] = []
-    _ask(Guarded(target=Scripted(answers=("hi",)), chain=chain_of(Finds(word="a")), told=told.append))
-    assert [outcome.side for outcome in told] == ["input", "output"]
+def test_a_rewritten_question_is_answered_by_the_rail() -> None:
+    """As the gateway does: the target is not asked, and the rail's text is the answer."""
+    target = Scripted(answers=("grr",))
+    rail = Says(says=lambda *_: rewrite("says", "rude", "good day"), sides=("input",))
+    assert _ask(Guarded(target=target, chain=chain_of(rail))).text == "good day"
+    assert target.asked == []
 
 
 def test_every_text_of_a_conversation_is_a_piece() -> None:

@@ -92,7 +92,7 @@ def test_what_cannot_guard_does_not_open_a_guarded_deployment(tmp_path: Path, mo
 
 def test_whoever_has_not_installed_the_guard_can_do_all_else() -> None:
     """Its libraries are an extra: no recipe, no command and no target needs them before a guard is asked for."""
-    missing = ("re2", "ahocorasick_rs", "orjson", "jsonschema_rs", "prometheus_client", "httptools", "granian", "uvicorn")
+    missing = ("re2", "ahocorasick_rs", "orjson", "jsonschema_rs", "prometheus_client", "httptools", "uvicorn")
     code = (
         f"import sys, pkgutil, importlib; sys.modules.update(dict.fromkeys({missing!r}))\n"
         "import trueline.recipes, trueline.cli, trueline.targets, trueline.guard.opening\n"

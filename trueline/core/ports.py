@@ -7,21 +7,18 @@ The training-side ports (Objective, Source, Annotate) need tensors and live in `
 from __future__ import annotations
 
 from random import Random
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from trueline.core.types import (
     GREEDY,
     Attempt,
     Completion,
     Conversation,
-    Decision,
     Judgement,
     Prompt,
     Sampling,
     Split,
 )
-
-Stage = Literal["input", "output", "tool"]
 
 
 @runtime_checkable
@@ -105,13 +102,3 @@ class Attack(Protocol):
     def adaptive(self) -> bool: ...
 
     async def __call__(self, goal: Prompt, ask: Ask) -> None: ...
-
-
-@runtime_checkable
-class Guard(Protocol):
-    """A check on what passes; returns a Decision, and never decides silently."""
-
-    @property
-    def name(self) -> str: ...
-
-    async def check(self, conversation: Conversation, stage: Stage) -> Decision: ...

@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 from trueline.core.types import Decision
 from trueline.guard.exchange import Edit, Exchange, Path, Piece, Side, apply_edits
 from trueline.guard.policy import Policy, Seat
-from trueline.guard.ruling import STRICTNESS, Ruling, block, broken, fold, shadowed
+from trueline.guard.ruling import Ruling, block, broken, fold, shadowed
 from trueline.guard.scan.scanner import RailScan, Scanner
 
 STUCK = 8  # threads that hang before no more rail is started in one: a thread cannot be stopped
@@ -178,8 +178,3 @@ def _with_texts(exchange: Exchange, side: Side, texts: Mapping[Path, str]) -> Ex
     """The exchange as it reads with other texts in some places."""
     pieces = tuple(replace(p, text=texts[p.path]) if p.path in texts else p for p in exchange.pieces(side))
     return replace(exchange, asked=pieces) if side == "input" else replace(exchange, said=pieces)
-
-
-def strictest(rulings: Sequence[Ruling]) -> Sequence[Ruling]:
-    """The words of a chain, the strictest first."""
-    return sorted(rulings, key=lambda ruling: -STRICTNESS[ruling.action])

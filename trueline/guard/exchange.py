@@ -10,7 +10,7 @@ nothing is unread because it stood in an unexpected place. A path says where a p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -68,10 +68,6 @@ class Exchange:
         """The pieces of one side."""
         return self.asked if side == "input" else self.said
 
-    def reply_text(self) -> str:
-        """The text of the reply, without reasoning and tool calls; of several choices, one below the other."""
-        return "\n".join(piece.text for piece in self.said if piece.place == "assistant")
-
 
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     """The text with all edits made. Where two overlap, both spans go, and the texts of both stand there."""
@@ -92,8 +88,3 @@ def merged(edits: Iterable[Edit]) -> list[tuple[int, int, str]]:
         else:
             spans.append((edit.start, edit.end, edit.text))
     return spans
-
-
-def paths_of(pieces: Sequence[Piece]) -> dict[Path, Piece]:
-    """Pieces by where they stand."""
-    return {piece.path: piece for piece in pieces}

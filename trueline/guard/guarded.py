@@ -8,8 +8,8 @@ What the gateway does with bytes, this does with the records of core: the same c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from trueline.core.ports import Target
 from trueline.core.types import GREEDY, Completion, Conversation, Message, Prompt, Role, Sampling, ToolCall
@@ -25,7 +25,6 @@ class Guarded:
 
     target: Target
     chain: Chain
-    told: Callable[[Outcome], None] = field(default=lambda _: None, repr=False, compare=False)  # hears what was decided
 
     @property
     def name(self) -> str:
@@ -35,25 +34,24 @@ class Guarded:
     async def reply(self, conversation: Conversation, sampling: Sampling = GREEDY) -> Completion:
         """What a client of the gateway would get."""
         exchange = exchange_of(conversation)
-        outcome = await self._judge(exchange, "input")
-        if outcome.stopped:
-            return self._said(conversation, self.chain.policy.message)
+        outcome = await self.chain.judge(exchange, "input")
+        if (text := self._instead(outcome)) is not None:
+            return self._said(conversation, text)
         said = await self.target.reply(conversation_of(conversation, outcome.texts), sampling)
-        outcome = await self._judge(with_reply(exchange, said), "output")
-        if outcome.stopped:
-            return self._said(conversation, self.chain.policy.message)
-        if outcome.ruling.action == "rewrite":
-            return self._said(conversation, outcome.ruling.decision.text)
+        outcome = await self.chain.judge(with_reply(exchange, said), "output")
+        if (text := self._instead(outcome)) is not None:
+            return self._said(conversation, text)
         changed = {} if not outcome.texts else {"ids": (), "logprobs": ()}  # they spell what was taken out
         text = outcome.texts.get(("text",), said.text)
         calls = _calls(said.tool_calls, ("tool_calls",), outcome.texts)
         prompt = Prompt(conversation=conversation)
         return replace(said, prompt=prompt, text=text, tool_calls=calls, model=self.name, **changed)
 
-    async def _judge(self, exchange: Exchange, side: Side) -> Outcome:
-        outcome = await self.chain.judge(exchange, side)
-        self.told(outcome)
-        return outcome
+    def _instead(self, outcome: Outcome) -> str | None:
+        """What is said in place of what does not pass, or is rewritten; None where it passes."""
+        if outcome.stopped:
+            return self.chain.policy.message
+        return outcome.ruling.decision.text if outcome.ruling.action == "rewrite" else None
 
     def _said(self, conversation: Conversation, text: str) -> Completion:
         return Completion(prompt=Prompt(conversation=conversation), text=text, model=self.name)

@@ -14,12 +14,12 @@ it says its `patterns`, the policy compiles those of all rails into one scanner,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from trueline.core.types import Action
-from trueline.guard.exchange import Exchange, Path, Piece, Place, Side
+from trueline.guard.exchange import Exchange, Piece, Place, Side
 from trueline.guard.ruling import Ruling
 
 Needs = Literal["text", "sentence", "whole"]  # of a streamed reply, before it can speak: as it grows, by sentence, all of it
@@ -96,8 +96,3 @@ def read_by(rail: Rail, exchange: Exchange, side: Side) -> tuple[Piece, ...]:
     """The pieces of a side that a rail reads."""
     places = rail.places
     return tuple([piece for piece in exchange.pieces(side) if piece.place in places])
-
-
-def spans(scan: Scan, pieces: Sequence[Piece]) -> Mapping[Path, Sequence[Hit]]:
-    """The hits in some pieces, by where the piece stands; pieces without any are left out."""
-    return {piece.path: hits for piece in pieces if (hits := scan.hits(piece))}

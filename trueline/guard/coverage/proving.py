@@ -52,7 +52,7 @@ State = Literal["read", "missed", "none"]  # none: it is on another side, or rea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One position, streamed or not, and how it stands with each rail; `passed` is the HTTP status of the exchange."""
+    """One position, streamed or not, how it stands with each rail, and the HTTP status of the exchange."""
 
     position: Position
     stream: bool

@@ -4,7 +4,7 @@ A ruling names what was found and where, and never quotes it: the reason is writ
 that a rail has just taken out of a text must not turn up again.
 
 >>> piece = Piece(side="input", place="user", text="call 555 now", path=("messages", 0, "content"))
->>> ruling_of("pii", "redact", [Finding(piece=piece, start=5, end=8, what="phone")]).decision.why
+>>> ruling_of("pii", "redact", [Found(piece=piece, start=5, end=8, what="phone")]).decision.why
 '1 phone in user'
 """
 
@@ -30,7 +30,7 @@ Span = tuple[int, int, str]  # start and end in the original text, and what it i
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Found:
     """Something that stands in the original text of a piece, from start to end (exclusive)."""
 
     piece: Piece
@@ -55,9 +55,9 @@ def wrong(rail: Rail, field: str, expected: str, got: object, hint: str = "") ->
     return ConfigError(f"rail {rail.name!r}: {field}: expected {expected}, got {got!r}{hint}")
 
 
-def findings(
+def found_in(
     rail: Rail, exchange: Exchange, side: Side, scan: Scan, what: Callable[[Piece, Hit], Iterable[Span]]
-) -> Iterator[Finding]:
+) -> Iterator[Found]:
     """The hits in a rail's pieces that are something: `what` gives the spans of each, none where it is nothing.
 
     A span that several views show counts once.
@@ -70,7 +70,7 @@ def findings(
             for span in what(piece, hit):
                 if span not in seen:
                     seen.add(span)
-                    yield Finding(piece=piece, start=span[0], end=span[1], what=span[2])
+                    yield Found(piece=piece, start=span[0], end=span[1], what=span[2])
 
 
 def read_as(piece: Piece, hit: Hit) -> str:
@@ -85,7 +85,7 @@ def within(hit: Hit, start: int, end: int) -> tuple[int, int]:
     return hit.start, hit.end
 
 
-def ruling_of(by: str, action: Action, found: Iterable[Finding], label: str = "[{what}]") -> Ruling:
+def ruling_of(by: str, action: Action, found: Iterable[Found], label: str = "[{what}]") -> Ruling:
     """The ruling on what was found: nothing is allowed; a redaction puts the label, with the finding's name, in its place."""
     found = tuple(found)
     if not found:

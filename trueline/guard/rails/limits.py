@@ -18,12 +18,11 @@ from typing import ClassVar
 
 from trueline.core.registry import register
 from trueline.core.types import Action
-from trueline.guard.exchange import Exchange, Piece, Place, Side
+from trueline.guard.exchange import Exchange, Place, Side
+from trueline.guard.prompting.prompt import tokens_estimate
 from trueline.guard.rail import Needs, Pattern, Scan, read_by
 from trueline.guard.rails.common import BOTH, EVERYWHERE, check_settings, wrong
 from trueline.guard.ruling import Ruling, act, allow
-
-BYTES_A_TOKEN = 4
 
 
 @register("rail", "limits")
@@ -64,7 +63,7 @@ class Limits:
         read = read_by(self, exchange, side)
         lengths = [len(piece.text) for piece in read]
         yield "characters", sum(lengths), self.characters
-        yield "tokens (estimated)", sum(map(_tokens, read)), self.tokens
+        yield "tokens (estimated)", sum(tokens_estimate(piece.text) for piece in read), self.tokens
         yield "characters of a piece", max(lengths, default=0), self.piece
         yield "depth", max([len(piece.path) for piece in read], default=0), self.depth
         if side == "input":
@@ -72,8 +71,3 @@ class Limits:
             yield "tools", len(exchange.tools or exchange.conversation.tools), self.tools
         else:
             yield "choices", len({piece.path[:2] for piece in exchange.said if piece.path[:1] == ("choices",)}), self.choices
-
-
-def _tokens(piece: Piece) -> int:
-    size = len(piece.text) if piece.text.isascii() else len(piece.text.encode("utf-8", "surrogatepass"))
-    return -(-size // BYTES_A_TOKEN)

@@ -26,7 +26,7 @@ from trueline.core.registry import register
 from trueline.core.types import Action
 from trueline.guard.exchange import Exchange, Path, Piece, Place, Side
 from trueline.guard.rail import Hit, Needs, Pattern, Scan
-from trueline.guard.rails.common import EDITING, Finding, Span, check_settings, findings, read_as, ruling_of, within, wrong
+from trueline.guard.rails.common import EDITING, Found, Span, check_settings, found_in, read_as, ruling_of, within, wrong
 from trueline.guard.rails.hosts import host_of, is_host, on_list
 from trueline.guard.ruling import Ruling
 
@@ -88,7 +88,7 @@ class Markup:
         return [Pattern(name=name, text=text, kind="regex", keywords=(word,)) for name, word, text in _PATTERNS]
 
     def check(self, exchange: Exchange, side: Side, scan: Scan) -> Ruling:
-        found = findings(self, exchange, side, scan, self._unsafe)
+        found = found_in(self, exchange, side, scan, self._unsafe)
         return ruling_of(self.name, self.action, _outermost(found))
 
     def _unsafe(self, piece: Piece, hit: Hit) -> Iterator[Span]:
@@ -126,7 +126,7 @@ def carries(url: str) -> bool:
     return not host_of(url) or "?" in url or "#" in url or "%" in url or _LONG_PART.search(url.partition("//")[2]) is not None
 
 
-def _outermost(found: Iterable[Finding]) -> Iterator[Finding]:
+def _outermost(found: Iterable[Found]) -> Iterator[Found]:
     """Findings in their order, without links that stand within something else that goes."""
     path: Path | None = None
     end = 0

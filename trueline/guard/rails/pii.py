@@ -28,7 +28,7 @@ from trueline.guard.rails.common import (
     EVERYWHERE,
     Span,
     check_settings,
-    findings,
+    found_in,
     read_as,
     ruling_of,
     within,
@@ -66,7 +66,7 @@ class Pii:
         ]
 
     def check(self, exchange: Exchange, side: Side, scan: Scan) -> Ruling:
-        return ruling_of(self.name, self.action, findings(self, exchange, side, scan, _persons))
+        return ruling_of(self.name, self.action, found_in(self, exchange, side, scan, _persons))
 
 
 _NAMED: dict[str, tuple[Kind, Form]] = {f"{kind}:{number}": (kind, form) for number, (kind, form) in enumerate(FORMS)}

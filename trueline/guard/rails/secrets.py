@@ -29,10 +29,10 @@ from trueline.guard.rails.common import (
     BOTH,
     EDITING,
     EVERYWHERE,
-    Finding,
+    Found,
     Span,
     check_settings,
-    findings,
+    found_in,
     read_as,
     ruling_of,
     within,
@@ -86,7 +86,7 @@ class Secrets:
         return formats
 
     def check(self, exchange: Exchange, side: Side, scan: Scan) -> Ruling:
-        found = [*findings(self, exchange, side, scan, self._secrets)]
+        found = [*found_in(self, exchange, side, scan, self._secrets)]
         if self.assigned:
             found += self._values(exchange, side)
         return ruling_of(self.name, self.action, found)
@@ -106,13 +106,13 @@ class Secrets:
             return
         yield (*within(hit, start, end), hit.pattern)
 
-    def _values(self, exchange: Exchange, side: Side) -> Iterator[Finding]:
+    def _values(self, exchange: Exchange, side: Side) -> Iterator[Found]:
         """Whole pieces that stand in the JSON under a telling key: {"password": "..."}."""
         for piece in read_by(self, exchange, side):
             key = piece.path[-1] if piece.path else ""
             telling = isinstance(key, str) and 6 <= len(piece.text) <= 200 and _TELLING_KEY.fullmatch(key)
             if telling and not self._is_known(piece.text) and _looks_chosen(piece.text, self.entropy):
-                yield Finding(piece=piece, start=0, end=len(piece.text), what="password")
+                yield Found(piece=piece, start=0, end=len(piece.text), what="password")
 
     def _is_known(self, secret: str) -> bool:
         """Whether a text is allowed, or stands in the place of a secret."""

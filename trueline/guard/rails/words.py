@@ -30,7 +30,7 @@ from trueline.guard.rails.common import (
     EVERYWHERE,
     Span,
     check_settings,
-    findings,
+    found_in,
     ruling_of,
     wrong,
 )
@@ -68,7 +68,7 @@ class Words:
         return self._entries
 
     def check(self, exchange: Exchange, side: Side, scan: Scan) -> Ruling:
-        return ruling_of(self.name, self.action, findings(self, exchange, side, scan, _banned), label=self.label)
+        return ruling_of(self.name, self.action, found_in(self, exchange, side, scan, _banned), label=self.label)
 
     @cached_property
     def _entries(self) -> tuple[Pattern, ...]:
