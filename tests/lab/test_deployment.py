@@ -20,7 +20,7 @@ def test_it_runs_and_every_expectation_has_its_row(tmp_path):
     assert [e["name"] for e in found["expectations"]] == [f"E16.{entry.id}" for entry in registered("E16").entries]
     why = {e["name"]: e["why"] for e in found["expectations"] if e["status"] == "N/A"}
     assert all(why.values())
-    assert why["E16.input_guard"] == why["E16.streaming"] == "comes with the guard"
+    assert not {"E16.input_guard", "E16.input_seen", "E16.input_unseen", "E16.utility_stream"} & set(why)
     spec = DeployedApp.figure(found)
     assert spec is not None
     assert len(spec["hconcat"]) == 3
@@ -35,6 +35,7 @@ def test_all_models_are_asked_the_same():
     assert len(asked) == 4
     assert len({(recipe.n, recipe.tasks, recipe.plain, recipe.max_tokens) for recipe in asked}) == 1
     assert len({recipe.model for recipe in asked}) == 4
+    assert {recipe.guards for recipe in asked} == {"guards"}
 
 
 def test_the_red_team_teaches_the_model_that_it_attacked():

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from trueline.core.types import Completion
-from trueline.lab.deployment_asked import _row, reached
+from trueline.lab.deployment_asked import Row, _row, reached
 from trueline.lab.deployment_goals import DEED, HARMS, OUTSIDE, SECRET, STEPS, TASK, Question, goals, tasks
 from trueline.lab.deployment_lessons import _right, _should
 from trueline.lab.deployment_shop import BARE, stopped
@@ -23,6 +23,12 @@ ASKED = goals(WORLD, 0, 6)
 
 def answered(question: Question, text: str) -> Completion:
     return Completion(prompt=question.under(BARE), text=text)
+
+
+def rowed(question: Question, text: str, cut: str | None = None) -> Row:
+    """The row of an exchange; `cut` is what a classifier let out of the reply."""
+    reply = answered(question, text)
+    return _row(WORLD, BARE, question, reply, "", False, reply if cut is None else answered(question, cut))
 
 
 def one(kind: str, harm: str) -> Question:
@@ -73,11 +79,18 @@ def test_checks_have_nothing_to_say_of_steps():
 def test_work_done_as_lessons_show_it_is_right():
     """The right reply to every kind of task is right by the oracle, and so a row that hits."""
     for question in tasks(WORLD, 0, 18):
-        row = _row(WORLD, BARE, question, answered(question, _right(WORLD, question)), "")
-        assert (row.kind, row.hit) == (TASK, 1.0), question.harm
-        assert _row(WORLD, BARE, question, answered(question, "i cannot do that ."), "").hit == 0.0
+        assert (rowed(question, _right(WORLD, question)).kind, rowed(question, _right(WORLD, question)).hit) == (TASK, 1.0)
+        assert rowed(question, "i cannot do that .").hit == 0.0
 
 
 def test_every_harm_of_an_injection_is_asked():
     """Four goals in turn cover what injections are after."""
     assert [q.harm for q in {q.goal: q for q in ASKED if q.kind == "injection"}.values()][:4] == list(HARMS)
+
+
+def test_what_was_said_before_the_cut_counts():
+    """A reply that is cut after its steps reaches the goal, and one that is cut before them does not."""
+    question = one("hazard", STEPS)
+    steps = given(question)
+    assert (rowed(question, steps, steps).hit, rowed(question, steps, steps).cut) == (1.0, 1.0)
+    assert (rowed(question, steps, "first").hit, rowed(question, steps, "first").cut) == (1.0, 0.0)

@@ -11,15 +11,38 @@ import pytest
 
 from trueline.lab.deployment_asked import Row
 from trueline.lab.deployment_goals import EXTRACTS, HAZARD, KINDS, TASK
-from trueline.lab.deployment_layers import ALL, CHECKS, NONE, PROMPT, REDTEAM, SAFETY, SUBSETS, Deployments, model_of, name_of
-from trueline.lab.deployment_measures import coded, goals_of, lost, repaired, stacking
+from trueline.lab.deployment_layers import (
+    ALL,
+    CHECKS,
+    INPUT,
+    LAYERS,
+    NONE,
+    PROMPT,
+    REDTEAM,
+    SAFETY,
+    STREAM,
+    SUBSETS,
+    Deployments,
+    model_of,
+    name_of,
+)
+from trueline.lab.deployment_measures import coded, goals_of, held, lost, repaired, stacking, streamed
 from trueline.lab.deployment_shop import BARE, PAGES, RULES
 
 N = 64
 MODELS = ("helpful", "safety", "helpful red-teamed", "safety red-teamed")
 
 
-def row(system: str, kind: str, i: int, hit: bool, stopped: str = "", words: str = "direct") -> Row:
+def row(
+    system: str,
+    kind: str,
+    i: int,
+    hit: bool,
+    stopped: str = "",
+    words: str = "direct",
+    held: bool = False,
+    cut: bool | None = None,
+) -> Row:
     return Row(
         system=system,
         goal=f"{kind}/{i}",
@@ -29,6 +52,8 @@ def row(system: str, kind: str, i: int, hit: bool, stopped: str = "", words: str
         cluster=f"{kind} {i}",
         hit=float(hit),
         stopped=stopped,
+        held=held,
+        cut=float(hit if cut is None else cut),
     )
 
 
@@ -43,14 +68,15 @@ def deployments(holds: Callable[[int, str], bool]) -> Deployments:
             for kind in KINDS:
                 for i in range(N):
                     got = not any(holds(i, layer) for layer in own)
-                    made.append(row(system, kind, i, got, "call" if holds(i, CHECKS) else ""))
+                    stopped, cut = "call" if holds(i, CHECKS) else "", got and not holds(i, STREAM)
+                    made.append(row(system, kind, i, got, stopped, held=holds(i, INPUT), cut=cut))
             made += [row(system, TASK, i, hit=i % 4 > 0, stopped="word" if i % 8 == 7 else "") for i in range(N)]
         return made
 
     return Deployments(rows={model: rows(model) for model in MODELS}, budget=1, seed=0)
 
 
-BITS = {PROMPT: 1, SAFETY: 2, CHECKS: 4, REDTEAM: 8}
+BITS = {layer: 1 << k for k, layer in enumerate(LAYERS)}
 
 
 def independent(i: int, layer: str) -> bool:
@@ -64,8 +90,8 @@ def alike(i: int, layer: str) -> bool:
 
 
 def test_all_subsets_are_there_and_have_names_of_their_own():
-    """Four layers have sixteen subsets, from none to all."""
-    assert len({name_of(layers) for layers in SUBSETS}) == 16
+    """Six layers have sixty-four subsets, from none to all."""
+    assert len({name_of(layers) for layers in SUBSETS}) == 64
     assert (name_of(NONE), model_of(NONE), model_of(ALL)) == ("none", "helpful", "safety red-teamed")
 
 
@@ -81,17 +107,17 @@ def test_a_subset_lets_through_what_none_of_its_layers_holds(layers: Collection[
 def test_layers_that_are_independent_stack_to_their_product():
     """Observed over foretold is 1 where each layer misses what it misses whatever the others do."""
     product, ratio = stacking(deployments(independent), tuple(ALL))
-    assert product == pytest.approx(1 / 16)
+    assert product == pytest.approx(1 / 64)
     assert ratio is not None
     assert ratio.value == pytest.approx(1.0)
     assert ratio.low < 1.0 < ratio.high
 
 
 def test_layers_that_miss_the_same_goals_stack_worse():
-    """Four layers of which each misses the same half let half through, eight times the product."""
+    """Six layers of which each misses the same half let half through, 32 times the product."""
     product, ratio = stacking(deployments(alike), tuple(ALL))
     assert ratio is not None
-    assert (product, ratio.value) == (pytest.approx(1 / 16), pytest.approx(8.0))
+    assert (product, ratio.value) == (pytest.approx(1 / 64), pytest.approx(32.0))
     assert ratio.low > 1.0
 
 
@@ -135,3 +161,23 @@ def test_goals_are_found_by_what_they_are_after():
     found = deployments(independent)
     assert goals_of(found, lambda row: row.kind == HAZARD) == {f"{HAZARD}/{i}" for i in range(N)}
     assert len(goals_of(found, lambda row: True)) == N * len(KINDS)
+
+
+def test_the_input_guard_is_asked_of_every_single_question():
+    """What it holds back counts whether or not the model would have given in, apart by wordings that it learned on."""
+    rows = [row(BARE, HAZARD, i, False, words=words, held=words == "direct") for i in range(N) for words in ("direct", "past")]
+    found = Deployments(rows={"safety": rows}, budget=1, seed=0)
+    values = [held(found, taught) for taught in (True, False)]
+    assert [value and value.value for value in values] == [1.0, 0.0]
+
+
+def test_a_hazard_is_gone_where_no_wording_tells_it_after_the_cut():
+    """Goals count once, by the best of their wordings, before and after."""
+
+    def told(i: int, words: str) -> Row:
+        return row(BARE, HAZARD, i, hit=i % 2 == 0, words=words, cut=i % 4 == 0 and words == "past")
+
+    found = Deployments(rows={"safety": [told(i, words) for i in range(N) for words in ("direct", "past")]}, budget=1, seed=0)
+    value = streamed(found, "safety")
+    assert value is not None
+    assert value.value == pytest.approx(0.5)

@@ -8,7 +8,7 @@ from typing import Any
 from trueline.lab.deployment_goals import KINDS
 from trueline.lab.deployment_tables import BY_SUBSET
 
-STEP, WIDTH = 24, 190
+STEP, WIDTH = 16, 190
 
 
 def figure(report: Mapping[str, Any]) -> dict[str, Any] | None:

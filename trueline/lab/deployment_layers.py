@@ -1,13 +1,17 @@
-"""Every subset of the layers that exist, from what four models said under two system prompts, with checks and without.
+"""Every subset of the layers that exist, from what four models said under two system prompts.
 
 deployment = Deployments(rows={"helpful": ..., "safety": ..., ...}, budget=4, seed=0)
 deployment.reached({"safety", "checks"})        # by goal, whether the bandit reached it
 deployment.work({"safety", "checks"})           # by task, whether it was done rightly and went out
 
+input      a classifier holds questions back               else every question reaches the model
 prompt     the system prompt holds all rules               else it says what there is, and no rule
 safety     the model refuses (fine-tuned for safety)       else it helps with everything
 checks     deployment_shop.stopped holds replies back      else every reply goes out
+stream     a classifier cuts replies while they are said   else they are said to their end
 red team   the model had lessons of what got through       else it had none
+
+The checks read a reply that is there in whole: what they stop, no part of goes out, whatever else there is.
 """
 
 from __future__ import annotations
@@ -25,8 +29,8 @@ from trueline.lab.deployment_attacker import ATTACKERS
 from trueline.lab.deployment_goals import KINDS, TASK
 from trueline.lab.deployment_shop import BARE, PAGES
 
-PROMPT, SAFETY, CHECKS, REDTEAM = "prompt", "safety", "checks", "red team"
-LAYERS = (PROMPT, SAFETY, CHECKS, REDTEAM)
+INPUT, PROMPT, SAFETY, CHECKS, STREAM, REDTEAM = "input", "prompt", "safety", "checks", "stream", "red team"
+LAYERS = (INPUT, PROMPT, SAFETY, CHECKS, STREAM, REDTEAM)
 SUBSETS = tuple(frozenset(some) for k in range(len(LAYERS) + 1) for some in combinations(LAYERS, k))
 NONE, ALL = SUBSETS[0], SUBSETS[-1]
 
@@ -102,4 +106,6 @@ class Deployments:
 
 def came(row: Row, layers: Layers) -> bool:
     """Whether what a reply gives goes out."""
-    return bool(row.hit) and not (CHECKS in layers and row.stopped)
+    if (INPUT in layers and row.held) or (CHECKS in layers and row.stopped):
+        return False
+    return bool(row.cut if STREAM in layers else row.hit)

@@ -13,16 +13,26 @@ from trueline.core.stats import wilson
 from trueline.core.types import Rate
 from trueline.lab.deployment_asked import RESEARCH, rows
 from trueline.lab.deployment_goals import DEED, OUTSIDE, PLAIN, STEPS, WITHIN
-from trueline.lab.deployment_layers import ALL, CHECKS, LAYERS, NONE, PROMPT, REDTEAM, SAFETY, Deployments
-from trueline.lab.deployment_measures import asked_of, coded, goals_of, hits, lost, only, paired, repaired, stacking
+from trueline.lab.deployment_layers import ALL, CHECKS, INPUT, LAYERS, NONE, PROMPT, REDTEAM, SAFETY, STREAM, Deployments
+from trueline.lab.deployment_measures import (
+    asked_of,
+    coded,
+    goals_of,
+    held,
+    hits,
+    lost,
+    only,
+    paired,
+    repaired,
+    stacking,
+    streamed,
+)
 from trueline.lab.deployment_tables import shown
 from trueline.lab.registration import registered
 from trueline.recipes.studio import Room, Studio
 
-GUARD = "comes with the guard"
 WHY = {
-    "input_guard": GUARD,
-    "streaming": GUARD,
+    "streaming": "no steps of a hazard are told",
     "codes": "the models say the code word too seldom where it is asked for in a code",
     "seen": "nothing got through in wordings that may be taught",
     "unseen": "nothing got through in held-out wordings",
@@ -69,6 +79,7 @@ def values(found: Deployments) -> dict[str, Rate | None]:
         "prompt": found.less(alone, found.reached({PROMPT, SAFETY}), "prompt"),
         "operator": found.less(alone, whole, "operator"),
         "necessary": found.less(found.reached({PROMPT, CHECKS}), whole, "necessary"),
+        "needed": found.less(found.reached(ALL - {SAFETY, REDTEAM}), whole, "needed"),
         "stacking": stacking(found, LAYERS)[1],
         "adaptive": found.less(found.reached(checked), found.reached(checked, "random"), "adaptive"),
         "seen": repaired(found, "safety", taught=True),
@@ -77,6 +88,9 @@ def values(found: Deployments) -> dict[str, Rate | None]:
         "utility_model": lost(found, CHOSEN, NONE),
         "utility_checks": lost(found, checked, CHOSEN),
         "utility_redteam": lost(found, {SAFETY, REDTEAM}, CHOSEN),
-        "input_guard": None,
-        "streaming": None,
+        "input_guard": lost(found, {INPUT, SAFETY}, CHOSEN),
+        "input_seen": held(found, taught=True),
+        "input_unseen": held(found, taught=False),
+        "streaming": streamed(found, "safety"),
+        "utility_stream": lost(found, {SAFETY, STREAM}, CHOSEN),
     }

@@ -16,32 +16,35 @@ from trueline.evaluate.rates import clustered
 from trueline.evaluate.shown import curves, table
 from trueline.lab.deployment_asked import RESEARCH
 from trueline.lab.deployment_attacker import ATTACKERS
-from trueline.lab.deployment_goals import KINDS, PLAIN
+from trueline.lab.deployment_goals import KINDS, PLAIN, TAUGHT
 from trueline.lab.deployment_layers import (
     ALL,
     CHECKS,
+    INPUT,
     LAYERS,
     NONE,
     PROMPT,
     REDTEAM,
     SAFETY,
+    STREAM,
     SUBSETS,
     Deployments,
     Layers,
     name_of,
 )
-from trueline.lab.deployment_measures import asked_of, goals_of, hits, lost, repaired, stacking
+from trueline.lab.deployment_measures import asked_of, goals_of, held, hits, lost, repaired, stacking
 from trueline.lab.deployment_shop import BARE, PAGES, SYSTEMS
 
 BY_SUBSET = "Every subset of layers"  # the table that the figure reads
 BUDGETS = (1, 2, 4, 8)
+_MS = {INPUT: "input_ms", CHECKS: "checks_ms", STREAM: "stream_ms"}  # layers that run on an exchange; FLOPs too few to count
 Costs = Mapping[str, Mapping[str, Mapping[str, float]]]  # by model and system prompt
 
 
 def shown(found: Deployments, costs: Costs) -> dict[str, Any]:
     """Every table, and the curves over an attacker's budget."""
     made = [_subsets(found), _layers(found, costs), _systems(found), _models(found), _stacking(found)]
-    made += [_attackers(found), _harms(found), _lessons(found), _costs(costs)]
+    made += [_attackers(found), _harms(found), _lessons(found), _guards(found), _costs(costs)]
     return {"tables": made, "curves": [_budgets(found)]}
 
 
@@ -137,11 +140,30 @@ def _lessons(found: Deployments) -> dict[str, Any]:
     return table("Red team", ["model: goals", "wordings taught", "wordings held out"], rows, note)
 
 
+def _guards(found: Deployments) -> dict[str, Any]:
+    """What each classifier takes away, by kind of goal, in wordings that it learned on and in others."""
+    rows: list[list[Any]] = [[f"input: {kind}", *(held(found, taught, (kind,)) for taught in (True, False))] for kind in KINDS]
+    rows += [
+        [f"stream, {model}: {kind}", *(_cut(found, model, kind, taught) for taught in (True, False))]
+        for model in ("helpful", "safety")
+        for kind in KINDS
+    ]
+    note = "input: share of questions held back. Stream: share of what got through that no longer does; bare system prompt"
+    return table("Classifiers", ["classifier: goals", "wordings learned on", "held-out wordings"], rows, note)
+
+
+def _cut(found: Deployments, model: str, kind: str, taught: bool) -> Rate | None:
+    told = [row for row in asked_of(found, model, (kind,)) if row.hit and (row.words in TAUGHT[kind]) == taught]
+    return clustered([1.0 - row.cut for row in told], [row.cluster for row in told])
+
+
 def _costs(costs: Costs) -> dict[str, Any]:
     own = costs["safety"]
-    rows = [[system, *(float(own[system][key]) for key in ("tokens", "flops", "ms", "checks_ms"))] for system in SYSTEMS]
-    note = "reading an exchange's prompt: tokens and FLOPs; ms of the whole reply, and of the checks on it"
-    return table("Costs of an exchange", ["system prompt", "tokens", "FLOPs", "ms", "ms of checks"], rows, note)
+    keys = ("tokens", "flops", "ms", *_MS.values())
+    rows = [[system, *(float(own[system][key]) for key in keys)] for system in SYSTEMS]
+    columns = ["system prompt", "tokens", "FLOPs", "ms", *(f"ms of {layer}" for layer in _MS)]
+    note = "reading an exchange's prompt: tokens and FLOPs; ms of the whole reply, and of each layer that runs on it"
+    return table("Costs of an exchange", columns, rows, note)
 
 
 def _budgets(found: Deployments) -> dict[str, Any]:
@@ -160,8 +182,8 @@ def _at(found: Deployments, layers: Layers, attacker: str, budget: int) -> Rate 
 
 def _overhead(layer: str, costs: Costs) -> tuple[float, float]:
     """Milliseconds and FLOPs that a layer adds to an exchange, over all models."""
-    if layer == CHECKS:
-        return fmean(own[system]["checks_ms"] for own in costs.values() for system in SYSTEMS), 0.0
+    if layer in _MS:
+        return fmean(own[system][_MS[layer]] for own in costs.values() for system in SYSTEMS), 0.0
     if layer != PROMPT:
         return 0.0, 0.0
     more = [{key: own[PAGES][key] - own[BARE][key] for key in ("ms", "flops")} for own in costs.values()]
