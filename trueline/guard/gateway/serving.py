@@ -1,7 +1,7 @@
 """The process behind `trueline guard serve`: a socket, the app, and an end that loses nothing.
 
-uvicorn with httptools and uvloop runs the app in this process; SIGTERM lets what is under way come to its end, then the audit
-is taken to the database.
+uvicorn with httptools (patience.py) and uvloop runs the app in this process; SIGTERM lets what is under way come to its end,
+then the audit is taken to the database.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from trueline.guard.audit.keys import Keyring
 from trueline.guard.gateway.app import Gateway
 from trueline.guard.gateway.door import Door
 from trueline.guard.gateway.live import Live
+from trueline.guard.gateway.patience import patient
 from trueline.guard.gateway.proxied import upstream_of
 from trueline.guard.gateway.spans import otlp_spans
 from trueline.store.audits import tokens_since
@@ -31,6 +32,7 @@ BACKLOG = 2048  # connections that wait to be accepted
 KEPT = 30  # seconds that a client's connection may wait for its next request
 GRACE = 30  # seconds that exchanges under way have when the process is told to stop
 CONNECTIONS = 4096  # at a time; more are answered 503 before anything is read
+FILES = 3 * CONNECTIONS  # a client and an upstream for each, and some
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +66,12 @@ def serve(served: Served, ready: Callable[[str], None] = lambda _: None) -> None
     with _listening(served.host, served.port) as listener:
         app = gateway(served)
         config = uvicorn.Config(
-            app, http="httptools", loop="uvloop", lifespan="on", ws="none", access_log=False, log_level="warning",
+            app, http=patient(), loop="uvloop", lifespan="on", ws="none", access_log=False, log_level="warning",
             server_header=False, date_header=False, timeout_keep_alive=KEPT, timeout_graceful_shutdown=GRACE,
             limit_concurrency=CONNECTIONS, proxy_headers=False,  # who asks is who is connected: a header can say anything
         )  # fmt: skip
         _spare_the_collector()
+        _allow_files()
         listener.listen(BACKLOG)
         host, port = listener.getsockname()[:2]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
@@ -81,6 +84,18 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def _allow_files() -> None:
+    """As many open files as connections may need, where the system lets a process raise its own limit."""
+    try:
+        import resource
+    except ImportError:  # on Windows there is no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def check_url(url: str) -> str:

@@ -1,0 +1,124 @@
+"""Whoever opens a connection and asks nothing does not keep others out."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+import uvicorn
+
+from trueline.guard.gateway import patience
+from trueline.guard.gateway.patience import patient
+
+PLACES = 4
+ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+async def app(scope, receive, send) -> None:
+    """Answers ok."""
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A server with few places and little patience."""
+    monkeypatch.setattr(patience, "HEAD", 1.0)
+    monkeypatch.setattr(patience, "PATIENCE", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(app, http=patient(), lifespan="off", ws="none", log_level="critical", limit_concurrency=PLACES)
+        server = uvicorn.Server(config)
+        running = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        running.start()
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        running.join(10)
+
+
+def opened(stack: ExitStack, port: int, first: bytes = b"") -> socket.socket:
+    made = stack.enter_context(closing(socket.create_connection(("127.0.0.1", port), timeout=10)))
+    made.sendall(first)
+    return made
+
+
+def status(port: int) -> bytes:
+    """What a new client is told."""
+    with ExitStack() as stack:
+        return opened(stack, port, ASK).recv(4096).split(b"\r\n")[0]
+
+
+def ended(connection: socket.socket) -> bool:
+    """Whether the other side closes it, within ten seconds."""
+    try:
+        return connection.recv(4096) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nhost: x\r\nx-a: b\r\n"], ids=["nothing", "line", "headers"]
+)
+def test_a_head_that_does_not_come_ends_the_connection(port, first):
+    """A client that begins a request and does not go on is closed, and so is one that says nothing."""
+    with ExitStack() as stack:
+        assert ended(opened(stack, port, first))
+
+
+def test_a_byte_now_and_then_is_not_enough(port):
+    """The time is that of the whole head: more bytes of it give no more time."""
+    with ExitStack() as stack:
+        slow = opened(stack, port, b"GET / HTTP/1.1\r\n")
+        for _ in range(200):
+            try:
+                slow.sendall(b"x-a: b\r\n")
+            except OSError:  # reset or broken pipe, as the system has it
+                return
+            time.sleep(0.05)
+        pytest.fail("the connection was still open after ten seconds")
+
+
+def test_a_second_request_that_does_not_come_whole_ends_the_connection(port):
+    """After an answer a part of a head has no more time than the first head had."""
+    with ExitStack() as stack:
+        kept = opened(stack, port, ASK)
+        assert kept.recv(4096).endswith(b"ok")
+        kept.sendall(b"GET / HT")
+        assert ended(kept)
+
+
+def test_silent_connections_make_room(port):
+    """Where all places are taken by clients that ask nothing, the next one that asks is answered."""
+    with ExitStack() as stack:
+        silent = [opened(stack, port) for _ in range(PLACES)]
+        time.sleep(0.3)
+        assert status(port) == b"HTTP/1.1 200 OK"
+        assert ended(silent[0])
+
+
+def test_kept_connections_make_room_too_and_those_at_work_do_not(port):
+    """A connection that was answered and waits for its next request gives way to a new client."""
+    with ExitStack() as stack:
+        kept = [opened(stack, port, ASK) for _ in range(PLACES - 1)]
+        assert all(each.recv(4096).endswith(b"ok") for each in kept)
+        late = opened(stack, port)
+        time.sleep(0.3)
+        assert status(port) == b"HTTP/1.1 200 OK"
+        late.sendall(ASK)
+        assert late.recv(4096).endswith(b"ok")  # it was not the one that had waited the longest
+
+
+def test_who_has_only_just_come_is_not_turned_out(port, monkeypatch):
+    """A burst is told that there is no place; nobody is cut off for having been first."""
+    monkeypatch.setattr(patience, "PATIENCE", 60.0)
+    with ExitStack() as stack:
+        first = [opened(stack, port) for _ in range(PLACES)]
+        time.sleep(0.1)
+        assert status(port).startswith(b"HTTP/1.1 503")
+        time.sleep(0.1)
+        first[0].sendall(ASK)
+        assert first[0].recv(4096) != b""
