@@ -3,6 +3,7 @@
 A client that opens a connection and sends no request, or sends one header in a minute, holds a place and never reaches the app,
 so no limit of the policy ends it (slow loris). Here a head must be there within HEAD seconds, and where all places are taken,
 whoever has asked nothing for PATIENCE seconds makes room, the longest first. Connections with a request under way keep theirs.
+A client that was never answered is told 408 or 503 on the way out; one that waits between two requests is closed, as is usual.
 
     uvicorn.Config(app, http=patient(), limit_concurrency=4096)
 """
@@ -15,6 +16,8 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD = 10.0  # seconds from the first byte of a head, or from a connection's begin, to the head's end
+LATE = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 PATIENCE = 2.0  # seconds without a request after which a connection makes room for another
 
 
@@ -33,12 +36,12 @@ class _Patient(HttpToolsProtocol):
         super().connection_made(transport)
         self._make_room()
         self._wait()
-        self._late = self.loop.call_later(HEAD, self._close)
+        self._late = self.loop.call_later(HEAD, self._close, LATE)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._idle and self._late is None and not self.transport.is_closing():  # a part of a head, after another request
-            self._late = self.loop.call_later(HEAD, self._close)
+            self._late = self.loop.call_later(HEAD, self._close, LATE)
 
     def on_headers_complete(self) -> None:
         self.waiting.pop(self, None)
@@ -75,9 +78,11 @@ class _Patient(HttpToolsProtocol):
             if first is None or self.loop.time() - self.waiting[first] < PATIENCE:
                 return
             self.connections.discard(first)  # its place is free now, and not once its end is noticed
-            first._close()
+            first._close(FULL)
 
-    def _close(self) -> None:
+    def _close(self, said: bytes) -> None:
         self.waiting.pop(self, None)
         self._in_time()
+        if self.cycle is None:
+            self.transport.write(said)
         self.transport.close()
