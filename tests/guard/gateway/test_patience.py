@@ -1,4 +1,4 @@
-"""Whoever opens a connection and asks nothing does not keep others out."""
+"""Whoever opens a connection and asks nothing, or reads nothing, does not keep others out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,17 @@ PLACES = 4
 ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
+ended = threading.Event()
+
+
 async def app(scope, receive, send) -> None:
-    """Answers ok."""
-    if scope["type"] == "http":
+    """Answers ok; to /long with more than any buffer holds, and notes when that has come to its end."""
+    if scope["type"] == "http" and scope["path"] == "/long":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(400):
+            await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+        ended.set()
+    elif scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
@@ -30,6 +38,8 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A server with few places and little patience."""
     monkeypatch.setattr(patience, "HEAD", 1.0)
     monkeypatch.setattr(patience, "PATIENCE", 0.1)
+    monkeypatch.setattr(patience, "UNREAD", 0.5)
+    ended.clear()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(app, http=patient(), lifespan="off", ws="none", log_level="critical", limit_concurrency=PLACES)
         server = uvicorn.Server(config)
@@ -123,3 +133,20 @@ def test_who_has_only_just_come_is_not_turned_out(port, monkeypatch):
         time.sleep(0.1)
         first[0].sendall(ASK)
         assert first[0].recv(4096) != b""
+
+
+def test_who_reads_nothing_is_cut_off(port):
+    """A reply that nobody takes ends with its connection, and does not wait for ever."""
+    with ExitStack() as stack:
+        opened(stack, port, ASK.replace(b"/ ", b"/long "))
+        assert ended.wait(10)
+
+
+def test_who_reads_slowly_reads_all(port):
+    """Somebody who takes a part now and then is not cut off, however long it all takes."""
+    with ExitStack() as stack:
+        slow, size = opened(stack, port, ASK.replace(b"/ ", b"/long ")), 0
+        while not (ended.is_set() and size > 38_000_000):
+            size += len(slow.recv(2_000_000))
+            time.sleep(0.05)
+        assert ended.is_set()

@@ -1,9 +1,10 @@
-"""How long a connection may be open without asking anything: uvicorn's protocol with an end to its patience.
+"""How long a connection may ask nothing, or read nothing: uvicorn's protocol with an end to its patience.
 
 A client that opens a connection and sends no request, or sends one header in a minute, holds a place and never reaches the app,
 so no limit of the policy ends it (slow loris). Here a head must be there within HEAD seconds, and where all places are taken,
 whoever has asked nothing for PATIENCE seconds makes room, the longest first. Connections with a request under way keep theirs.
 A client that was never answered is told 408 or 503 on the way out; one that waits between two requests is closed, as is usual.
+A client that does not take what waits to be written within UNREAD seconds is cut off, for its exchange holds a place too.
 
     uvicorn.Config(app, http=patient(), limit_concurrency=4096)
 """
@@ -16,6 +17,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD = 10.0  # seconds from the first byte of a head, or from a connection's begin, to the head's end
+UNREAD = 60.0  # seconds in which a client must take what is buffered for it, some 64 KB
 LATE = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 PATIENCE = 2.0  # seconds without a request after which a connection makes room for another
@@ -31,6 +33,7 @@ class _Patient(HttpToolsProtocol):
 
     waiting: ClassVar[dict[_Patient, float]]  # connections without a request, since when, the longest first
     _late: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -56,7 +59,21 @@ class _Patient(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.waiting.pop(self, None)
         self._in_time()
+        self._read()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._read()
+
+    def _read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     @property
     def _idle(self) -> bool:
