@@ -130,6 +130,15 @@ def test_each_exchange_leaves_one_row_with_both_verdicts_and_no_text(tmp_path: P
     assert not [word for word in ("marrow", "carrot", "leek", "turnip", "beet", "hello", "green") if word in told]
 
 
+def test_the_second_policy_reads_what_the_first_took_out(tmp_path: Path) -> None:
+    """It judges the request as the client sent it and the reply as the upstream sent it, before any redaction."""
+    spec = "rails:\n- {type: words, words: [beet], action: flag}\n"
+    _, rows = _run(tmp_path, [(_asking("a beet"), said("hi")), (_asking("hello"), said("a beet"))], spec)
+    found = [row["compared"] for row in rows if row["kind"] == "compared"]
+    assert [(one["first"]["input"], one["second"]["input"]) for one in found] == [("redact", "flag"), ("allow", "allow")]
+    assert [(one["first"]["output"], one["second"]["output"]) for one in found] == [("allow", "allow"), ("redact", "flag")]
+
+
 def test_the_table_and_its_json_count_what_happened(tmp_path: Path) -> None:
     """Rates, discordant counts and ids are those of the known exchanges, and the table shows the same numbers."""
     answers, _ = _run(tmp_path, KNOWN)

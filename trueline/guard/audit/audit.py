@@ -132,8 +132,9 @@ class Audit:
         """Record what two policies made of an exchange; whether it was. Half of the journal is kept free for decisions."""
         if self.pending >= self._settings.most_bytes // 2:
             return False
+        plain = orjson.loads(orjson.dumps(compared))  # a tenth of what asdict costs, on the thread that answers
         row = line({
-            "compared": asdict(compared), "endpoint": exchange.endpoint, "id": id, "kind": "compared",
+            "compared": plain, "endpoint": exchange.endpoint, "id": id, "kind": "compared",
             "seq": self._writer.journal.seq, "stream": exchange.stream, "time": datetime.now(UTC), "writer": self._writer.name,
         })  # fmt: skip
         try:

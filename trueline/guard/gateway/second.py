@@ -41,9 +41,9 @@ def said_of(outcome: Outcome) -> Said:
     for ruling in outcome.rulings:
         said = ruling.decision
         action = None if said.status == "not_run" and said.action == "allow" else said.action
-        words = [word for word in (rails.get(said.by), action) if word is not None]
-        strictest = max(words, key=STRICTNESS.__getitem__) if words else None
-        rails[said.by] = strictest
+        before = rails.get(said.by)
+        if before is None or (action is not None and STRICTNESS[action] > STRICTNESS[before]):
+            rails[said.by] = action
     return Said(outcome.ruling.action, rails)
 
 
@@ -75,6 +75,7 @@ async def _work(path: Path) -> None:
     except (PolicyError, OSError) as error:
         _tell({"policy": "", "version": "", "trouble": str(error)})
         return
+    os.nice(14)  # ready: from here on it takes what nobody else wants, and the threads that it starts likewise
     told = _state(live)
     _tell(told)
     threading.Thread(target=_read, args=(live, asyncio.get_running_loop()), daemon=True).start()
