@@ -32,8 +32,8 @@ def compare(since: str, database: str | None, as_json: bool) -> None:
     that were compared last are shown.
 
     \b
-    Example:  trueline guard serve policy.yaml --upstream http://127.0.0.1:8000 --beside other.yaml
-              trueline guard compare --since 24h
+    Example:  trueline guard compare --since 24h
+              after:  trueline guard serve policy.yaml --upstream http://127.0.0.1:8000 --beside other.yaml
     """
     from trueline.guard.audit.comparison import compare as carry_out
     from trueline.store.opening import open_database

@@ -1,4 +1,4 @@
-"""The second policy's process with a rail that does not behave: run by its path, so that no other test meets it."""
+"""The second policy's process with a rail that does not behave: run by its path (test_beside.py)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from trueline.guard.rail import Needs, Pattern, Scan
 from trueline.guard.ruling import Ruling, allow
 
 
-@register("rail", "odd")
 @dataclass(frozen=True, kw_only=True)
 class Odd:
     """Raises, or never comes back, where the text says so; nothing can interrupt it, since it is computed in place."""
@@ -40,4 +39,5 @@ class Odd:
 
 
 if __name__ == "__main__":
+    register("rail", "odd")(Odd)  # in this process alone
     second.main()
