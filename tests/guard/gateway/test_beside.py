@@ -20,14 +20,18 @@ from tests.guard.gateway.around import CHAT, Answer, Upstream, ask, gateway, rec
 from tests.guard.gateway.test_streams import ASKED, SSE, _pieces
 from trueline.cli.guard_audit import audit as audit_verb
 from trueline.cli.guard_compare import compare as compare_verb
+from trueline.cli.guard_replay import Again
 from trueline.core.stats import newcombe_paired, wilson
 from trueline.guard.audit.audit import Audit, Settings
 from trueline.guard.audit.comparison import NothingComparedError, compare
+from trueline.guard.audit.digests import Secret
 from trueline.guard.audit.record import Compared, Verdict
-from trueline.guard.audit.replay import records_of
+from trueline.guard.audit.replay import records_of, replay
 from trueline.guard.chain import Chain
 from trueline.guard.gateway.app import Gateway
 from trueline.guard.gateway.beside import Beside
+from trueline.guard.gateway.live import basis_of
+from trueline.guard.policy import Retention
 from trueline.guard.ruling import allow
 from trueline.store.opening import open_database
 
@@ -176,6 +180,16 @@ def test_chains_still_verify_and_decisions_are_listed_as_before(tmp_path: Path) 
     assert len(listed) == 2 * len(answers)
     kinds = [record.kind for record in records_of(open_database(tmp_path / "guard.db"), answers[0].headers["x-trueline-id"])]
     assert kinds == ["accepted", "settled", "compared"]
+
+
+def test_an_exchange_that_was_compared_is_replayed_as_before(tmp_path: Path) -> None:
+    """A replay makes both decisions of the policy that served again, and no other."""
+    chain = chain_of(Finds(word="marrow"), retention=Retention(text=True))
+    (answer,), _ = _run(tmp_path, [(_asking("a carrot"), said("a marrow"))], chain=chain)
+    again = Again(chain=chain, basis=basis_of(chain.policy))
+    secret, id_ = Secret.open(tmp_path / "audit"), answer.headers["x-trueline-id"]
+    found = replay(open_database(tmp_path / "guard.db"), secret, id_, again)
+    assert (found.same, len(found.again)) == (True, 2)
 
 
 def test_a_rail_that_raises_harms_nobody_and_is_counted(tmp_path: Path) -> None:
