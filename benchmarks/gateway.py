@@ -66,10 +66,10 @@ class Gateway:
     size: tuple[Path, ...] = ()  # folders that it is installed in
 
 
-def ours(name: str, policy: str) -> Gateway:
+def ours(name: str, policy: str, *more: str) -> Gateway:
     serve = (sys.executable, "-m", "trueline", "guard", "serve", "FOLDER/policy.yaml", "--upstream", "UPSTREAM")
     where = ("--port", "PORT", "--folder", "FOLDER/guard", "--database", "FOLDER/guard.db")
-    return Gateway(name=name, command=(*serve, *where), files={"policy.yaml": policy})
+    return Gateway(name=name, command=(*serve, *where, *more), files={"policy.yaml": policy})
 
 
 def litellm(venv: Path) -> Gateway:
@@ -204,6 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--litellm", type=Path, help="A virtual environment with litellm[proxy].")
     parser.add_argument("--portkey", type=Path, help="A folder with node_modules/@portkey-ai/gateway.")
+    parser.add_argument("--beside", action="store_true", help="Also ours with a second policy that judges the same.")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
@@ -211,7 +212,10 @@ def main() -> None:
     from importlib.resources import files
 
     default = files("trueline.guard").joinpath("policies/default.yaml").read_text(encoding="utf-8")
-    gateways = [ours("trueline, the default policy", default), ours("trueline, three rules", THREE)]
+    gateways = [ours("trueline, the default policy", default)]
+    if given.beside:
+        gateways.append(ours("the same, with itself beside", default, "--beside", "FOLDER/policy.yaml"))
+    gateways.append(ours("trueline, three rules", THREE))
     gateways += [litellm(given.litellm)] if given.litellm else []
     gateways += [portkey(given.portkey)] if given.portkey else []
     for gateway in gateways:

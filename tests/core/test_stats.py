@@ -60,6 +60,15 @@ def test_newcombe_equals_the_published_examples():
     assert (round(second.low, 4), round(second.high, 4)) == (0.1705, 0.8090)
 
 
+def test_newcombe_for_pairs_equals_the_published_example_and_turns_round():
+    """Newcombe (1998, Statistics in Medicine 17:2635), method 10, for a table with an empty cell; exchanged arms mirror it."""
+    rate, turned = stats.newcombe_paired(36, 12, 2, 0), stats.newcombe_paired(36, 2, 12, 0)
+    assert (rate.value, round(rate.low, 4), round(rate.high, 4)) == (0.2, 0.0569, 0.3404)
+    assert (turned.value, turned.low, turned.high) == pytest.approx((-rate.value, -rate.high, -rate.low))
+    nothing = stats.newcombe_paired(0, 0, 0, 50)
+    assert nothing.low < nothing.value == 0 < nothing.high
+
+
 @given(counts, counts)
 def test_newcombe_turns_round_with_its_arms(a, b):
     """Swapping the arms swaps the sign; the difference stays in [-1, 1]."""

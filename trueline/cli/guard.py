@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trueline.cli.guard_audit import audit, with_folder
+from trueline.cli.guard_compare import compare
 from trueline.cli.guard_keys import keys, with_database
 from trueline.cli.guard_layers import layers
 from trueline.cli.guard_policy import policy
@@ -42,6 +43,10 @@ def guard() -> None:
 @click.option("--upstream", required=True, metavar="URL", help="The endpoint behind the rails, with or without /v1.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: a free one.")
+@click.option(
+    "--beside", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+    help="A second policy that judges the same and changes nothing: trueline guard compare.",
+)  # fmt: skip
 @click.option("--log", is_flag=True, help="A line of JSON on standard error for each exchange, without what was said.")
 @click.option("--otel", is_flag=True, help="An OpenTelemetry span for each exchange, to OTEL_EXPORTER_OTLP_ENDPOINT.")
 @with_folder
@@ -49,8 +54,8 @@ def guard() -> None:
 @with_json
 @reports_errors
 def serve(
-    policy_file: Path, upstream: str, host: str, port: int, log: bool, otel: bool, folder: Path, database: str | None,
-    as_json: bool,
+    policy_file: Path, upstream: str, host: str, port: int, beside: Path | None, log: bool, otel: bool, folder: Path,
+    database: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Serve POLICY in front of an upstream until SIGTERM or Ctrl-C. The policy is read again when its file changes.
 
@@ -59,6 +64,7 @@ def serve(
 
     \b
     Example:  trueline guard serve policy.yaml --upstream http://127.0.0.1:8000
+              trueline guard serve policy.yaml --upstream http://127.0.0.1:8000 --beside other.yaml
               TRUELINE_UPSTREAM_KEY=... trueline guard serve policy.yaml --upstream https://api.example.com/v1
     """
     _libraries()
@@ -70,8 +76,9 @@ def serve(
     key = os.environ.get(SECRET, "").strip()
     secret = {"authorization": f"Bearer {key}", "x-api-key": key} if key else None
     served = Served(
-        policy=policy_file, upstream=upstream, folder=folder, database=database, spans=otel, host=host, port=port, secret=secret
-    )
+        policy=policy_file, upstream=upstream, folder=folder, database=database, spans=otel, host=host, port=port,
+        secret=secret, beside=beside,
+    )  # fmt: skip
 
     def ready(url: str) -> None:
         told = {"url": f"{url}/v1", "health": f"{url}/health", "upstream": upstream}
@@ -142,7 +149,7 @@ def coverage(policy_file: Path, everything: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-for command in (policy, keys, audit, replay, layers, train):
+for command in (policy, keys, audit, replay, compare, layers, train):
     guard.add_command(command)
 
 

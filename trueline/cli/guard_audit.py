@@ -105,7 +105,9 @@ def list_(only_unsettled: bool, most: int, database: str | None, as_json: bool) 
 @with_json
 @reports_errors
 def show(exchange_id: str, database: str | None, as_json: bool) -> None:
-    """The rows of one exchange: the decision on the request, then the one on the reply; with --json as one list.
+    """The rows of one exchange: the decision on the request, the one on the reply, and what a policy beside made of it.
+
+    With --json they are one list.
 
     \b
     Example:  trueline guard audit show 00063f2a9c1b4e-687beea7ac80-1f

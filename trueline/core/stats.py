@@ -148,6 +148,25 @@ def newcombe(successes: int, n: int, other_successes: int, other_n: int, *, conf
     return Rate(value=value, n=n + other_n, low=low, high=high)
 
 
+def newcombe_paired(both: int, first: int, second: int, neither: int, *, confidence: float = CONFIDENCE) -> Rate:
+    """Return the difference of two proportions over the same items, first minus second (Newcombe 1998, 17:2635, method 10).
+
+    The four counts are of items that both have, one alone, or neither.
+
+    >>> rate = newcombe_paired(36, 12, 2, 0)
+    >>> f"{rate.low:.4f} {rate.value:.4f} {rate.high:.4f}"
+    '0.0569 0.2000 0.3404'
+    """
+    n = both + first + second + neither
+    a, b = wilson(both + first, n, confidence=confidence), wilson(both + second, n, confidence=confidence)
+    spread = sqrt((both + first) * (second + neither) * (both + second) * (first + neither))
+    shared = both * neither - first * second
+    phi = (max(shared - n / 2, 0.0) if shared > 0 else shared) / spread if spread else 0.0
+    down, up = (a.value - a.low, b.high - b.value), (a.high - a.value, b.value - b.low)
+    low, high = (sqrt(max(0.0, x * x - 2 * phi * x * y + y * y)) for x, y in (down, up))
+    return Rate(value=(first - second) / n, n=n, low=(first - second) / n - low, high=(first - second) / n + high)
+
+
 def paired(
     after: Sequence[float],
     before: Sequence[float],

@@ -93,9 +93,17 @@ def rows_with(engine: Engine, id: str) -> list[AuditRow]:  # noqa: A002 - what t
 
 def recent_rows(engine: Engine, most: int) -> list[AuditRow]:
     """The last decisions, the latest first."""
-    query = select(audit).where(audit.c.id != "").order_by(audit.c.id.desc(), audit.c.kind.desc()).limit(most)
+    decision = audit.c.kind.in_(("accepted", "settled"))
+    query = select(audit).where(decision).order_by(audit.c.id.desc(), audit.c.kind.desc()).limit(most)
     with engine.connect() as connection:
         return [AuditRow(**row) for row in connection.execute(query).mappings()]
+
+
+def bodies_since(engine: Engine, kind: str, time: str) -> Iterator[str]:
+    """The bodies of the rows of one kind since a time (ISO 8601, UTC), in its order, a slice in memory at a time."""
+    query = select(audit.c.body).where(audit.c.kind == kind, audit.c.time >= time).order_by(audit.c.time, audit.c.seq)
+    with engine.connect().execution_options(yield_per=_SLICE) as connection:
+        yield from connection.execute(query).scalars()
 
 
 def audit_writers(engine: Engine) -> list[str]:

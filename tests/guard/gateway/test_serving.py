@@ -97,11 +97,11 @@ def upstream() -> Iterator[str]:
     server.shutdown()
 
 
-def _start(folder: Path, upstream: str, word: str = "marrow") -> Served:
+def _start(folder: Path, upstream: str, word: str = "marrow", more: tuple[str, ...] = ()) -> Served:
     (folder / "policy.yaml").write_text(POLICY.replace("WORD", word))
     words = ["guard", "serve", str(folder / "policy.yaml"), "--upstream", upstream, "--port", "0", "--json"]
     places = ["--folder", str(folder / "guard"), "--database", str(folder / "guard.db")]
-    process = subprocess.Popen([sys.executable, "-m", "trueline", *words, *places], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "trueline", *words, *places, *more], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     url = json.loads(process.stdout.readline())["url"].removesuffix("/v1")
     served = Served(url=url, folder=folder, process=process)
@@ -218,6 +218,33 @@ def test_a_killed_gateway_has_lost_nothing_that_it_accepted(tmp_path: Path, upst
     finally:
         _Upstream.gate.set()
         served.process.kill()
+
+
+def test_a_second_policy_judges_beside_it_and_its_verdicts_are_there_after_the_end(tmp_path: Path, upstream: str) -> None:
+    """A broken one ends the start; a good one is named by /ready, and what it would stop is counted by guard compare."""
+    other = tmp_path / "other.yaml"
+    other.write_text("rails: [{type: word}]\n")
+    words = ["guard", "serve", str(tmp_path / "policy.yaml"), "--upstream", upstream, "--beside", str(other)]
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    refused = subprocess.run([sys.executable, "-m", "trueline", *words], capture_output=True, text=True, cwd=tmp_path)
+    assert (refused.returncode, "did you mean 'words'" in refused.stderr) == (2, True)
+    other.write_text("name: other\nrails: [{type: words, words: [letter]}]\n")
+    served = _start(tmp_path, upstream, more=("--beside", str(other)))
+    try:
+        _until(lambda: served.get("/ready")["trouble"] == [], 60)
+        assert served.get("/ready")["beside"].startswith("other@")
+        served.openai.chat.completions.create(model="m", messages=ASK)  # type: ignore[arg-type]
+        list(served.openai.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}], stream=True))
+        _until(lambda: b'trueline_compared_total{found="different"} 2.0' in urlopen(served.url + "/metrics").read(), 60)
+        served.process.terminate()
+        assert served.process.wait(30) == 0
+    finally:
+        served.process.kill()
+    words = ["guard", "compare", "--json", "--database", str(tmp_path / "guard.db")]
+    done = subprocess.run([sys.executable, "-m", "trueline", *words], capture_output=True, text=True)
+    told = json.loads(done.stdout)
+    assert [(one["rail"], one["n"]) for one in told["only_second"]] == [("words", 2)]
+    assert told["n"] == 2
 
 
 def _quietly(served: Served, messages: Any) -> None:

@@ -3,9 +3,10 @@
     audit = Audit.open(folder, "postgresql://...")         # or a file: SQLite
     id = audit.accept(exchange, ruling, rails, basis)      # before the request is forwarded; raises JournalError
     audit.settle(id, exchange, ruling, rails, basis)       # before the reply is let out
+    audit.compare(id, exchange, compared)                  # afterwards, where a second policy judges beside the first
     await audit.close()
 
-Both are one write to a journal, some microseconds. A process apart takes the rows to the database, and deletes retained texts
+Each is one write to a journal, some microseconds. A process apart takes the rows to the database, and deletes retained texts
 that have expired. A request that cannot be recorded must be refused (503): `full` says so beforehand. An exchange that was
 accepted and never settled shows as such.
 """
@@ -31,7 +32,7 @@ from trueline.core.config import ConfigError
 from trueline.guard.audit.digests import Secret, content_of
 from trueline.guard.audit.feeder import Feeder, Feeding
 from trueline.guard.audit.journal import Journal, JournalError, next_seq, segments
-from trueline.guard.audit.record import LONGEST, Basis, Usage, line, versions, word, words
+from trueline.guard.audit.record import LONGEST, Basis, Compared, Usage, line, versions, word, words
 from trueline.guard.exchange import Exchange, Side
 from trueline.guard.ruling import Ruling
 from trueline.store.folders import BusyError, lock
@@ -126,6 +127,21 @@ class Audit:
         spent = {"input": tokens.input, "output": tokens.output} if tokens else None
         more = {"bytes": size, "finish": finish[:LONGEST], "key": key, "tokens": spent, "upstream": upstream}
         self._write("output", id, time.time_ns() // 1000, exchange, ruling, rails, basis, more)
+
+    def compare(self, id: str, exchange: Exchange, compared: Compared) -> bool:  # noqa: A002 - what accept returned
+        """Record what two policies made of an exchange; whether it was. Half of the journal is kept free for decisions."""
+        if self.pending >= self._settings.most_bytes // 2:
+            return False
+        plain = orjson.loads(orjson.dumps(compared))  # a tenth of what asdict costs, on the thread that answers
+        row = line({
+            "compared": plain, "endpoint": exchange.endpoint, "id": id, "kind": "compared",
+            "seq": self._writer.journal.seq, "stream": exchange.stream, "time": datetime.now(UTC), "writer": self._writer.name,
+        })  # fmt: skip
+        try:
+            self._writer.journal.append(row)
+        except JournalError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Take what is left to the database, as far as it is there in time, and give the journal back."""

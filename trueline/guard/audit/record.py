@@ -1,8 +1,9 @@
 """The audit's rows: one frozen record for each decision of the gateway, written on the hot path as one line of JSON.
 
 An exchange has two rows under one id: `accepted`, the decision on the request, written before it is forwarded, and `settled`,
-the decision on the reply. `opened` says that a process began to write here, `torn` that a line was not whole. A row holds all
-that a decision depends on (Basis), and no text: of texts there are counts and keyed digests (digests.py).
+the decision on the reply. Where a second policy judges beside the first there is a third: `compared`, what both made of it.
+`opened` says that a process began to write here, `torn` that a line was not whole. A row holds all that a decision depends on
+(Basis), and no text: of texts there are counts and keyed digests (digests.py).
 
     record = from_json(Record, line)        # core.records: strict, with the field that is wrong
 """
@@ -22,7 +23,7 @@ from trueline.core.types import Action
 from trueline.guard.exchange import Side
 from trueline.guard.ruling import Ruling
 
-Kind = Literal["opened", "accepted", "settled", "torn"]
+Kind = Literal["opened", "accepted", "settled", "compared", "torn"]
 Status = Literal["ran", "not_run", "error", "timeout"]
 LIBRARIES = ("trueline", "google-re2", "ahocorasick-rs", "orjson", "jsonschema-rs", "onnxruntime")  # what rails decide with
 LONGEST = 200  # characters of a word that came from outside (a model's name, a reason)
@@ -75,6 +76,36 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one policy made of an exchange; None where it had no such side to judge."""
+
+    policy: str  # digest
+    version: str
+    input: Action | None = None
+    output: Action | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """A rail whose action is not the same under both policies; None where it is not in one, or was not asked there."""
+
+    side: Side
+    rail: str
+    first: Action | None = None
+    second: Action | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One exchange under two policies: the one that served, and the one beside it. `missed` says why it was not compared."""
+
+    first: Verdict
+    second: Verdict
+    apart: tuple[Apart, ...] = ()
+    missed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One row of the audit. `clean` are the rails that ran and allowed without a word, with their microseconds.
 
@@ -100,10 +131,11 @@ class Record:
     upstream: int | None = None  # HTTP status
     finish: str = ""
     note: str = ""
+    compared: Compared | None = None
 
     @property
     def side(self) -> Side | None:
-        """Which side was decided on."""
+        """Which side was decided on; None where the row is no decision."""
         return "input" if self.kind == "accepted" else "output" if self.kind == "settled" else None
 
 

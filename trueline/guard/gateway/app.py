@@ -14,6 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import orjson
@@ -21,6 +22,7 @@ import orjson
 from trueline.guard.audit.audit import Audit
 from trueline.guard.audit.journal import JournalError
 from trueline.guard.audit.keys import ANYONE
+from trueline.guard.gateway.beside import Beside
 from trueline.guard.gateway.door import Door
 from trueline.guard.gateway.headers import forwarded, raw
 from trueline.guard.gateway.live import Live
@@ -51,6 +53,7 @@ class Gateway:
     )  # headers that open the upstream, in place of the client's
     metrics: Metrics = field(default_factory=Metrics)
     spans: Spans | None = None
+    beside: Beside | None = None  # a second policy that judges the same exchanges, and changes nothing
     _in_flight: int = 0
     _draining: bool = False
 
@@ -68,7 +71,7 @@ class Gateway:
 
     async def _life(self, receive: Receive, send: Send) -> None:
         await receive()
-        async with self.upstream, self.live, self.door:
+        async with self.upstream, self.live, self.door, self.beside or nullcontext():
             await send({"type": "lifespan.startup.complete"})
             await receive()
             self._draining = True
@@ -124,7 +127,7 @@ class Gateway:
     async def _pass(self, wire: Wire, key: KeyRow, asked: Asked, send: Send) -> Reply | None:
         passing = Passing(
             wire=wire, key=key, chain=self.live.chain, basis=self.live.basis, audit=self.audit, metrics=self.metrics,
-            asked=asked, spend=self.door.spend, spans=self.spans,
+            asked=asked, spend=self.door.spend, spans=self.spans, beside=self.beside,
         )  # fmt: skip
         stopped = await passing.take_in()
         if stopped is not None:
@@ -145,8 +148,11 @@ class Gateway:
 
     async def _ready(self) -> Reply:
         """Whether requests may be sent here: the policy is the file's, and records are taken."""
-        trouble = [*filter(None, (self.live.trouble, self.audit.trouble)), *(["the audit is full"] if self.audit.full else [])]
+        known = (self.live.trouble, self.audit.trouble, self.beside.trouble if self.beside else "")
+        trouble = [*filter(None, known), *(["the audit is full"] if self.audit.full else [])]
         told = {"status": "draining" if self._draining else "ok", "policy": self.live.chain.policy.version, "trouble": trouble}
+        if self.beside is not None:
+            told["beside"] = self.beside.version
         return Reply(503 if self._draining or self.audit.full else 200, PLAIN, orjson.dumps(told))
 
     async def _metrics(self) -> Reply:

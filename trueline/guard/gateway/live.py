@@ -38,7 +38,7 @@ class Live:
     """A policy file, watched while it is entered."""
 
     path: Path
-    state: Path  # where versions are kept
+    state: Path | None  # where versions are kept; None: nowhere
     chain: Chain
     basis: Basis
     trouble: str = ""
@@ -46,11 +46,12 @@ class Live:
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @classmethod
-    def open(cls, path: Path, state: Path) -> Self:
+    def open(cls, path: Path, state: Path | None) -> Self:
         """The policy that the file holds. Raises PolicyError: a gateway does not start with a broken one."""
         chain = Chain(policy=read_policy(path))
         seen = _stamps(path, chain.policy)
-        remember(path, chain.policy, state)
+        if state is not None:
+            remember(path, chain.policy, state)
         return cls(path=path, state=state, chain=chain, basis=basis_of(chain.policy), _seen=seen)
 
     async def __aenter__(self) -> Self:
@@ -77,7 +78,8 @@ class Live:
         self.trouble = ""
         if chain.policy.digest == self.chain.policy.digest:
             return False
-        remember(self.path, chain.policy, self.state)
+        if self.state is not None:
+            remember(self.path, chain.policy, self.state)
         log.warning("policy %s takes the place of %s", chain.policy.version, self.chain.policy.version)
         self.chain, self.basis = chain, basis_of(chain.policy)  # an exchange under way ends with the policy that it began with
         self._seen = _stamps(self.path, chain.policy)

@@ -3,6 +3,7 @@
     trueline_exchanges_total{endpoint, action}     trueline_rail_rulings_total{rail, side, action, status}
     trueline_rail_seconds_total{rail, side}        trueline_exchange_seconds{endpoint} (histogram)
     trueline_tokens_total{kind}                    trueline_in_flight, trueline_audit_pending_bytes
+    trueline_compared_total{found}                 trueline_not_compared_total{why}
 
 No label holds anything that a client sent.
 """
@@ -33,6 +34,8 @@ class Metrics(Collector):
     rail_ms: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     seconds: dict[str, list[float]] = field(default_factory=dict)  # by endpoint: a count for each bound and beyond, and the sum
     tokens: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    compared: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # with a second policy: same, different
+    not_compared: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by the reason
     in_flight: int = 0
     pending: int = 0
 
@@ -74,10 +77,18 @@ class Metrics(Collector):
         tokens = CounterMetricFamily("trueline_tokens", "tokens, as the upstream counts them", labels=("kind",))
         for kind, count in self.tokens.items():
             tokens.add_metric((kind,), count)
+        compared = CounterMetricFamily(
+            "trueline_compared", "exchanges that a second policy judged too, by whether both decide alike", labels=("found",)
+        )
+        for found, count in self.compared.items():
+            compared.add_metric((found,), count)
+        missed = CounterMetricFamily("trueline_not_compared", "exchanges that it did not judge", labels=("why",))
+        for why, count in self.not_compared.items():
+            missed.add_metric((why,), count)
         took = HistogramMetricFamily("trueline_exchange_seconds", "from the first byte to the last", labels=("endpoint",))
         for endpoint, counts in self.seconds.items():
             took.add_metric((endpoint,), _buckets(counts[:-1]), counts[-1])
-        yield from (exchanges, rulings, spent, tokens, took)
+        yield from (exchanges, rulings, spent, tokens, compared, missed, took)
         yield GaugeMetricFamily("trueline_in_flight", "exchanges under way", value=self.in_flight)
         yield GaugeMetricFamily("trueline_audit_pending_bytes", "of the journal, not in the database yet", value=self.pending)
 

@@ -14,6 +14,7 @@ from trueline.guard.audit.audit import Audit
 from trueline.guard.audit.record import Basis, Usage
 from trueline.guard.chain import Chain, Outcome
 from trueline.guard.exchange import Exchange
+from trueline.guard.gateway.beside import Beside, Judged
 from trueline.guard.gateway.headers import OWN, raw, returned
 from trueline.guard.gateway.logs import FIELDS
 from trueline.guard.gateway.metrics import Metrics
@@ -50,6 +51,7 @@ class Passing:
     input: Outcome = field(init=False)
     settled: bool = False
     spans: Spans | None = None
+    beside: Beside | None = None
     began: float = field(default_factory=time.perf_counter)
 
     async def take_in(self) -> Reply | None:
@@ -150,6 +152,13 @@ class Passing:
             self.id, exchange or self.exchange, ruling, rulings, self.basis,
             key=self.key.id, size=size, upstream=upstream, finish=finish, tokens=tokens,
         )  # fmt: skip
+        if self.beside is not None:
+            self.beside.offer(
+                Judged(
+                    id=self.id, exchange=exchange or self.exchange, basis=self.basis, input=self.input, output=outcome,
+                    size=len(self.asked.body) + size,
+                )
+            )  # fmt: skip
 
     def _told(self, action: str, upstream: int | None, finish: str) -> dict[str, object]:
         """What a log says of this exchange."""

@@ -20,8 +20,10 @@ import uvicorn
 from trueline.guard.audit.audit import Audit
 from trueline.guard.audit.keys import Keyring
 from trueline.guard.gateway.app import Gateway
+from trueline.guard.gateway.beside import Beside
 from trueline.guard.gateway.door import Door
 from trueline.guard.gateway.live import Live
+from trueline.guard.gateway.metrics import Metrics
 from trueline.guard.gateway.patience import patient
 from trueline.guard.gateway.proxied import upstream_of
 from trueline.guard.gateway.spans import otlp_spans
@@ -45,6 +47,7 @@ class Served:
     database: str | None = None  # file or URL; None: the one that all of trueline uses
     host: str = "127.0.0.1"
     port: int = 8080
+    beside: Path | None = None  # a second policy, that judges the same and changes nothing
     spans: bool = False  # whether each exchange is an OpenTelemetry span
     secret: Mapping[str, str] | None = None  # headers that open the upstream in place of the client's own
 
@@ -54,11 +57,15 @@ def gateway(served: Served) -> Gateway:
     url = check_url(served.upstream)
     spans = otlp_spans() if served.spans else None
     live = Live.open(served.policy, served.folder)
-    audit = Audit.open(served.folder, served.database)
+    second = Live.open(served.beside, None).chain.policy if served.beside else None
+    audit, metrics = Audit.open(served.folder, served.database), Metrics()
     database = open_database(served.database)
     door = Door(ring=Keyring.of(database), spent=lambda: tokens_since(database, datetime.now(UTC).strftime("%Y-%m-%d")))
     upstream = upstream_of(url, live.chain.policy.limits)
-    return Gateway(live=live, upstream=upstream, audit=audit, door=door, spans=spans, secret=served.secret)
+    beside = Beside(path=served.beside, policy=second, audit=audit, metrics=metrics) if served.beside and second else None
+    return Gateway(
+        live=live, upstream=upstream, audit=audit, door=door, spans=spans, secret=served.secret, metrics=metrics, beside=beside
+    )
 
 
 def serve(served: Served, ready: Callable[[str], None] = lambda _: None) -> None:
