@@ -113,7 +113,7 @@ class Transformer:
     @cached_property
     def _session(self) -> Any:
         check_runtime()
-        import onnxruntime  # type: ignore[import-not-found,import-untyped,unused-ignore] # here alone: a gateway whose policy names no such model does not load it
+        import onnxruntime  # here alone: a gateway whose policy names no such model does not load it
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -124,8 +124,13 @@ class Transformer:
 
 def check_runtime() -> None:
     """Raise ModelError where onnxruntime is not installed."""
-    if find_spec("onnxruntime") is None:
+    if not runtime_is_there():
         raise ModelError(EXTRA)
+
+
+def runtime_is_there() -> bool:
+    """Whether onnxruntime is installed."""
+    return find_spec("onnxruntime") is not None
 
 
 def with_places(window: NDArray[np.int64]) -> NDArray[np.int64]:
