@@ -38,7 +38,7 @@ from trueline.targets.wrappers import Scripted
 pytest.importorskip("onnxruntime", reason="needs the extra: pip install 'trueline[onnx]'")
 
 BAD, GOOD = "mirkin the grelk of my shed, tulipa a spade", "mirkin, where in the shed did I leave the spade?"
-TINY = SmallTransformer(width=16, layers=1, heads=2, tokens=512)
+TINY = SmallTransformer(width=16, layers=1, heads=2, tokens=512, often=8)
 # Rounding to 7 bits moves a score by about a hundredth of a unit of log-odds; a wrong graph moves it by whole units.
 TOLERANCE = 0.1
 
