@@ -2,6 +2,7 @@
 
     python benchmarks/learned_rail.py DATA            # the half that was kept aside
     python benchmarks/learned_rail.py DATA --half dev # the half on which features and settings were chosen
+    python benchmarks/learned_rail.py DATA --transformer --parts left-out --groups 0 8   # a transformer beside it
 
 DATA is a folder with the files of ATTACKS and BENIGN (one JSON object a line). Each model is trained on the development half
 without one group of attacks, one of benign texts (GROUPS; sources of few rows are left out together), and every near-duplicate
@@ -10,6 +11,9 @@ kind that it has never seen. A row belongs to a half by the hash of its id.
 
 Beside it stand one model that knows every group (on families of texts that it has not seen), the rules of `injection` and
 `jailbreak` (a flag counts), and a control: the same training with labels drawn by chance, which must find nothing.
+
+With `--transformer` every cell of a model is two: linear / transformer, trained on the same rows with the same families and
+folds. That takes a hundred times as long, so `--parts` and `--groups` (numbers of rows, from 0) choose what is run.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -31,8 +35,8 @@ from trueline.core.types import Conversation
 from trueline.guard.chain import Chain
 from trueline.guard.exchange import Exchange, Piece
 from trueline.guard.learned.duplicates import families
-from trueline.guard.learned.linear import Linear
-from trueline.guard.learned.training import Example, train
+from trueline.guard.learned.model import Model
+from trueline.guard.learned.training import Example, Learn, linear, train_with
 from trueline.guard.policy import policy_of
 from trueline.guard.scan.folding import fold
 from trueline.guard.scan.scanner import without_halves
@@ -61,6 +65,7 @@ BENIGN = (
 )
 FPR = 0.01
 HALVES = ("dev", "test")
+PARTS = ("left-out", "known", "control")
 
 
 GROUPS = (  # attacks, and the benign texts that are left out with them
@@ -91,49 +96,72 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("data", type=Path)
     words.add_argument("--half", choices=HALVES, default="test")
+    words.add_argument("--transformer", action="store_true")
+    words.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    words.add_argument("--groups", nargs="+", type=int, choices=range(len(GROUPS)), default=range(len(GROUPS)))
     given = words.parse_args()
+    learners = _learners(given.transformer)
     examples = list(_examples(given.data))
     family = families([fold(without_halves(example.text)) for example, _ in examples]).tolist()
     rows = [Row(example, half, first) for (example, half), first in zip(examples, family, strict=True)]
     seen = [row for row in rows if row.half == "dev"]
     # On the development half itself, a group that was left out is as unseen as in the other half.
     asked = [row for row in rows if row.half == given.half]
-    print(f"{len(seen):,} texts to train on, {len(asked):,} to ask about\n")
-    print("| group | what | n | learned, group left out | n | learned, group known | rules |\n|---|---|---|---|---|---|---|")
-    rules, everything = Rules(), _trained([row.example for row in seen])
+    print(f"{len(seen):,} texts to train on, {len(asked):,} to ask about; {' / '.join(learners)}\n")
     met = {row.family for row in seen}
-    for attacks, benign in GROUPS:
-        names = {(name, True) for name in attacks} | {(name, False) for name in benign}
-        known = {row.family for row in asked if _key(row) in names}
-        model = _trained([row.example for row in seen if _key(row) not in names and row.family not in known])
-        for attack, group in ((True, attacks), (False, benign)):
-            own = [row for row in asked if row.example.attack is attack and row.example.source in group]
-            if own:
-                _line(", ".join(group), own, model, everything, met, rules)
-    _control([row.example for row in seen], [row.example for row in asked if row.family not in met])
+    if {"left-out", "known"} & set(given.parts):
+        print(
+            "| group | what | n | learned, group left out | n | learned, group known | rules |\n|---|---|---|---|---|---|---|"
+        )
+        everything = _trained(learners, [row.example for row in seen]) if "known" in given.parts else []
+        for number in given.groups:
+            attacks, benign = GROUPS[number]
+            names = {(name, True) for name in attacks} | {(name, False) for name in benign}
+            known = {row.family for row in asked if _key(row) in names}
+            rest = [row.example for row in seen if _key(row) not in names and row.family not in known]
+            models = _trained(learners, rest) if "left-out" in given.parts else []
+            for attack, group in ((True, attacks), (False, benign)):
+                own = [row for row in asked if row.example.attack is attack and row.example.source in group]
+                if own:
+                    _line(", ".join(group), own, models, everything, met)
+    if "control" in given.parts:
+        _control(learners, [row.example for row in seen], [row.example for row in asked if row.family not in met])
 
 
 def _key(row: Row) -> tuple[str, bool]:
     return row.example.source, row.example.attack
 
 
-def _line(name: str, own: Sequence[Row], model: Linear, everything: Linear, met: set[int], rules: Rules) -> None:
+def _learners(transformer: bool) -> Mapping[str, Learn[Model]]:
+    if not transformer:
+        return {"linear": linear}
+    import torch
+
+    from trueline.recipes.guard_classifier import SmallTransformer  # torch takes seconds to import
+
+    torch.set_num_threads(1)
+    return {"linear": linear, "transformer": SmallTransformer()}
+
+
+def _line(name: str, own: Sequence[Row], models: Sequence[Model], everything: Sequence[Model], met: set[int]) -> None:
     texts = [row.example.text for row in own]
     fresh = [row.example.text for row in own if row.family not in met]
-    seen = _rate([_acts(everything, text) for text in fresh]) if fresh else ""
     what = "attack" if own[0].example.attack else "benign"
-    left_out, found = _rate([_acts(model, text) for text in texts]), _rate([rules.act(text) for text in texts])
-    print(f"| {name} | {what} | {len(own)} | {left_out} | {len(fresh)} | {seen} | {found} |", flush=True)
+    found = _rate([RULES.act(text) for text in texts])
+    print(
+        f"| {name} | {what} | {len(own)} | {_rates(models, texts)} | {len(fresh)} | {_rates(everything, fresh)} | {found} |",
+        flush=True,
+    )
 
 
-def _control(seen: Sequence[Example], asked: Sequence[Example]) -> None:
+def _control(learners: Mapping[str, Learn[Model]], seen: Sequence[Example], asked: Sequence[Example]) -> None:
     """Train with labels drawn by chance: what such a model acts on, it finds in attacks as often as in benign texts."""
     labels = [one.attack for one in seen]
     random.Random(0).shuffle(labels)
-    model = _trained([replace(one, attack=label) for one, label in zip(seen, labels, strict=True)])
+    models = _trained(learners, [replace(one, attack=label) for one, label in zip(seen, labels, strict=True)])
     for attack in (True, False):
-        rate = _rate([_acts(model, one.text) for one in asked if one.attack is attack])
-        print(f"labels by chance, {'attacks' if attack else 'benign'}: {rate}")
+        rates = _rates(models, [one.text for one in asked if one.attack is attack])
+        print(f"labels by chance, {'attacks' if attack else 'benign'}: {rates}", flush=True)
 
 
 class Rules:
@@ -150,15 +178,27 @@ class Rules:
         return any(ruling.action != "allow" for ruling in self._chain.early(exchange, "input").rulings)
 
 
-def _trained(examples: Sequence[Example]) -> Linear:
-    started = time.perf_counter()
-    trained = train(examples, fpr=FPR)
-    spent = time.perf_counter() - started
-    print(f"    {len(examples):,} texts in {spent:.0f} s; out of fold {trained.recall.value:.1%}", file=sys.stderr, flush=True)
-    return trained.model
+RULES = Rules()
 
 
-def _acts(model: Linear, text: str) -> bool:
+def _trained(learners: Mapping[str, Learn[Model]], examples: Sequence[Example]) -> list[Model]:
+    models = []
+    for name, learn in learners.items():
+        started = time.perf_counter()
+        trained = train_with(learn, examples, fpr=FPR)
+        spent = time.perf_counter() - started
+        told = f"    {name}: {len(examples):,} texts in {spent:.0f} s; out of fold {trained.recall.value:.1%}"
+        print(told, file=sys.stderr, flush=True)
+        models.append(trained.model)
+    return models
+
+
+def _rates(models: Sequence[Model], texts: Sequence[str]) -> str:
+    """Each model's rate of acting on texts, beside each other; nothing where there is no text."""
+    return " / ".join(_rate([_acts(model, text) for text in texts]) for model in models) if texts else ""
+
+
+def _acts(model: Model, text: str) -> bool:
     return model.score(fold(without_halves(text))) > model.threshold
 
 

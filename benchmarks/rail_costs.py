@@ -21,7 +21,8 @@ from trueline.core.types import Completion, Conversation, Prompt, ToolCall
 from trueline.guard.chain import Chain
 from trueline.guard.exchange import Exchange
 from trueline.guard.guarded import exchange_of, with_reply
-from trueline.guard.learned.training import Example, train
+from trueline.guard.learned.training import Example, train, train_with
+from trueline.guard.learned.transformer import runtime_is_there
 from trueline.guard.policy import Policy, policy_of, read_policy
 from trueline.guard.scan.scanner import RailScan
 
@@ -60,12 +61,19 @@ def main() -> None:
 
     print(f"text.lower().split() of 1.2 KB takes {unit * 1e6:.1f} µs\n\n{'':28}{'µs':>8}{'x split':>9}")
     with tempfile.TemporaryDirectory() as folder:
-        train((Example(text=noise(rng), attack=i % 2 == 0, source="toy") for i in range(60)), fpr=0.1).model.save(Path(folder))
+        toy = [Example(text=noise(rng), attack=i % 2 == 0, source="toy") for i in range(60)]
+        train(toy, fpr=0.1).model.save(Path(folder))
         for name in RAILS:
             settings = {"model": folder} if name == "learned" else SETTINGS.get(name, {})
             policy = policy_of({"rails": [{"type": name, **settings}]})
             for what, exchange in exchanges(rng, name).items():
                 say(name + what, check(policy, exchange))
+        if runtime_is_there():
+            from trueline.recipes.guard_classifier import SmallTransformer  # torch takes seconds to import
+
+            train_with(SmallTransformer(draws=60), toy, fpr=0.1).model.save(Path(folder) / "t")
+            policy = policy_of({"rails": [{"type": "learned", "model": f"{folder}/t"}]})
+            say("learned, a transformer", check(policy, exchanges(rng, "learned")[""], calls=1))
     words = policy_of({"rails": [{"type": "words", **SETTINGS["words"]}]})
     for what, policy in {"default policy": read_policy(DEFAULT), "rail of two words": words}.items():
         say(f"scan for the {what}", scan(policy, rng))
@@ -98,7 +106,7 @@ def exchanges(rng: random.Random, name: str) -> Mapping[str, Exchange]:
     }
 
 
-def check(policy: Policy, exchange: Exchange) -> float:
+def check(policy: Policy, exchange: Exchange, calls: int = 20) -> float:
     """Seconds of the check of the policy's one rail, on all sides that it reads."""
     chain = Chain(policy=policy)
     rail = policy.seats[0].rail
@@ -108,7 +116,7 @@ def check(policy: Policy, exchange: Exchange) -> float:
         for side in rail.sides:
             rail.check(exchange, side, scan)
 
-    return fastest(once)
+    return fastest(once, calls)
 
 
 def scan(policy: Policy, rng: random.Random) -> float:
@@ -118,9 +126,9 @@ def scan(policy: Policy, rng: random.Random) -> float:
     return min(timeit.timeit(partial(scanner.scan_after, "", text), number=1) for text in fresh)
 
 
-def fastest(what: Callable[[], object]) -> float:
-    """The least of many seconds a call."""
-    return min(timeit.repeat(what, number=20, repeat=ROUNDS)) / 20
+def fastest(what: Callable[[], object], calls: int = 20) -> float:
+    """The least of many seconds a call; so many calls are timed together."""
+    return min(timeit.repeat(what, number=calls, repeat=ROUNDS)) / calls
 
 
 if __name__ == "__main__":

@@ -54,11 +54,12 @@ KEEPERS: Mapping[str, tuple[str, ...]] = {
     "inspect_ai": ("evaluate.exports", "inspecting"),
     "trueline.inspecting": (),  # Inspect's entry point, and nobody else's
     "aiohttp": ("targets", "guard", "web"),
+    "onnxruntime": ("guard.learned.transformer",),
 }
 # What makes a command slow to start: none of it may be loaded before a command is chosen.
 SLOW = (
     "torch", "transformers", "tokenizers", "numpy", "pandas", "pyarrow", "datasets", "sqlalchemy", "alembic", "altair",
-    "aiohttp",
+    "aiohttp", "onnxruntime",
 )  # fmt: skip
 
 

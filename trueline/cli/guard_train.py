@@ -12,8 +12,10 @@ import click
 from trueline.cli.rim import console, reports_errors, with_json, with_quiet
 
 if TYPE_CHECKING:
-    from trueline.guard.learned.training import Trained
+    from trueline.guard.learned.model import Model
+    from trueline.guard.learned.training import Learn, Trained
 
+KINDS = ("linear", "transformer")
 SOURCE = click.Path(exists=True, path_type=Path)
 
 
@@ -25,10 +27,16 @@ SOURCE = click.Path(exists=True, path_type=Path)
     "--fpr", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.01, show_default=True,
     help="Share of benign texts that the threshold may act on, out of fold, as the mean over benign files.",
 )  # fmt: skip
+@click.option(
+    "--model", type=click.Choice(KINDS), default=KINDS[0], show_default=True,
+    help="linear: over hashed n-grams, in about a minute. transformer: a small one, in some minutes; needs trueline[onnx].",
+)  # fmt: skip
 @with_quiet
 @with_json
 @reports_errors
-def train(data: tuple[Path, ...], out: Path, benign: tuple[Path, ...], fpr: float, quiet: bool, as_json: bool) -> None:
+def train(
+    data: tuple[Path, ...], out: Path, benign: tuple[Path, ...], fpr: float, model: str, quiet: bool, as_json: bool
+) -> None:
     """Train a learned rail on DATA: files of attacks or of labelled texts, banks of findings, folders of campaigns.
 
     A row's text is in `prompt`, `text` or `instruction`; its `label`, where it has one, says whether it is an attack. Of a
@@ -40,22 +48,36 @@ def train(data: tuple[Path, ...], out: Path, benign: tuple[Path, ...], fpr: floa
               then, in policy.yaml:  - {type: learned, model: models/harm}
     """
     from trueline.guard.learned.examples import names_of, read_examples
-    from trueline.guard.learned.training import train as carry_out
+    from trueline.guard.learned.training import train_with
 
     examples = chain(*(read_examples(source) for source in data), *(read_examples(source, benign=True) for source in benign))
     quiet = quiet or as_json
-    trained = carry_out(
-        examples, fpr=fpr, files=names_of((*data, *benign)), say=lambda text: None if quiet else click.echo(text, err=True)
-    )
-    trained.model.save(out)
+    trained = train_with(
+        _learner(model), examples, fpr=fpr, files=names_of((*data, *benign)),
+        say=lambda text: None if quiet else click.echo(text, err=True),
+    )  # fmt: skip
+    found = trained.model
+    found.save(out)
     if as_json:
-        model = trained.model
-        click.echo(json.dumps({"folder": str(out), "digest": model.digest, "threshold": model.threshold, **model.trained}))
+        told = {"folder": str(out), "model": model, "digest": found.digest, "threshold": found.threshold}
+        click.echo(json.dumps({**told, **found.trained}))
     else:
         _show(trained, out)
 
 
-def _show(trained: Trained, out: Path) -> None:
+def _learner(kind: str) -> Learn[Model]:
+    if kind == "linear":
+        from trueline.guard.learned.training import linear
+
+        return linear
+    from trueline.guard.learned.transformer import check_runtime
+    from trueline.recipes.guard_classifier import SmallTransformer
+
+    check_runtime()
+    return SmallTransformer()
+
+
+def _show(trained: Trained[Model], out: Path) -> None:
     from rich.table import Table
 
     table = Table("source", "texts", "families", "acted on", "95 %", title="out of fold")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from trueline.guard.learned.fitting import Fitted, fit
 from trueline.guard.learned.hashing import BITS, BLOCK, features
-from trueline.guard.learned.linear import OVERLAP, Linear, ModelError
+from trueline.guard.learned.linear import OVERLAP, Linear
+from trueline.guard.learned.model import ModelError
 from trueline.guard.learned.table import Table
+from trueline.guard.learned.training import Lessons
 
 RANDOM = np.random.Generator(np.random.PCG64(5))
 MODEL = Linear(weights=RANDOM.integers(-500, 500, 2**BITS).astype(np.int16), scale=0.001, bias=-0.25, threshold=1.0)
@@ -125,14 +128,15 @@ def test_a_model_that_was_changed_is_refused(tmp_path, change, said):
 
 def test_fitting_is_the_same_each_time_and_both_labels_count_the_same():
     """Ten benign texts to one attack move the constant no further than one to one."""
-    table = Table.of(["vosk grelk", *(f"plain words {n}" for n in range(10))])
+    texts = ["vosk grelk", *(f"plain words {n}" for n in range(10))]
     labels = np.array([True] + [False] * 10)
-    once, again = (fit(table, labels, np.ones(11, np.float32)) for _ in range(2))
+    lessons = Lessons(texts=texts, table=Table.of(texts), labels=labels, importance=np.ones(11, np.float32))
+    once, again = (fit(lessons.table, labels, lessons.share) for _ in range(2))
     assert isinstance(once, Fitted)
     assert once.bias == again.bias
     assert (once.weights == again.weights).all()
-    odds = table.times(once.weights) + once.bias
+    odds = lessons.table.times(once.weights) + once.bias
     assert odds[0] > 0
     assert (odds[1:] < 0).all()
     with pytest.raises(ValueError, match="only attacks"):
-        fit(table, np.ones(11, bool), np.ones(11, np.float32))
+        _ = replace(lessons, labels=np.ones(11, bool)).share

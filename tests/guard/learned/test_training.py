@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from tests.guard.learned.toy import WORDS, examples, trained
 from trueline.guard.learned.duplicates import families
 from trueline.guard.learned.table import Table
-from trueline.guard.learned.training import Example, distinct, folds_of, out_of_fold, threshold_at, train, weight
+from trueline.guard.learned.training import (
+    Example,
+    Lessons,
+    distinct,
+    folds_of,
+    linear,
+    out_of_fold,
+    threshold_at,
+    train,
+    weight,
+)
 
 
 def test_the_order_of_the_rows_does_not_matter():
@@ -79,7 +89,8 @@ def test_the_report_is_out_of_fold():
     texts, sources = [row.text for row in rows], np.array([row.source for row in rows])
     family = families(texts)
     importance = weight(family, np.unique(sources, return_inverse=True)[1])
-    acted = out_of_fold(rows, Table.of(texts), importance, folds_of(labels, family)) > trained().model.threshold
+    lessons = Lessons(texts=texts, table=Table.of(texts), labels=labels, importance=importance)
+    acted = out_of_fold(linear, lessons, folds_of(labels, family)) > trained().model.threshold
     assert trained().recall.value == acted[labels].mean()
     assert trained().false_positives <= 0.02
     for line in trained().lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -192,3 +193,13 @@ class AllOf:
 
     def find(self, folded: str) -> frozenset[str]:
         return self.words
+
+
+def test_threads_share_what_was_scanned():
+    """Rails that are asked in threads read the same memory, and its room is kept to."""
+    shared = Scanner({"r": [Pattern(name="no", text="bomb")]}, remembered=4_000)
+    texts = [f"{'a bomb ' * (n % 3)}and {n} words" for n in range(40)] * 5
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda text: len(shared.scan(text).hits("r")), texts))
+    assert found == [n % 3 for n in range(40)] * 5
+    assert shared._room == shared._most - sum(len(text) + scanner._OVERHEAD for text in shared._kept)

@@ -1,8 +1,8 @@
 """Logistic regression over a sparse table, by mini-batches, with a rate for each weight (AdaGrad, Duchi et al. 2011).
 
-    weights, bias = fit(table, labels, importance)
+    weights, bias = fit(table, labels, share)
 
-Both labels count the same in sum, whatever their numbers. The order of the batches is drawn from a fixed seed.
+The order of the batches is drawn from a fixed seed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,8 @@ class Fitted(NamedTuple):
     bias: float
 
 
-def fit(table: Table, labels: NDArray[np.bool_], importance: NDArray[np.float32]) -> Fitted:
-    """Fit N texts with their labels, each as important as said. Raises ValueError where one label is missing."""
-    if labels.all() or not labels.any():
-        raise ValueError(
-            f"expected attacks and benign texts to train on, got only {'attacks' if labels.all() else 'benign ones'}"
-        )
-    share = importance / np.where(labels, importance[labels].sum(), importance[~labels].sum()) * len(labels) / 2
+def fit(table: Table, labels: NDArray[np.bool_], share: NDArray[np.float32]) -> Fitted:
+    """Fit N texts with their labels, each counted as much as its share (one on average)."""
     weights, seen = np.zeros(2**BITS, np.float32), np.full(2**BITS, 1e-8, np.float32)
     bias, bias_seen, rng = 0.0, 1e-8, np.random.Generator(np.random.PCG64(0))
     order = rng.permutation(len(table))

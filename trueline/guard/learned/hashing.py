@@ -29,6 +29,7 @@ class Features(NamedTuple):
 
     grams: tuple[NDArray[np.int64], ...]  # for each n: (B - n + 1,), of the n-gram that begins at each byte
     words: NDArray[np.int64]  # (W,): where each word begins
+    ends: NDArray[np.int64]  # (W,): and where it ends
     one: NDArray[np.int64]  # (W,): the word's bucket
     two: NDArray[np.int64]  # (W - 1,): the bucket of it and the next one
 
@@ -50,7 +51,7 @@ def features(data: bytes) -> Features:
     begins, ends = _words(read)
     own = (sums[ends] - sums[begins]) * _INVERSES[-1, begins]
     pairs = own[:-1] * _PAIR + own[1:]
-    return Features(grams, begins, _bucket(own * _WORD), _bucket(pairs * _WORD))
+    return Features(grams, begins, ends, _bucket(own * _WORD), _bucket(pairs * _WORD))
 
 
 def _bucket(hashed: Array) -> NDArray[np.int64]:

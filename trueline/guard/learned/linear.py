@@ -12,12 +12,11 @@ A model is two files: `rail.safetensors` (the weights) and `rail.json` (everythi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +25,12 @@ from safetensors.numpy import load, save
 
 from trueline.core.files import atomic_file
 from trueline.guard.learned.hashing import BITS, BLOCK, SCHEME, Features, features
+from trueline.guard.learned.model import REST, ModelError, check_digest, folder_of, read_rest
 from trueline.store.folders import digest, write_json
 
 WINDOW, STEP = 512, 256  # bytes of a window, and from one to the next
 OVERLAP = 1_024  # bytes that a block shares with the next one, so that every window is whole in one of them
-WEIGHTS, REST = "rail.safetensors", "rail.json"
-
-
-class ModelError(ValueError):
-    """A model that cannot be used; the message says which file, what was expected and what to do."""
+WEIGHTS = "rail.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +42,7 @@ class Linear:
     bias: float
     threshold: float
     trained: Mapping[str, Any] = field(default_factory=dict)  # on what, as counts and hashes; plain values
+    inline: ClassVar[bool] = True
 
     @cached_property
     def digest(self) -> str:
@@ -58,6 +55,10 @@ class Linear:
         starts = range(0, max(1, len(data) - OVERLAP), BLOCK - OVERLAP)
         return max(self._score(data[start : start + BLOCK]) for start in starts)
 
+    def settled(self, threshold: float, trained: Mapping[str, Any]) -> Self:
+        """The same weights with a threshold, and what they were trained on."""
+        return replace(self, threshold=threshold, trained=trained)
+
     def save(self, folder: Path) -> None:
         """Write both files."""
         with atomic_file(folder / WEIGHTS) as file:
@@ -67,8 +68,8 @@ class Linear:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a model's folder (or its rail.json). Raises ModelError where it is not whole, not ours, or was changed."""
-        folder = path.parent if path.name == REST else path
-        rest = _rest_in(folder / REST)
+        folder = folder_of(path)
+        rest = read_rest(folder)
         try:
             weights = load((folder / WEIGHTS).read_bytes())["weights"]
         except (OSError, SafetensorError, KeyError) as error:
@@ -81,10 +82,7 @@ class Linear:
             model = cls(weights=weights, **rest)
         except TypeError as error:
             raise ModelError(f"{folder / REST}: expected what `trueline guard train` writes ({error})") from error
-        if said != model.digest:
-            raise ModelError(
-                f"{folder}: expected the digest {said}, got {model.digest}: the files were changed; train it again"
-            )
+        check_digest(folder, said, model.digest)
         return model
 
     @property
@@ -127,13 +125,3 @@ def running(found: Features, size: int, weights: NDArray[np.int16]) -> Running:
     np.cumsum(here, out=sums[1:])
     np.cumsum(count, out=counts[1:])
     return Running(sums, counts)
-
-
-def _rest_in(path: Path) -> dict[str, Any]:
-    try:
-        rest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: expected a model that `trueline guard train` wrote ({error})") from error
-    if not isinstance(rest, dict):
-        raise ModelError(f"{path}: expected an object, got {type(rest).__name__}")
-    return rest

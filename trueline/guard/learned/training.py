@@ -7,6 +7,8 @@ everything. What is reported for each source is out of fold, too.
 
     trained = train(examples, fpr=0.01)
     trained.model.save(Path("models/harm"))
+
+`train` fits linear models; `train_with` any kind that learns from `Lessons`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,7 @@ from trueline.core.types import Rate
 from trueline.guard.learned.duplicates import linked
 from trueline.guard.learned.fitting import Fitted, fit
 from trueline.guard.learned.linear import Linear
+from trueline.guard.learned.model import Model
 from trueline.guard.learned.table import Table
 from trueline.guard.scan.folding import fold
 from trueline.guard.scan.scanner import without_halves
@@ -51,11 +55,40 @@ class Line:
     families: int
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lessons:
+    """N folded texts to fit a model on."""
+
+    texts: Sequence[str]
+    table: Table  # the same texts, hashed
+    labels: NDArray[np.bool_]  # (N,): whether a text must not pass
+    importance: NDArray[np.float32]  # (N,)
+
+    def take(self, rows: NDArray[np.int64]) -> Lessons:
+        """Some of them, in that order."""
+        texts = [self.texts[index] for index in rows.tolist()]
+        return Lessons(texts=texts, table=self.table.take(rows), labels=self.labels[rows], importance=self.importance[rows])
+
+    @property
+    def share(self) -> NDArray[np.float32]:
+        """What each text counts, (N,): both labels the same in sum, and one on average. Raises ValueError for one alone."""
+        labels, importance = self.labels, self.importance
+        if labels.all() or not labels.any():
+            raise ValueError(
+                f"expected attacks and benign texts to train on, got only {'attacks' if labels.all() else 'benign ones'}"
+            )
+        return importance / np.where(labels, importance[labels].sum(), importance[~labels].sum()) * len(labels) / 2
+
+
+M = TypeVar("M", bound=Model)
+Learn = Callable[[Lessons], M]  # a model fitted on lessons; it acts on nothing until it has a threshold
+
+
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class Trained(Generic[M]):
     """A model, and what is known of it."""
 
-    model: Linear
+    model: M
     lines: tuple[Line, ...]
     recall: Rate  # over all attacks
     false_positives: float  # the mean over the sources of benign texts
@@ -67,8 +100,28 @@ def train(
     fpr: float = 0.01,
     files: Mapping[str, str] | None = None,
     say: Callable[[str], None] = lambda text: None,
-) -> Trained:
-    """Train on texts as they were written; the model notes `files` (names by content hash). Raises ValueError for too few."""
+) -> Trained[Linear]:
+    """Train a linear model on texts as they were written.
+
+    The model notes `files` (names by content hash). Raises ValueError for too few texts.
+    """
+    return train_with(linear, examples, fpr=fpr, files=files, say=say)
+
+
+def linear(lessons: Lessons) -> Linear:
+    """Logistic regression over the hashed texts."""
+    return model_of(fit(lessons.table, lessons.labels, lessons.share))
+
+
+def train_with(
+    learn: Learn[M],
+    examples: Iterable[Example],
+    *,
+    fpr: float = 0.01,
+    files: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Trained[M]:
+    """The same with a model of any kind."""
     if not 0 < fpr < 1:
         raise ValueError(f"fpr: expected a share between 0 and 1, got {fpr}")
     rows, left_out = distinct(examples)
@@ -84,15 +137,15 @@ def train(
         )
     say(f"{many[0]:,} families of attacks and {many[1]:,} of benign texts")
     source = np.unique([f"{row.attack} {row.source}" for row in rows], return_inverse=True)[1]
-    importance = weight(family, source)
-    scores = out_of_fold(rows, table, importance, folds_of(labels, family), say)
+    lessons = Lessons(texts=[row.text for row in rows], table=table, labels=labels, importance=weight(family, source))
+    scores = out_of_fold(learn, lessons, folds_of(labels, family), say)
     threshold = threshold_at(scores[~labels], source[~labels], fpr)
     lines = tuple(_lines(rows, scores > threshold, family))
     trained_on = {
         "files": dict(files or {}), "texts": len(rows), "attacks": int(labels.sum()), "families": len(np.unique(family)),
         "fpr": fpr, "sources": [{**asdict(line), "acted": asdict(line.acted)} for line in lines],
     }  # fmt: skip
-    model = replace(model_of(fit(table, labels, importance)), threshold=threshold, trained=trained_on)
+    model = learn(lessons).settled(threshold, trained_on)
     share = float(np.mean([line.acted.value for line in lines if not line.attack]))
     return Trained(model=model, lines=lines, recall=_rate(scores[labels] > threshold), false_positives=share)
 
@@ -123,18 +176,14 @@ def folds_of(labels: NDArray[np.bool_], family: NDArray[np.int64]) -> NDArray[np
 
 
 def out_of_fold(
-    rows: Sequence[Example],
-    table: Table,
-    importance: NDArray[np.float32],
-    folds: NDArray[np.int64],
-    say: Callable[[str], None] = lambda text: None,
+    learn: Learn[M], lessons: Lessons, folds: NDArray[np.int64], say: Callable[[str], None] = lambda text: None
 ) -> NDArray[np.float64]:
     """Each text's score by a model that was fitted on the other folds."""
-    labels, scores = np.array([row.attack for row in rows], bool), np.zeros(len(rows))
+    scores = np.zeros(len(folds))
     for number in range(FOLDS):
         inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
-        model = model_of(fit(table.take(inside), labels[inside], importance[inside]))
-        scores[outside] = [model.score(rows[index].text) for index in outside.tolist()]
+        model = learn(lessons.take(inside))
+        scores[outside] = [model.score(lessons.texts[index]) for index in outside.tolist()]
         say(f"fold {number + 1} of {FOLDS}")
     return scores
 

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import NamedTuple, TypeVar
 
 from trueline.guard.exchange import Piece
@@ -60,6 +61,7 @@ class Scanner:
         self._folded = RegexSet([regex for regex in self.regexes if not regex.exact], SEARCHES)
         self._kept: OrderedDict[str, Scanned] = OrderedDict()
         self._room = self._most = remembered
+        self._turn = Lock()  # rails that are asked in a thread read the same memory
 
     @cached_property
     def machines(self) -> Machines:
@@ -68,17 +70,15 @@ class Scanner:
 
     def scan(self, text: str) -> Scanned:
         """All hits in a text, from memory where the same text was scanned lately."""
-        kept = self._kept.get(text)
-        if kept is not None:
-            self._kept.move_to_end(text)
-            return kept
+        with self._turn:
+            kept = self._kept.get(text)
+            if kept is not None:
+                self._kept.move_to_end(text)
+                return kept
         scanned = self.scan_after("", text)
         if len(text) <= self._most // 4:
-            self._kept[text] = scanned
-            self._room -= len(text) + _OVERHEAD
-            while self._room < 0:
-                oldest, _ = self._kept.popitem(last=False)
-                self._room += len(oldest) + _OVERHEAD
+            with self._turn:
+                self._keep(text, scanned)
         return scanned
 
     def scan_after(self, before: str, text: str) -> Scanned:
@@ -94,6 +94,14 @@ class Scanner:
             layer = _Layer(decoded.text, fold(decoded.text), (*layer.path, decoded))
             coded = self._look(layer, found, len(before))
         return Scanned(folded, found.exhausted, found.by_rail())
+
+    def _keep(self, text: str, scanned: Scanned) -> None:
+        if text not in self._kept:
+            self._room -= len(text) + _OVERHEAD
+        self._kept[text] = scanned
+        while self._room < 0:
+            oldest, _ = self._kept.popitem(last=False)
+            self._room += len(oldest) + _OVERHEAD
 
     def _look(self, layer: _Layer, found: _Found, skip: int) -> bool:
         """Add what stands in one layer of a text; whether it may hold another layer."""
