@@ -95,6 +95,12 @@ def _threshold(folder):
     (folder / "rail.json").write_text(json.dumps({**rest, "threshold": 99.0}))
 
 
+def _endless(folder):
+    """Above no number is no text."""
+    rest = json.loads((folder / "rail.json").read_text())
+    (folder / "rail.json").write_text(json.dumps({**rest, "threshold": float("nan")}))
+
+
 def _weight(folder):
     data = bytearray((folder / "rail.safetensors").read_bytes())
     data[-1] ^= 1
@@ -110,6 +116,7 @@ def _scheme(folder):
     ("change", "said"),
     [
         (_threshold, "were changed"),
+        (_endless, "finite"),
         (_weight, "were changed"),
         (_scheme, "other"),
         (lambda folder: (folder / "rail.safetensors").unlink(), "rail.safetensors"),

@@ -12,6 +12,7 @@ A model is two files: `rail.safetensors` (the weights) and `rail.json` (everythi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -80,7 +81,9 @@ class Linear:
         rest.pop("scheme")
         try:
             model = cls(weights=weights, **rest)
-        except TypeError as error:
+            if not all(map(math.isfinite, (model.scale, model.bias, model.threshold))):
+                raise ValueError("scale, bias and threshold: expected finite numbers")
+        except (TypeError, ValueError) as error:
             raise ModelError(f"{folder / REST}: expected what `trueline guard train` writes ({error})") from error
         check_digest(folder, said, model.digest)
         return model
