@@ -6,7 +6,6 @@ pytest tests/models/test_probe.py
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,11 +22,12 @@ HEADS = [[1, 9, 10, 11], [1, 12], [1, 9, 14, 15, 16, 17, 18], [1, 13, 9], [8]]
 FAMILIES = ("qwen3", "gpt2")
 
 
-def probe_of(policy: Policy, reads: str = "last", **changes) -> Probe:
+def probe_of(policy: Policy, reads: str = "last") -> Probe:
     """A probe with weights drawn by chance."""
     weights = torch.randn(32, generator=torch.Generator().manual_seed(0))
-    kept = Probe(weights=weights, bias=0.5, threshold=1.0, layer=1, reads=reads, model=identity_of(policy), trained={"texts": 7})
-    return replace(kept, **changes)
+    return Probe(
+        weights=weights, bias=0.5, threshold=1.0, layer=1, reads=reads, model=identity_of(policy), trained={"texts": 7}
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -71,7 +71,7 @@ def test_layers_that_are_not_there_are_refused():
 
 
 def test_the_fit_does_not_depend_on_scale_or_on_how_often_a_label_stands():
-    """States in other units, or all rows of one label twice, give the same log-odds; a state that never changes has weight 0."""
+    """States in other units, or all rows of one label twice, give the same log-odds; what never changes has weight 0."""
     rng = torch.Generator().manual_seed(3)
     labels = torch.arange(60) % 3 == 0
     states = torch.randn(60, 5, generator=rng) + labels[:, None] * torch.tensor([1.0, -1.0, 0.0, 0.5, 0.0])
@@ -79,7 +79,8 @@ def test_the_fit_does_not_depend_on_scale_or_on_how_often_a_label_stands():
     one = torch.ones(60)
     plain = fit(states, labels, one)
     units = torch.tensor([1.0, 100.0, 0.01, 3.0, 2.0])
-    torch.testing.assert_close(fit(states * units, labels, one).scores(states * units), plain.scores(states), atol=1e-3, rtol=1e-3)
+    scaled = fit(states * units, labels, one)
+    torch.testing.assert_close(scaled.scores(states * units), plain.scores(states), atol=1e-3, rtol=1e-3)
     assert plain.weights[4] == 0
     weighed = fit(states, labels, torch.where(labels, 2.0, 1.0))
     torch.testing.assert_close(weighed.scores(states), plain.scores(states), atol=1e-3, rtol=1e-3)

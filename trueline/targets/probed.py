@@ -66,5 +66,5 @@ def probed(target: Target, folder: Path) -> Target:
         return replace(target, target=probed(target.target, folder))
     raise ProbeError(
         f"{target.name}: expected a model in this process, whose states a probe can read, got one that is elsewhere or behind "
-        f"a guard; serve the model with --probe, and name that endpoint in the deployment, or to trueline guard serve --upstream"
+        f"a guard; serve the model with --probe, and name that endpoint in the deployment, or to guard serve --upstream"
     )
