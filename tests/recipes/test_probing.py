@@ -65,6 +65,8 @@ def test_it_separates_what_the_model_can_tell_apart():
     assert sum(score > 0 for score in fresh[True]) > 0.8 * len(fresh[True])
     assert sum(score < 0 for score in fresh[False]) > 0.8 * len(fresh[False])
     assert trained().false_positives <= 0.05 + 1e-9
+    known = scores(probe, [row for row in examples() if not row.attack])[False]
+    assert sum(score > probe.threshold for score in known) <= 0.05 * len(known) + 1
     assert probe.layer == min(trained().losses, key=trained().losses.get)
 
 
@@ -82,7 +84,8 @@ def test_labels_by_chance_find_nothing():
     random.Random(0).shuffle(labels)
     control = train(policy(), [Example(text=r.text, attack=a, source="x") for r, a in zip(rows, labels, strict=True)], fpr=0.05)
     assert control.recall.value < 0.25
-    assert min(control.losses.values()) > 0.65
+    assert not control.tells
+    assert trained().tells
     assert min(trained().losses.values()) < 0.55
 
 
@@ -153,6 +156,12 @@ def test_the_command_writes_what_it_prints(tmp_path):
     other = (*words[:-1], tmp_path / "other")
     assert command(*other).code == 2
     assert "--layer" in command("guard", "probe", "--help").out
+    by_chance = [{"prompt": row.text, "label": number // 2 % 2} for number, row in enumerate(examples())]
+    (tmp_path / "chance.jsonl").write_text("\n".join(map(json.dumps, by_chance)))
+    blind = command(
+        "guard", "probe", tmp_path / "model", tmp_path / "chance.jsonl", "--threads", "1", "--out", tmp_path / "other"
+    )
+    assert (blind.code, "a coin's is 0.693" in blind.err) == (2, True)
     far = command("guard", "probe", "openai:x", tmp_path / "bad.jsonl", "--out", tmp_path / "other")
     assert (far.code, "a model in this process" in far.err) == (2, True)
     assert not (tmp_path / "other").exists()

@@ -69,6 +69,12 @@ def probe(
         policy, examples, fpr=fpr, layer=layer, reads=reads, system=system, files=names_of((*data, *benign)),
         say=lambda text: None if quiet else click.echo(text, err=True),
     )  # fmt: skip
+    if not trained.tells:
+        raise ValueError(
+            f"{model}: expected a layer that tells attacks from benign texts, and none does on kinds of text that it was not "
+            f"fitted to (loss {trained.losses[trained.probe.layer]:.3f}, a coin's is 0.693): the model has not learned to; "
+            f"try --reads mean, give more kinds of attack, or use trueline guard train"
+        )
     trained.probe.save(out)
     if as_json:
         told = {"folder": str(out), "digest": trained.probe.digest, "layer": trained.probe.layer}

@@ -2,8 +2,9 @@
 
 What the linear rail over n-grams does (guard/learned/training.py) is done here with what a model makes of a text: the same
 examples, families of near-duplicates, folds, weights and rate of false positives. The layer is the one whose loss out of fold
-is least: on easy data all layers find everything, and the loss still tells which is surer. A text is read as it was written,
-as the one turn of a user behind the system prompt that is given.
+is least: on easy data all layers find everything, and the loss still tells which is surer. The threshold holds out of fold, and
+for the probe that is kept on what it was fitted to. A text is read as it was written, as the one turn of a user behind the
+system prompt that is given.
 
     trained = train(policy, examples, system="You are a helper.", fpr=0.01)
     trained.probe.save(Path("models/probe"))
@@ -33,6 +34,7 @@ from trueline.models.probe import Probe, fit, identity_of
 from trueline.models.prompt_states import READS, prompt_states
 from trueline.models.residual import check_layers
 
+COIN = 0.69  # nats, a little less than ln 2: the loss of a probe that knows nothing
 Say = Callable[[str], None]
 
 
@@ -45,6 +47,11 @@ class Trained:
     lines: tuple[Line, ...]
     recall: Rate  # over all attacks, out of fold
     false_positives: float  # the mean over the sources of benign texts, out of fold
+
+    @property
+    def tells(self) -> bool:
+        """Whether the layer tells anything out of fold: its loss is less than that of a coin."""
+        return self.losses[self.probe.layer] < COIN
 
 
 def train(
@@ -82,10 +89,14 @@ def train(
     for one, loss in losses.items():
         say(f"layer {one}: loss {loss:.4f} out of fold")
     best = min(losses, key=lambda one: (losses[one], one))
-    threshold = threshold_at(found[best][~labels], source[~labels], fpr)
+    own = states[:, layers.index(best)]
+    fitted = fit(own, torch.from_numpy(labels), torch.from_numpy(importance))
+    # Where few families make a fold poor, its probe scores lower than the one that is kept, and a threshold out of fold alone
+    # would stop more than the share of the very texts that this one was fitted to.
+    kept = fitted.scores(own).numpy()
+    threshold = max(threshold_at(scores[~labels], source[~labels], fpr) for scores in (found[best], kept))
     acted = found[best] > threshold
     lines = tuple(_lines(rows, acted, family))
-    fitted = fit(states[:, layers.index(best)], torch.from_numpy(labels), torch.from_numpy(importance))
     trained_on = {
         "files": dict(files or {}), "system": system, "texts": len(rows), "attacks": int(labels.sum()),
         "families": len(np.unique(family)), "fpr": fpr, "layers": {str(one): loss for one, loss in losses.items()},
