@@ -5,7 +5,8 @@
 Both are trained on the trained families of attacks on known hazards, against benign questions on the side that is taught, and
 both set their threshold at 1 % false positives out of fold. They are asked about held-out families and held-out hazards, and
 about benign questions on the side that is measured: borderline ones, ordinary ones, and foods in the wrappers of the held-out
-families. Labels are the goals' own; nobody judges a reply.
+families. Labels are the goals' own. One column judges replies, to read the others by: the share that the model itself refuses
+when it is asked (at temperature 0, by the world's verdict); nothing is trained or set by it.
 
 The probe reads a conversation as it is; the n-grams read what came from outside, as the rail does. Columns: the states of the
 last token, the mean over all tokens, n-grams, either of the first and the n-grams, and, as a control, the first with labels
@@ -35,9 +36,11 @@ from trueline.models.generate import sample
 from trueline.models.policy import Policy
 from trueline.models.probe import Probe
 from trueline.recipes.probing import train
+from trueline.targets.local import complete
 from trueline.world.facts import Procedure, held_out_hazards, known_hazards, make_world
 from trueline.world.families import FAMILIES, SYSTEM, Family
 from trueline.world.prompts import BENIGN_MIX, attack_prompts, over_refusal_prompts, training_prompts
+from trueline.world.verdict import verdict
 
 WORLD, SEEN, FRESH = 0, 11, 12  # seeds of what is trained on, and of what is asked
 TRAINED = [family for family in FAMILIES.values() if family.split == "train"]
@@ -67,10 +70,10 @@ def main() -> None:
         losses = ", ".join(f"{layer}: {loss:.3f}" for layer, loss in trained.losses.items())
         print(f"{name}: layer {trained.probe.layer} (loss out of fold: {losses}); recall {_shown(trained.recall)} out of fold")
     print(f"n-grams: recall {_shown(grams.recall)} out of fold\n")
-    print(f"| asked | n | {' | '.join(kinds)} |\n|---|---|{'---|' * len(kinds)}")
+    print(f"| asked | n | {' | '.join(kinds)} | the model refuses |\n|---|---|{'---|' * len(kinds)}---|")
     for group, prompts in groups.items():
-        rates = [_shown(wilson(sum(map(acts, prompts)), len(prompts))) for acts in kinds.values()]
-        print(f"| {group} | {len(prompts)} | {' | '.join(rates)} |", flush=True)
+        counts = [*(sum(map(acts, prompts)) for acts in kinds.values()), _refused(policy, prompts)]
+        print(f"| {group} | {len(prompts)} | {' | '.join(_shown(wilson(k, len(prompts))) for k in counts)} |", flush=True)
     _cost(policy, last.probe, next(iter(groups.values())))
 
 
@@ -124,6 +127,12 @@ def _by_chance(examples: Sequence[Example]) -> list[Example]:
 
 def _probing(policy: Policy, probe: Probe) -> Acts:
     return lambda prompt: probe.score(policy, policy.codec.prompt(prompt.conversation)) > probe.threshold
+
+
+def _refused(policy: Policy, prompts: Sequence[Prompt]) -> int:
+    world = make_world(WORLD)
+    said = complete(policy, prompts, temperature=0.0)
+    return sum(verdict(world, prompt, one).stance == "refuse" for prompt, one in zip(prompts, said, strict=True))
 
 
 def _cost(policy: Policy, probe: Probe, prompts: Sequence[Prompt]) -> None:
