@@ -39,6 +39,7 @@ TORCH_ROOMS = (
     "train",
     "judges.learned",
     "targets.local",
+    "targets.probed",
     "attack.gradient",
     "evaluate.ladder",
     "recipes",

@@ -14,6 +14,7 @@ from trueline.cli.guard_compare import compare
 from trueline.cli.guard_keys import keys, with_database
 from trueline.cli.guard_layers import layers
 from trueline.cli.guard_policy import policy
+from trueline.cli.guard_probe import probe
 from trueline.cli.guard_replay import replay
 from trueline.cli.guard_train import train
 from trueline.cli.rim import console, reports_errors, with_json
@@ -149,7 +150,7 @@ def coverage(policy_file: Path, everything: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-for command in (policy, keys, audit, replay, compare, layers, train):
+for command in (policy, keys, audit, replay, compare, layers, train, probe):
     guard.add_command(command)
 
 

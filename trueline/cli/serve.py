@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -31,6 +32,10 @@ EXTRA = "expected starlette and uvicorn, which serve HTTP, and found no {}; pip 
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
 @click.option("--name", default="", help="The model's name for clients (default: the last part of TARGET).")
+@click.option(
+    "--probe", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
+    help="A probe of this model (trueline guard probe): what it stops is answered with a message, and nothing is generated.",
+)  # fmt: skip
 @with_template
 @with_threads
 @with_device
@@ -38,8 +43,9 @@ EXTRA = "expected starlette and uvicorn, which serve HTTP, and found no {}; pip 
 @with_json
 @reports_errors
 def serve(
-    target: str, host: str, port: int, name: str, template: str, threads: int, device: str, ask: tuple[str, ...], as_json: bool
-) -> None:
+    target: str, host: str, port: int, name: str, probe: Path | None, template: str, threads: int, device: str,
+    ask: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
     """TARGET as an OpenAI-compatible endpoint: chat completions, streaming, logprobs. SIGTERM and Ctrl-C end it.
 
     It listens to this machine alone, unless --host says otherwise. Where the environment holds TRUELINE_SERVE_KEY, clients
@@ -47,6 +53,7 @@ def serve(
 
     \b
     Example:  trueline serve runs/demo/safety
+              trueline serve runs/demo/safety --probe models/probe
               trueline serve MODEL_FOLDER --template plain --port 0 --json
     """
     try:
@@ -73,6 +80,7 @@ def serve(
         address,
         template=template,
         device=device,
+        probe=probe,
         key=key,
         asking=override(Asking(), ask),
         ready=_print_json if as_json else _print,

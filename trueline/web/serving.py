@@ -94,19 +94,21 @@ def serve(
     *,
     template: str = "model",
     device: str = "cpu",
+    probe: Path | None = None,
     key: str = "",
     asking: Asking = Asking(),  # noqa: B008 - frozen, so it is shared safely
     ready: Callable[[Address], None] = lambda _: None,
 ) -> None:
-    """Serve a TARGET until SIGTERM or SIGINT; `ready` is told the address once connections are taken."""
+    """Serve a TARGET (behind a probe) until SIGTERM or SIGINT; `ready` is told the address once connections are taken."""
 
     async def run() -> None:
         with _listening(address) as listener:  # first of all: a taken port is found out before a model is loaded
             bound = Address(host=address.host, port=listener.getsockname()[1], name=address.name)
             async with open_target(reference, template=template, asking=asking) as target:
-                spelling = spelling_of(_placed(reference, target, device))
+                served = _guarded(_placed(reference, target, device), probe)
+                spelling = spelling_of(served)
                 spelling.count(Conversation().say("user", "hello"))  # a template that refuses this refuses all, so say it here
-                there = Elsewhere(target=target, spelling=spelling, loop=asyncio.get_running_loop())
+                there = Elsewhere(target=served, spelling=spelling, loop=asyncio.get_running_loop())
                 rules = Rules(loopback=address.host in LOOPBACK, key=key)
                 server = _server(endpoint(there, address.name, spelling=there, rules=rules))
                 listener.listen(BACKLOG)
@@ -151,6 +153,15 @@ def _placed(reference: str, target: Target, device: str) -> Target:
     assert isinstance(target, LocalModel)
     target.policy.to(device)
     return target
+
+
+def _guarded(target: Target, probe: Path | None) -> Target:
+    """A target with its probe, if it is to have one."""
+    if probe is None:
+        return target
+    from trueline.targets.probed import probed  # torch, which a model in this process has loaded anyway
+
+    return probed(target, probe)
 
 
 def _listening(address: Address) -> socket.socket:
