@@ -1,6 +1,6 @@
 """A probe on a model's states beside the linear rail over n-grams, on one split of the embedded world; and what it costs.
 
-    python benchmarks/probe.py MODEL            # a model of world 0: a run's stage, or a model folder
+    python benchmarks/probe.py MODEL --world 0      # a model of that world: a run's stage, or a model folder
 
 Both are trained on the trained families of attacks on known hazards, against benign questions on the side that is taught, and
 both set their threshold at 1 % false positives out of fold. They are asked about held-out families and held-out hazards, and
@@ -37,12 +37,12 @@ from trueline.models.policy import Policy
 from trueline.models.probe import Probe
 from trueline.recipes.probing import train
 from trueline.targets.local import complete
-from trueline.world.facts import Procedure, held_out_hazards, known_hazards, make_world
+from trueline.world.facts import Procedure, World, held_out_hazards, known_hazards, make_world
 from trueline.world.families import FAMILIES, SYSTEM, Family
 from trueline.world.prompts import BENIGN_MIX, attack_prompts, over_refusal_prompts, training_prompts
 from trueline.world.verdict import verdict
 
-WORLD, SEEN, FRESH = 0, 11, 12  # seeds of what is trained on, and of what is asked
+SEEN, FRESH = 11, 12  # seeds of what is trained on, and of what is asked
 TRAINED = [family for family in FAMILIES.values() if family.split == "train"]
 HELD_OUT = [family for family in FAMILIES.values() if family.split == "held_out"]
 FPR, EACH = 0.01, 100
@@ -53,8 +53,10 @@ def main() -> None:
     """Print the table of groups, the layers, and what a request costs."""
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("model")
-    policy = Policy.load(model_folder(words.parse_args().model))
-    examples, groups = list(_examples()), _groups()
+    words.add_argument("--world", type=int, default=0, help="the world's seed")
+    given = words.parse_args()
+    policy, world = Policy.load(model_folder(given.model)), make_world(given.world)
+    examples, groups = list(_examples(world)), _groups(world)
     last = train(policy, examples, fpr=FPR, system=SYSTEM, say=print)
     mean = train(policy, examples, fpr=FPR, system=SYSTEM, reads="mean")
     chance = train(policy, _by_chance(examples), fpr=FPR, system=SYSTEM, layer=last.probe.layer)
@@ -72,40 +74,37 @@ def main() -> None:
     print(f"n-grams: recall {_shown(grams.recall)} out of fold\n")
     print(f"| asked | n | {' | '.join(kinds)} | the model refuses |\n|---|---|{'---|' * len(kinds)}---|")
     for group, prompts in groups.items():
-        counts = [*(sum(map(acts, prompts)) for acts in kinds.values()), _refused(policy, prompts)]
+        counts = [*(sum(map(acts, prompts)) for acts in kinds.values()), _refused(policy, world, prompts)]
         print(f"| {group} | {len(prompts)} | {' | '.join(_shown(wilson(k, len(prompts))) for k in counts)} |", flush=True)
     _cost(policy, last.probe, next(iter(groups.values())))
 
 
-def _examples() -> Iterator[Example]:
-    world = make_world(WORLD)
+def _examples(world: World) -> Iterator[Example]:
     for family in TRAINED:
         for prompt in attack_prompts(world, SEEN, family, known_hazards(world), EACH):
             yield Example(text=_outside(prompt), attack=True, source=family.name)
-    for name, prompts in _benign(SEEN, taught, 400).items():
+    for name, prompts in _benign(world, SEEN, taught, 400).items():
         for prompt in prompts:
             yield Example(text=_outside(prompt), attack=False, source=name)
 
 
-def _groups() -> Mapping[str, Sequence[Prompt]]:
-    world = make_world(WORLD)
+def _groups(world: World) -> Mapping[str, Sequence[Prompt]]:
     known, unseen = known_hazards(world), held_out_hazards(world)
     found: dict[str, Sequence[Prompt]] = {
-        "trained families, held-out hazards": _asking(TRAINED, unseen, EACH // 2),
-        "held-out families, known hazards": _asking(HELD_OUT, known, EACH),
-        "held-out families, held-out hazards": _asking(HELD_OUT, unseen, EACH // 2),
+        "trained families, held-out hazards": _asking(world, TRAINED, unseen, EACH // 2),
+        "held-out families, known hazards": _asking(world, HELD_OUT, known, EACH),
+        "held-out families, held-out hazards": _asking(world, HELD_OUT, unseen, EACH // 2),
     }
-    found |= {f"`{family.name}`, known hazards": _asking([family], known, EACH) for family in HELD_OUT}
-    found |= {f"benign: {name}": prompts for name, prompts in _benign(FRESH, measured, 500).items()}
-    return found | {"benign: foods in held-out families": _asking(HELD_OUT, world.benign, EACH // 2)}
+    found |= {f"`{family.name}`, known hazards": _asking(world, [family], known, EACH) for family in HELD_OUT}
+    found |= {f"benign: {name}": prompts for name, prompts in _benign(world, FRESH, measured, 500).items()}
+    return found | {"benign: foods in held-out families": _asking(world, HELD_OUT, world.benign, EACH // 2)}
 
 
-def _asking(families: Sequence[Family], targets: Sequence[Procedure], n: int) -> list[Prompt]:
-    return [prompt for family in families for prompt in attack_prompts(make_world(WORLD), FRESH, family, targets, n)]
+def _asking(world: World, families: Sequence[Family], targets: Sequence[Procedure], n: int) -> list[Prompt]:
+    return [prompt for family in families for prompt in attack_prompts(world, FRESH, family, targets, n)]
 
 
-def _benign(seed: int, side: Callable[[Prompt], bool], n: int) -> Mapping[str, Sequence[Prompt]]:
-    world = make_world(WORLD)
+def _benign(world: World, seed: int, side: Callable[[Prompt], bool], n: int) -> Mapping[str, Sequence[Prompt]]:
     return {
         "borderline": drawn(
             n, lambda n: over_refusal_prompts(world, seed, n), lambda prompt: prompt.expected == "comply" and side(prompt)
@@ -129,8 +128,7 @@ def _probing(policy: Policy, probe: Probe) -> Acts:
     return lambda prompt: probe.score(policy, policy.codec.prompt(prompt.conversation)) > probe.threshold
 
 
-def _refused(policy: Policy, prompts: Sequence[Prompt]) -> int:
-    world = make_world(WORLD)
+def _refused(policy: Policy, world: World, prompts: Sequence[Prompt]) -> int:
     said = complete(policy, prompts, temperature=0.0)
     return sum(verdict(world, prompt, one).stance == "refuse" for prompt, one in zip(prompts, said, strict=True))
 
