@@ -50,10 +50,10 @@ def test_what_is_above_the_threshold_is_answered_with_the_message_and_never_gene
     heads, sample = [], local.sample
     monkeypatch.setattr(local, "sample", lambda policy, asked, **how: heads.extend(asked) or sample(policy, asked, **how))
     said = replies(target)
-    stopped = [one for one in said if one.finish == "error"]
+    stopped = [one for one in said if one.finish == "filtered"]
     assert len(stopped) == 3
     assert {(one.text, one.ids, one.model) for one in stopped} == {(MESSAGE, (), target.name)}
-    passed = [tuple(model.policy.codec.prompt(one.prompt.conversation)) for one in said if one.finish != "error"]
+    passed = [tuple(model.policy.codec.prompt(one.prompt.conversation)) for one in said if one.finish != "filtered"]
     assert sorted(heads) == sorted(passed)
 
 
@@ -61,7 +61,7 @@ def test_what_passes_is_what_the_model_says():
     """Word for word, with its tokens and log-probabilities; only the name says that a probe stood before it."""
     model = LocalModel(tiny_policy(), "tiny")
     said = replies(Probed(model, halving(model)))
-    passed = [one for one in said if one.finish != "error"]
+    passed = [one for one in said if one.finish != "filtered"]
     alone = replies(LocalModel(tiny_policy(), "tiny"), [one.prompt.conversation for one in passed])
     assert [replace(one, model="tiny") for one in passed] == alone
 
@@ -70,7 +70,9 @@ def test_a_decision_is_the_same_whoever_else_asks():
     """Each alone is stopped or passes as it is among the others."""
     model = LocalModel(tiny_policy(), "tiny")
     target = Probed(model, halving(model))
-    assert [one.finish == "error" for one in replies(target)] == [replies(target, [one])[0].finish == "error" for one in ASKED]
+    assert [one.finish == "filtered" for one in replies(target)] == [
+        replies(target, [one])[0].finish == "filtered" for one in ASKED
+    ]
 
 
 def test_all_turns_are_read():
@@ -93,7 +95,7 @@ def test_it_spells_as_the_model_does():
     said = replies(target)
     spelled = [asyncio.run(target.spell(one, DRAWN, 2)) for one in said]
     for one, tokens in zip(said, spelled, strict=True):
-        if one.finish == "error":
+        if one.finish == "filtered":
             assert tokens == (Token(text=MESSAGE, logprob=0.0),)
         else:
             assert tokens == asyncio.run(model.spell(one, DRAWN, 2))

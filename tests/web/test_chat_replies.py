@@ -99,7 +99,7 @@ def test_tokens_spell_what_is_left(stop):
     assert "".join(token.text for token in choice.tokens) == choice.text
 
 
-@pytest.mark.parametrize(("finish", "told"), [("stop", "stop"), ("length", "length"), ("error", "content_filter")])
+@pytest.mark.parametrize(("finish", "told"), [("stop", "stop"), ("length", "length"), ("filtered", "content_filter")])
 def test_how_it_ended_is_told(finish, told):
     """In OpenAI's words."""
     assert Choice.of(completion("yes", finish=finish), (), None).finish == told

@@ -13,7 +13,7 @@ from typing import Literal
 Role = Literal["system", "user", "assistant", "tool"]
 Expected = Literal["comply", "refuse"]
 Stance = Literal["comply", "refuse", "none"]
-Finish = Literal["stop", "length", "error"]
+Finish = Literal["stop", "length", "filtered", "error"]  # filtered: a policy stopped it, and says so in its place
 Split = Literal["train", "validation", "held_out"]
 Action = Literal["allow", "flag", "redact", "rewrite", "human", "block"]  # the later, the stricter
 Level = Literal["L0", "L1", "L2", "L3", "L4", "L5", "L6"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from trueline.core.ports import Target
-from trueline.core.types import GREEDY, Completion, Conversation, Message, Prompt, Role, Sampling, ToolCall
+from trueline.core.types import GREEDY, Completion, Conversation, Finish, Message, Prompt, Role, Sampling, ToolCall
 from trueline.guard.chain import Chain, Outcome
 from trueline.guard.exchange import Exchange, Path, Piece, Place, Side
 
@@ -36,11 +36,11 @@ class Guarded:
         exchange = exchange_of(conversation)
         outcome = await self.chain.judge(exchange, "input")
         if (text := self._instead(outcome)) is not None:
-            return self._said(conversation, text)
+            return self._said(conversation, text, outcome)
         said = await self.target.reply(conversation_of(conversation, outcome.texts), sampling)
         outcome = await self.chain.judge(with_reply(exchange, said), "output")
         if (text := self._instead(outcome)) is not None:
-            return self._said(conversation, text)
+            return self._said(conversation, text, outcome)
         changed = {} if not outcome.texts else {"ids": (), "logprobs": ()}  # they spell what was taken out
         text = outcome.texts.get(("text",), said.text)
         calls = _calls(said.tool_calls, ("tool_calls",), outcome.texts)
@@ -53,8 +53,9 @@ class Guarded:
             return self.chain.policy.message
         return outcome.ruling.decision.text if outcome.ruling.action == "rewrite" else None
 
-    def _said(self, conversation: Conversation, text: str) -> Completion:
-        return Completion(prompt=Prompt(conversation=conversation), text=text, model=self.name)
+    def _said(self, conversation: Conversation, text: str, outcome: Outcome) -> Completion:
+        finish: Finish = "filtered" if outcome.stopped else "stop"
+        return Completion(prompt=Prompt(conversation=conversation), text=text, model=self.name, finish=finish)
 
 
 def exchange_of(conversation: Conversation) -> Exchange:

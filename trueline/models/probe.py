@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -86,7 +87,9 @@ class Probe:
         said = rest.pop("digest", None)
         try:
             probe = cls(weights=weights, **rest)
-        except TypeError as error:
+            if not all(map(math.isfinite, (probe.bias, probe.threshold))) or not weights.isfinite().all():
+                raise ValueError("weights, bias and threshold: expected finite numbers")
+        except (TypeError, ValueError) as error:
             raise ProbeError(f"{folder / REST}: expected what `trueline guard probe` writes ({error})") from error
         if said != probe.digest:
             raise ProbeError(f"{folder}: expected the digest {said}, got {probe.digest}: the files were changed; {AGAIN}")

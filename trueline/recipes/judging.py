@@ -21,6 +21,7 @@ from trueline.judges.learned import Learned
 from trueline.judges.model import PAIR, RUBRIC, Rubric
 from trueline.judges.oracle import WorldOracle
 from trueline.judges.panel import Panel
+from trueline.judges.stopped import Stopping
 from trueline.store.database import attempts
 from trueline.store.folders import content_hash, digest
 from trueline.store.opening import open_beside
@@ -92,13 +93,13 @@ async def _open(name: str, world: int, opened: OpenTarget) -> NamedJudge:
     if name.startswith(RUBRIC_OF):
         target, hashed = await opened(name.removeprefix(RUBRIC_OF))
         hashed = digest(["rubric", RUBRIC, PAIR, hashed])
-        return NamedJudge(Rubric(target=target, name=name), hashed, hashed)
+        return NamedJudge(Stopping(by=Rubric(target=target, name=name)), hashed, hashed)
     if name.startswith(LEARNED_OF):
         return _learned(name.removeprefix(LEARNED_OF))
     judge = find("judge", name)()
     if isinstance(judge, WorldOracle):
         judge = replace(judge, world=world)
-    return NamedJudge(judge, fingerprint(judge), fingerprint(judge))
+    return NamedJudge(Stopping(by=judge), fingerprint(judge), fingerprint(judge))
 
 
 def _learned(model: str) -> NamedJudge:
@@ -106,4 +107,4 @@ def _learned(model: str) -> NamedJudge:
 
     judge, folder = Learned(model=model), Path(model_folder(model))
     content = content_hash(folder) if folder.is_dir() else model  # a model that is trained further is another judge
-    return NamedJudge(judge, digest([fingerprint(judge), content]), fingerprint(judge))
+    return NamedJudge(Stopping(by=judge), digest([fingerprint(judge), content]), fingerprint(judge))

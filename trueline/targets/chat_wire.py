@@ -13,7 +13,7 @@ from trueline.core.types import Conversation, Finish, Sampling, ToolCall
 from trueline.data.messages import write_message, write_tool
 from trueline.targets.wire import Answer, Json, ShapeError, found, logprobs_of, tokens_of
 
-FINISHES: Mapping[str, Finish] = {"length": "length", "content_filter": "error"}  # whatever else is said: it stopped
+FINISHES: Mapping[str, Finish] = {"length": "length", "content_filter": "filtered"}  # whatever else is said: it stopped
 
 
 @dataclass(frozen=True, kw_only=True)

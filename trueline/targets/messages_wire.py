@@ -14,7 +14,7 @@ from trueline.core.types import Conversation, Finish, Message, Sampling, ToolCal
 from trueline.targets.wire import Answer, Json, ShapeError, found, parameters, tokens_of
 
 VERSION = "2023-06-01"
-FINISHES: Mapping[str, Finish] = {"max_tokens": "length", "model_context_window_exceeded": "length"}
+FINISHES: Mapping[str, Finish] = {"max_tokens": "length", "model_context_window_exceeded": "length", "refusal": "filtered"}
 
 
 @dataclass(frozen=True, kw_only=True)

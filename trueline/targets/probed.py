@@ -1,7 +1,7 @@
 """A model in this process behind its probe: what the probe stops is answered with a message, and nothing is generated.
 
     target = probed(model, Path("models/probe"))       # a LocalModel, or a deployment of one
-    completion = await target.reply(conversation)             # completion.finish is "error" where it was stopped
+    completion = await target.reply(conversation)             # completion.finish is "filtered" where it was stopped
 
 The conversation is read as the model reads it, with all turns, the system prompt and the tools. A prompt is read alone, so that
 no other request can move its score; the pass ends at the probe's layer, and the model's own reading of the prompt comes on top.
@@ -36,10 +36,10 @@ class Probed:
         return f"{self.target.name}+probe:{self.probe.digest[:8]}"
 
     async def reply(self, conversation: Conversation, sampling: Sampling = GREEDY) -> Completion:
-        """What the model answers, or the message with the finish "error", which an endpoint tells as `content_filter`."""
+        """What the model answers, or the message with the finish "filtered", which an endpoint tells as `content_filter`."""
         policy = self.target.policy
         if self.probe.score(policy, policy.codec.prompt(conversation)) > self.probe.threshold:
-            return Completion(prompt=Prompt(conversation=conversation), text=self.message, model=self.name, finish="error")
+            return Completion(prompt=Prompt(conversation=conversation), text=self.message, model=self.name, finish="filtered")
         return replace(await self.target.reply(conversation, sampling), model=self.name)
 
     @property
@@ -53,7 +53,7 @@ class Probed:
 
     async def spell(self, completion: Completion, sampling: Sampling, top: int = 0) -> tuple[Token, ...]:
         """As the model spells. The message is one piece that was certain: nobody drew it."""
-        if completion.finish == "error":
+        if completion.finish == "filtered":
             return (Token(text=completion.text, logprob=0.0),)
         return await self.target.spell(completion, sampling, top)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from trueline.core.types import Conversation, Finish, Message, Sampling, ToolCall
 from trueline.targets.wire import Answer, Json, ShapeError, complaint, found, logprobs_of, parameters, tokens_of
 
-FINISHES: Mapping[str, Finish] = {"max_output_tokens": "length", "content_filter": "error"}
+FINISHES: Mapping[str, Finish] = {"max_output_tokens": "length", "content_filter": "filtered"}
 ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 

@@ -38,7 +38,7 @@ class Choice:
         text = said.text[: min(ends)] if ends else said.text
         calls = () if ends else tuple(_with_id(call) for call in said.tool_calls)
         usual = "tool_calls" if calls else "stop"
-        finish = "stop" if ends else {"length": "length", "error": "content_filter"}.get(said.finish, usual)
+        finish = "stop" if ends else {"length": "length", "filtered": "content_filter"}.get(said.finish, usual)
         return cls(
             text=text,
             tool_calls=calls,

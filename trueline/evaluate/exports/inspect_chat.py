@@ -28,8 +28,8 @@ from pydantic import ValidationError
 from trueline.core.types import Completion, Conversation, Finish, Message, Prompt, Tool, ToolCall
 
 AS_WRITTEN = "trueline:as_written"
-_STOPS: Mapping[Finish, StopReason] = {"stop": "stop", "length": "max_tokens", "error": "unknown"}
-_FINISHES: Mapping[str, Finish] = {"max_tokens": "length", "model_length": "length", "content_filter": "error"}
+_STOPS: Mapping[Finish, StopReason] = {"stop": "stop", "length": "max_tokens", "filtered": "content_filter", "error": "unknown"}
+_FINISHES: Mapping[str, Finish] = {"max_tokens": "length", "model_length": "length", "content_filter": "filtered"}
 
 
 def chat(messages: Iterable[Message]) -> list[ChatMessage]:
