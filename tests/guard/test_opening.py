@@ -91,14 +91,16 @@ def test_what_cannot_guard_does_not_open_a_guarded_deployment(tmp_path: Path, mo
 
 
 def test_whoever_has_not_installed_the_guard_can_do_all_else() -> None:
-    """Its libraries are an extra: no recipe, no command and no target needs them before a guard is asked for."""
+    """Its libraries are an extra: no recipe, experiment, command or target needs them before a guard is asked for."""
     missing = ("re2", "ahocorasick_rs", "orjson", "jsonschema_rs", "prometheus_client", "httptools", "uvicorn")
     code = (
         f"import sys, pkgutil, importlib; sys.modules.update(dict.fromkeys({missing!r}))\n"
-        "import trueline.recipes, trueline.cli, trueline.targets, trueline.guard.opening\n"
+        "import trueline.recipes, trueline.cli, trueline.lab, trueline.targets, trueline.guard.opening\n"
         "for found in pkgutil.walk_packages(trueline.recipes.__path__, 'trueline.recipes.'):\n"
         "    importlib.import_module(found.name)\n"
         "for found in pkgutil.walk_packages(trueline.cli.__path__, 'trueline.cli.'):\n"
+        "    importlib.import_module(found.name)\n"
+        "for found in pkgutil.walk_packages(trueline.lab.__path__, 'trueline.lab.'):\n"
         "    importlib.import_module(found.name)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

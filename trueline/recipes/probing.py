@@ -27,8 +27,7 @@ from trueline.core.types import Conversation, Rate
 from trueline.guard.learned.duplicates import linked
 from trueline.guard.learned.table import Table
 from trueline.guard.learned.training import FOLDS, Example, Line, distinct, folds_of, threshold_at, weight
-from trueline.guard.scan.folding import fold
-from trueline.guard.scan.scanner import without_halves
+from trueline.guard.scan.folding import fold, without_halves
 from trueline.models.policy import Policy
 from trueline.models.probe import Probe, fit, identity_of
 from trueline.models.prompt_states import READS, prompt_states

@@ -29,8 +29,7 @@ from trueline.guard.learned.fitting import Fitted, fit
 from trueline.guard.learned.linear import Linear
 from trueline.guard.learned.model import Model
 from trueline.guard.learned.table import Table
-from trueline.guard.scan.folding import fold
-from trueline.guard.scan.scanner import without_halves
+from trueline.guard.scan.folding import fold, without_halves
 
 FOLDS = 5
 STEPS = 32_767  # a weight in whole numbers goes from -STEPS to STEPS

@@ -62,6 +62,17 @@ def fold(text: str) -> str:
     return _UNFOLDED.sub(lambda part: part[0].translate(_FOLDS), text)
 
 
+def without_halves(text: str) -> str:
+    """The text with a question mark for each half of a surrogate pair, which is no character and has no UTF-8."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
 def skeleton(folded: str) -> str:
     """A folded text with letters in place of what leet writes for them, and with one kind of blank. As long as its source."""
     if folded.isascii():

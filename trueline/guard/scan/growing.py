@@ -31,8 +31,8 @@ from dataclasses import dataclass, field, replace
 
 from trueline.guard.rail import Hit
 from trueline.guard.scan.decoding import Decoded, decode, spans
-from trueline.guard.scan.folding import is_invisible
-from trueline.guard.scan.scanner import Scanner, without_halves
+from trueline.guard.scan.folding import is_invisible, without_halves
+from trueline.guard.scan.scanner import Scanner
 from trueline.guard.scan.threads import Threads
 
 MOST = 16_384  # characters that are held

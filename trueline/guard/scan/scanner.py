@@ -22,7 +22,7 @@ from typing import NamedTuple, TypeVar
 from trueline.guard.exchange import Piece
 from trueline.guard.rail import Hit, Pattern
 from trueline.guard.scan.decoding import CODES, Decoded, decode
-from trueline.guard.scan.folding import fold, origins
+from trueline.guard.scan.folding import fold, origins, without_halves
 from trueline.guard.scan.literals import SEARCHES, Literal, Literals
 from trueline.guard.scan.regexes import Keywords, Regex, RegexSet
 from trueline.guard.scan.threads import Machines
@@ -143,17 +143,6 @@ class RailScan:
     def exhausted(self, piece: Piece) -> str:
         """Why there may be more in a piece than was found; nothing where all was read."""
         return self.scanner.scan(piece.text).exhausted
-
-
-def without_halves(text: str) -> str:
-    """The text with a question mark for each half of a surrogate pair, which is no character and has no UTF-8."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text
 
 
 class _Span(NamedTuple):
