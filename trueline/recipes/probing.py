@@ -12,8 +12,7 @@ system prompt that is given.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -26,7 +25,7 @@ from trueline.core.stats import wilson
 from trueline.core.types import Conversation, Rate
 from trueline.guard.learned.duplicates import linked
 from trueline.guard.learned.table import Table
-from trueline.guard.learned.training import FOLDS, Example, Line, distinct, folds_of, threshold_at, weight
+from trueline.guard.learned.training import FOLDS, Example, Line, distinct, folds_of, lines_of, threshold_at, weight
 from trueline.guard.scan.folding import fold, without_halves
 from trueline.models.policy import Policy
 from trueline.models.probe import Probe, fit, identity_of
@@ -95,7 +94,7 @@ def train(
     kept = fitted.scores(own).numpy()
     threshold = max(threshold_at(scores[~labels], source[~labels], fpr) for scores in (found[best], kept))
     acted = found[best] > threshold
-    lines = tuple(_lines(rows, acted, family))
+    lines = tuple(lines_of(rows, acted, family))
     trained_on = {
         "files": dict(files or {}), "system": system, "texts": len(rows), "attacks": int(labels.sum()),
         "families": len(np.unique(family)), "fpr": fpr, "layers": {str(one): loss for one, loss in losses.items()},
@@ -156,14 +155,6 @@ def _loss(scores: NDArray[np.float64], labels: NDArray[np.bool_], importance: ND
     loss = F.binary_cross_entropy_with_logits(torch.from_numpy(scores), torch.from_numpy(labels).double(), reduction="none")
     each = loss.numpy()
     return float(np.mean([np.average(each[kind], weights=importance[kind]) for kind in (labels, ~labels)]))
-
-
-def _lines(rows: Sequence[Example], acted: NDArray[np.bool_], family: NDArray[np.int64]) -> Iterable[Line]:
-    groups = Counter((row.source, row.attack) for row in rows)
-    for source, attack in sorted(groups, key=lambda key: (not key[1], key[0])):
-        own = np.array([row.source == source and row.attack == attack for row in rows])
-        rate = wilson(int(acted[own].sum()), int(own.sum()))
-        yield Line(source=source, attack=attack, acted=rate, families=len(np.unique(family[own])))
 
 
 def _every(total: int, say: Say) -> Callable[[int], None]:

@@ -139,7 +139,7 @@ def train_with(
     lessons = Lessons(texts=[row.text for row in rows], table=table, labels=labels, importance=weight(family, source))
     scores = out_of_fold(learn, lessons, folds_of(labels, family), say)
     threshold = threshold_at(scores[~labels], source[~labels], fpr)
-    lines = tuple(_lines(rows, scores > threshold, family))
+    lines = tuple(lines_of(rows, scores > threshold, family))
     trained_on = {
         "files": dict(files or {}), "texts": len(rows), "attacks": int(labels.sum()), "families": len(np.unique(family)),
         "fpr": fpr, "sources": [{**asdict(line), "acted": asdict(line.acted)} for line in lines],
@@ -215,7 +215,8 @@ def model_of(fitted: Fitted) -> Linear:
     return Linear(weights=whole, scale=scale, bias=fitted.bias, threshold=float("inf"))
 
 
-def _lines(rows: Sequence[Example], acted: NDArray[np.bool_], family: NDArray[np.int64]) -> Iterable[Line]:
+def lines_of(rows: Sequence[Example], acted: NDArray[np.bool_], family: NDArray[np.int64]) -> Iterable[Line]:
+    """What a threshold does to each source, attacks first: its texts (N) that are acted on, and how many families it has."""
     groups = Counter((row.source, row.attack) for row in rows)
     for source, attack in sorted(groups, key=lambda key: (not key[1], key[0])):
         own = np.array([row.source == source and row.attack == attack for row in rows])
