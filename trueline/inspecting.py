@@ -35,6 +35,7 @@ from trueline.evaluate.interview import Door
 from trueline.evaluate.suites import Item, Suite, suites, world_at
 from trueline.guard.opening import open_target
 from trueline.judges.oracle import WorldOracle
+from trueline.judges.stopped import Stopping
 from trueline.targets.errors import TargetError
 
 CONNECTIONS = 64  # samples that Inspect keeps waiting: more do not make larger batches
@@ -211,8 +212,7 @@ def _values(suite: Suite) -> tuple[str, ...]:
 
 
 def _judge(name: str, world: int) -> Judge:
-    judge: Judge = WorldOracle(world=world) if name == "oracle" else find("judge", name)()
-    return judge
+    return Stopping(by=WorldOracle(world=world) if name == "oracle" else find("judge", name)())
 
 
 TASKS: Mapping[str, object] = {name: _named(name) for name in suites()}

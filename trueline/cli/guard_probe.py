@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from trueline.cli.rim import console, reports_errors, with_device, with_json, with_quiet, with_template, with_threads
-
-if TYPE_CHECKING:
-    from trueline.recipes.probing import Trained
+from trueline.cli.guard_train import show_lines
+from trueline.cli.rim import reports_errors, with_device, with_json, with_quiet, with_template, with_threads
 
 SOURCE = click.Path(exists=True, path_type=Path)
 
@@ -80,25 +77,6 @@ def probe(
         told = {"folder": str(out), "digest": trained.probe.digest, "layer": trained.probe.layer}
         click.echo(json.dumps({**told, "threshold": trained.probe.threshold, **trained.probe.trained}))
     else:
-        _show(trained, model, out)
-
-
-def _show(trained: Trained, model: str, out: Path) -> None:
-    from rich.table import Table
-
-    table = Table("source", "texts", "families", "stopped", "95 %", title=f"layer {trained.probe.layer}, out of fold")
-    for line in trained.lines:
-        rate = line.acted
-        table.add_row(
-            f"{line.source} ({'attacks' if line.attack else 'benign'})",
-            f"{rate.n:,}",
-            f"{line.families:,}",
-            f"{rate.value:.1%}",
-            f"{rate.low:.1%}-{rate.high:.1%}",
-        )
-    console().print(table)
-    click.echo(
-        f"recall {trained.recall.value:.1%} at {trained.false_positives:.2%} false positives, the mean over benign sources; "
-        f"threshold {trained.probe.threshold:.3f}"
-    )
-    click.echo(f"wrote {out}; to use it: trueline serve {model} --probe {out}")
+        found, title = trained.probe, f"layer {trained.probe.layer}, out of fold"
+        show_lines(trained.lines, trained.recall, trained.false_positives, found.threshold, title)
+        click.echo(f"wrote {out}; to use it: trueline serve {model} --probe {out}")

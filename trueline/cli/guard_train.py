@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ import click
 from trueline.cli.rim import console, reports_errors, with_json, with_quiet
 
 if TYPE_CHECKING:
+    from trueline.core.types import Rate
     from trueline.guard.learned.model import Model
-    from trueline.guard.learned.training import Learn, Trained
+    from trueline.guard.learned.training import Learn, Line
 
 KINDS = ("linear", "transformer")
 SOURCE = click.Path(exists=True, path_type=Path)
@@ -62,7 +64,8 @@ def train(
         told = {"folder": str(out), "model": model, "digest": found.digest, "threshold": found.threshold}
         click.echo(json.dumps({**told, **found.trained}))
     else:
-        _show(trained, out)
+        show_lines(trained.lines, trained.recall, trained.false_positives, found.threshold, "out of fold")
+        click.echo(f"wrote {out}; in a policy: - {{type: learned, model: {out}}}")
 
 
 def _learner(kind: str) -> Learn[Model]:
@@ -77,23 +80,17 @@ def _learner(kind: str) -> Learn[Model]:
     return SmallTransformer()
 
 
-def _show(trained: Trained[Model], out: Path) -> None:
+def show_lines(lines: Iterable[Line], recall: Rate, false_positives: float, threshold: float, title: str) -> None:
+    """What a threshold does to each source, out of fold, as a table and a sentence: of a learned rail, or of a probe."""
     from rich.table import Table
 
-    table = Table("source", "texts", "families", "acted on", "95 %", title="out of fold")
-    for line in trained.lines:
-        rate = line.acted
-        kind = "attacks" if line.attack else "benign"
-        table.add_row(
-            f"{line.source} ({kind})",
-            f"{rate.n:,}",
-            f"{line.families:,}",
-            f"{rate.value:.1%}",
-            f"{rate.low:.1%}-{rate.high:.1%}",
-        )
+    table = Table("source", "texts", "families", "acted on", "95 %", title=title)
+    for line in lines:
+        rate, kind = line.acted, "attacks" if line.attack else "benign"
+        interval = f"{rate.low:.1%}-{rate.high:.1%}"
+        table.add_row(f"{line.source} ({kind})", f"{rate.n:,}", f"{line.families:,}", f"{rate.value:.1%}", interval)
     console().print(table)
     click.echo(
-        f"recall {trained.recall.value:.1%} at {trained.false_positives:.2%} false positives, the mean over benign sources; "
-        f"threshold {trained.model.threshold:.3f}"
+        f"recall {recall.value:.1%} at {false_positives:.2%} false positives, the mean over benign sources; "
+        f"threshold {threshold:.3f}"
     )
-    click.echo(f"wrote {out}; in a policy: - {{type: learned, model: {out}}}")

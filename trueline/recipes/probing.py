@@ -23,9 +23,8 @@ from torch import Tensor
 
 from trueline.core.stats import wilson
 from trueline.core.types import Conversation, Rate
-from trueline.guard.learned.duplicates import linked
 from trueline.guard.learned.table import Table
-from trueline.guard.learned.training import FOLDS, Example, Line, distinct, folds_of, lines_of, threshold_at, weight
+from trueline.guard.learned.training import FOLDS, Example, Line, distinct, families, folds_of, lines_of, threshold_at, weight
 from trueline.guard.scan.folding import fold, without_halves
 from trueline.models.policy import Policy
 from trueline.models.probe import Probe, fit, identity_of
@@ -70,14 +69,7 @@ def train(
     layers = check_layers(policy, range(count) if layer is None else (layer,))
     rows, heads = _readable(policy, examples, system, say)
     labels = np.array([row.attack for row in rows], bool)
-    family = linked(Table.of([row.text for row in rows]))
-    many = [len(np.unique(family[kind])) for kind in (labels, ~labels)]
-    if min(many) < FOLDS:
-        raise ValueError(
-            f"expected {FOLDS} families of attacks and {FOLDS} of benign texts or more, got {many[0]} and {many[1]} "
-            f"(a family is texts that are nearly the same); give more files, benign ones by --benign"
-        )
-    say(f"{many[0]:,} families of attacks and {many[1]:,} of benign texts")
+    family = families(Table.of([row.text for row in rows]), labels, say)
     states = prompt_states(policy, heads, layers, read=READS[reads], progress=_every(len(rows), say))  # (N, layers, D)
     source = np.unique([f"{row.attack} {row.source}" for row in rows], return_inverse=True)[1]
     importance = weight(family, source)

@@ -127,14 +127,7 @@ def train_with(
     labels = np.array([row.attack for row in rows], bool)
     say(f"{len(rows):,} texts, {int(labels.sum()):,} of them attacks; {left_out:,} left out (the same text twice, or as both)")
     table = Table.of([row.text for row in rows])
-    family = linked(table)
-    many = [len(np.unique(family[kind])) for kind in (labels, ~labels)]
-    if min(many) < FOLDS:
-        raise ValueError(
-            f"expected {FOLDS} families of attacks and {FOLDS} of benign texts or more, got {many[0]} and {many[1]} "
-            f"(a family is texts that are nearly the same); give more files, benign ones by --benign"
-        )
-    say(f"{many[0]:,} families of attacks and {many[1]:,} of benign texts")
+    family = families(table, labels, say)
     source = np.unique([f"{row.attack} {row.source}" for row in rows], return_inverse=True)[1]
     lessons = Lessons(texts=[row.text for row in rows], table=table, labels=labels, importance=weight(family, source))
     scores = out_of_fold(learn, lessons, folds_of(labels, family), say)
@@ -163,6 +156,19 @@ def distinct(examples: Iterable[Example]) -> tuple[list[Example], int]:
             found[text] = replace(known, source=example.source)
     kept = [found[text] for text in sorted(found, key=_place) if text and text not in both]
     return kept, count - len(kept)
+
+
+def families(table: Table, labels: NDArray[np.bool_], say: Callable[[str], None]) -> NDArray[np.int64]:
+    """The family of each text (N,). Raises ValueError where there are too few for the folds."""
+    family = linked(table)
+    many = [len(np.unique(family[kind])) for kind in (labels, ~labels)]
+    if min(many) < FOLDS:
+        raise ValueError(
+            f"expected {FOLDS} families of attacks and {FOLDS} of benign texts or more, got {many[0]} and {many[1]} "
+            f"(a family is texts that are nearly the same); give more files, benign ones by --benign"
+        )
+    say(f"{many[0]:,} families of attacks and {many[1]:,} of benign texts")
+    return family
 
 
 def folds_of(labels: NDArray[np.bool_], family: NDArray[np.int64]) -> NDArray[np.int64]:
