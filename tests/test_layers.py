@@ -27,8 +27,8 @@ LAYERS = (
     ("world", "data", "models", "store", "cluster"),
     ("targets", "judges"),
     ("train", "attack", "evaluate", "guard"),
-    ("recipes", "watch", "web", "inspecting"),
-    ("lab",),
+    ("recipes", "inspecting"),
+    ("lab", "watch", "web"),
     ("cli",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
@@ -54,7 +54,7 @@ KEEPERS: Mapping[str, tuple[str, ...]] = {
     "alembic": ("store",),
     "inspect_ai": ("evaluate.exports", "inspecting"),
     "trueline.inspecting": (),  # Inspect's entry point, and nobody else's
-    "aiohttp": ("targets", "guard", "web"),
+    "aiohttp": ("targets", "guard", "web", "watch"),
     "onnxruntime": ("guard.learned.transformer",),
 }
 # What makes a command slow to start: none of it may be loaded before a command is chosen.
