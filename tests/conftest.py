@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["pytester", "tests.browser"]
+
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.fsync = lambda handle: None
 
