@@ -11,13 +11,13 @@ import click
 
 from trueline.cli.guard_audit import audit, with_folder
 from trueline.cli.guard_compare import compare
-from trueline.cli.guard_keys import keys, with_database
+from trueline.cli.guard_keys import keys
 from trueline.cli.guard_layers import layers
 from trueline.cli.guard_policy import policy
 from trueline.cli.guard_probe import probe
 from trueline.cli.guard_replay import replay
 from trueline.cli.guard_train import train
-from trueline.cli.rim import console, reports_errors, with_json
+from trueline.cli.rim import console, reports_errors, with_database, with_json
 
 if TYPE_CHECKING:
     from trueline.guard.coverage.proving import Proof

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import click
 
-from trueline.cli.guard_keys import with_database
-from trueline.cli.rim import reports_errors, with_json
+from trueline.cli.rim import reports_errors, with_database, with_json
 
 CODES = {"whole": 0, "unsigned": 3, "broken": 1}
 with_folder = click.option(

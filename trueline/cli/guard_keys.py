@@ -7,11 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from trueline.cli.rim import reports_errors, with_json
-
-with_database = click.option(
-    "--database", default=None, help="SQLite file or PostgreSQL URL (default: TRUELINE_DATABASE, else runs/trueline.db)."
-)
+from trueline.cli.rim import reports_errors, with_database, with_json
 
 
 @click.group()

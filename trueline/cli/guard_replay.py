@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trueline.cli.guard_audit import with_folder
-from trueline.cli.guard_keys import with_database
-from trueline.cli.rim import reports_errors, with_json
+from trueline.cli.rim import reports_errors, with_database, with_json
 
 if TYPE_CHECKING:
     from trueline.guard.audit.record import Basis

@@ -84,6 +84,9 @@ with_out = click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="The run's folder (default: runs/RECIPE-HASH)."
 )
 with_seed = click.option("--seed", type=int, help="Seed of everything random (default: 0, or what the YAML file says).")
+with_database = click.option(
+    "--database", default=None, help="SQLite file or PostgreSQL URL (default: TRUELINE_DATABASE, else runs/trueline.db)."
+)
 with_quiet = click.option("--quiet", is_flag=True, help="Say nothing while it works.")
 with_threads = click.option(
     "--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 times three steps and chooses."

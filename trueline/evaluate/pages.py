@@ -9,6 +9,7 @@ and rows of charts are written by `templates/macros.html`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -28,6 +29,12 @@ class Panel:
 
 def fill(template: str, *rooms: Path, **values: object) -> str:
     """Return a template filled with values, every text escaped; it is looked for in these folders, then in this room's."""
+    return environment(*rooms).get_template(template).render(values)
+
+
+@cache
+def environment(*rooms: Path) -> Environment:
+    """Return the one Jinja environment of these folders: it escapes everything, and says so where a value is missing."""
     page = Environment(
         loader=FileSystemLoader([*rooms, Path(__file__).parent / "templates"]),
         autoescape=True,
@@ -37,7 +44,7 @@ def fill(template: str, *rooms: Path, **values: object) -> str:
     )
     for say in (words.percent, words.plain, words.compact, words.share, words.duration):
         page.filters[say.__name__] = say
-    return page.get_template(template).render(values)
+    return page
 
 
 def panel(title: str, note: str, svg: str) -> Panel:

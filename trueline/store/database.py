@@ -58,7 +58,7 @@ def save_run(engine: Engine, run: Run) -> None:
     record = to_dict(run)
     row = {"id": run.id, "recipe": run.recipe, "seed": run.seed, "commit": run.commit, "started": run.started}
     with writing(engine) as connection:
-        _insert(connection, run_rows, [{**row, "record": record}])
+        insert(connection, run_rows, [{**row, "record": record}])
         stored = connection.execute(select(run_rows.c.record).where(run_rows.c.id == run.id)).scalar_one()
     if stored != record:
         differs = ", ".join(name for name in record if stored.get(name) != record[name])
@@ -78,7 +78,7 @@ def save_stage(
     """Store how a stage of a stored run stands; a later word replaces the earlier one."""
     row = {"run": run, "name": name, "key": key, "state": state, "metrics": dict(metrics or {}), "saved": _now()}
     with _writing_of(engine, run) as connection:
-        _insert(connection, stage_rows, [row], replacing=("key", "state", "metrics", "saved"))
+        insert(connection, stage_rows, [row], replacing=("key", "state", "metrics", "saved"))
 
 
 def stages(engine: Engine, run: str | None = None) -> list[StageRow]:
@@ -113,7 +113,7 @@ def save_replies(
     rows = [{"run": run, "question": q, "created": _now(), "record": to_dict(c)} for q, c in answered.items()]
     with _writing_of(engine, run) as connection:
         for start in range(0, len(rows), _ROWS_PER_INSERT):
-            _insert(connection, reply_rows, rows[start : start + _ROWS_PER_INSERT])
+            insert(connection, reply_rows, rows[start : start + _ROWS_PER_INSERT])
         _insert_attempts(connection, run, made)
 
 
@@ -154,7 +154,7 @@ def save_findings(engine: Engine, run: str, found: Iterable[Finding]) -> None:
                  "record": to_dict(f)}
                 for f in some
             ]  # fmt: skip
-            _insert(connection, finding_rows, rows, replacing=("run", "severity", "status", "updated", "record"))
+            insert(connection, finding_rows, rows, replacing=("run", "severity", "status", "updated", "record"))
 
 
 def findings(engine: Engine, *, run: str | None = None, status: str | None = None) -> list[Finding]:
@@ -165,7 +165,7 @@ def findings(engine: Engine, *, run: str | None = None, status: str | None = Non
         return [from_dict(Finding, record) for record in found]
 
 
-def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]], replacing: tuple[str, ...] = ()) -> int:
+def insert(connection: Connection, table: Table, rows: list[dict[str, Any]], replacing: tuple[str, ...] = ()) -> int:
     """Insert the rows that are not there; where one is, put the `replacing` columns in its place. Return the rows touched."""
     dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
     statement = dialect.insert(table)
@@ -180,7 +180,7 @@ def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]], re
 def _insert_attempts(connection: Connection, run: str, records: Iterable[tuple[Attempt, Hashes]]) -> int:
     rows, new = (_attempt_row(run, attempt, hashes) for attempt, hashes in records), 0
     while some := list(islice(rows, _ROWS_PER_INSERT)):
-        new += _insert(connection, attempt_rows, some)
+        new += insert(connection, attempt_rows, some)
     return new
 
 

@@ -60,7 +60,7 @@ class Door:
 def check(rules: Rules, headers: Mapping[str, str], path: str) -> None:
     """Raise an EndpointError for who may not come in."""
     host = headers.get("host", "")
-    if rules.loopback and _name(host) not in LOOPBACK:
+    if rules.loopback and host_name(host) not in LOOPBACK:
         raise EndpointError(403, f"expected a Host of {', '.join(LOOPBACK)}, got {host!r:.80}; ask this machine by one of them")
     origin = headers.get("origin")
     if origin is not None and origin != f"http://{host}":
@@ -77,7 +77,7 @@ def answer(fault: EndpointError) -> Response:
     return Response(json_line(fault.body()), fault.status, fault.headers(), media_type="application/json")
 
 
-def _name(host: str) -> str:
+def host_name(host: str) -> str:
     """A Host without its port."""
     if host.startswith("["):
         return host[1:].partition("]")[0]

@@ -102,7 +102,9 @@ def serve(
     """Serve a TARGET (behind a probe) until SIGTERM or SIGINT; `ready` is told the address once connections are taken."""
 
     async def run() -> None:
-        with _listening(address) as listener:  # first of all: a taken port is found out before a model is loaded
+        with listening(
+            address.host, address.port
+        ) as listener:  # first of all: a taken port is found out before a model is loaded
             bound = Address(host=address.host, port=listener.getsockname()[1], name=address.name)
             async with open_target(reference, template=template, asking=asking) as target:
                 served = _guarded(_placed(reference, target, device), probe)
@@ -110,7 +112,7 @@ def serve(
                 spelling.count(Conversation().say("user", "hello"))  # a template that refuses this refuses all, so say it here
                 there = Elsewhere(target=served, spelling=spelling, loop=asyncio.get_running_loop())
                 rules = Rules(loopback=address.host in LOOPBACK, key=key)
-                server = _server(endpoint(there, address.name, spelling=there, rules=rules))
+                server = server_of(endpoint(there, address.name, spelling=there, rules=rules))
                 listener.listen(BACKLOG)
                 ready(bound)
                 await asyncio.to_thread(asyncio.run, server.serve(sockets=[listener]))
@@ -164,21 +166,22 @@ def _guarded(target: Target, probe: Path | None) -> Target:
     return probed(target, probe)
 
 
-def _listening(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+def listening(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises RuntimeError where the address cannot be taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Of TCP by name: asyncio turns Nagle's delay off for such sockets alone, and each answer would wait 40 ms for it.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((address.host, address.port))
+        bound.bind((host, port))
     except OSError as error:
         bound.close()
         reason = f"{error.strerror or error}; choose another --host or --port (0: a free one)"
-        raise RuntimeError(f"cannot take {address.host}:{address.port}: {reason}") from None
+        raise RuntimeError(f"cannot take {host}:{port}: {reason}") from None
     return bound
 
 
-def _server(app: object) -> uvicorn.Server:
+def server_of(app: object) -> uvicorn.Server:
     """The HTTP server, which ends when the process is told to; told twice, it waits for nobody."""
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # starlette's ASGIApp is uvicorn's too

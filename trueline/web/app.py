@@ -1,0 +1,8 @@
+"""The rooms of `trueline web`, in the order of their navigation. A new room takes its place here, and nowhere else."""
+
+from __future__ import annotations
+
+from trueline.web.site.login import PEOPLE
+from trueline.web.site.room import Room
+
+ROOMS: tuple[Room, ...] = (PEOPLE,)

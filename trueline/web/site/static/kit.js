@@ -1,0 +1,43 @@
+// What scripts of the pages share, and nothing that happens by itself: a POST with the page's token, the JSON twin of a page,
+// words for a screen reader. A room's script says: import { post, announce } from "/static/site/kit.js";
+
+const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
+
+/** Send JSON to an action of this site; returns what it says, or throws an Error with its text and `status`. */
+export async function post(path, fields) {
+  const answer = await fetch(path, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-csrf-token": token },
+    body: JSON.stringify(fields),
+  });
+  const told = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
+  if (!answer.ok) throw Object.assign(new Error(told.error ?? `the server answered ${answer.status}`), { status: answer.status });
+  return told;
+}
+
+/** Read the JSON twin of a page. */
+export async function twin(path) {
+  const answer = await fetch(path, { headers: { accept: "application/json" } });
+  if (!answer.ok) throw Object.assign(new Error(`the server answered ${answer.status}`), { status: answer.status });
+  return answer.json();
+}
+
+/** Say something to a screen reader, and in the page's own live region where it has one. */
+export function announce(text) {
+  let region = document.querySelector("[data-live]");
+  if (!region) {
+    region = Object.assign(document.createElement("p"), { className: "hush" });
+    region.setAttribute("aria-live", "polite");
+    region.dataset.live = "";
+    document.body.append(region);
+  }
+  region.textContent = text;
+}
+
+/** Whether a key that was pressed is for the page, and not for a field that is being written in. */
+export function free(event) {
+  const at = event.target;
+  const writing = at instanceof HTMLTextAreaElement || at instanceof HTMLSelectElement ||
+    (at instanceof HTMLInputElement && !["checkbox", "radio", "button", "submit"].includes(at.type));
+  return !writing && !event.ctrlKey && !event.metaKey && !event.altKey;
+}
