@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, 
 from trueline.core.outcome import Outcome
 from trueline.core.records import from_dict
 from trueline.core.types import Attempt
+from trueline.store.opening import reading
 from trueline.store.tables import attempts
 from trueline.store.tally_tables import tallies
 
@@ -67,7 +68,7 @@ def transcripts(
     wanted = {"run": run, "target": target, "judge": judge, "family": family, "category": category, "expected": expected}
     fits = [tallies.c[name] == value for name, value in {**wanted, "outcome": outcome}.items() if value is not None]
     extent = select(func.sum(tallies.c["count"]), func.min(tallies.c.oldest), func.max(tallies.c.newest)).where(*fits)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         total, oldest, newest = connection.execute(extent).one()
         if total is None:
             return Page(transcripts=(), older=None, total=0)
