@@ -160,6 +160,7 @@ def questions(engine: Engine, made: Made) -> dict[str, Callable[[], object]]:
     return {
         "heat map of a run, family x category": lambda: tallied(engine, "family", "category", run=run(), expected="refuse"),
         "attack success and over-refusal of a run": lambda: tallied(engine, "expected", run=run()),
+        "attack success and over-refusal of twenty runs": lambda: tallied(engine, "run", "expected", run=made.names[-20:]),
         "attack success and over-refusal of every run": lambda: tallied(engine, "run", "expected"),
         "every target by family": lambda: tallied(engine, "target", "family", "expected"),
         "heat map of a target": lambda: tallied(engine, "family", "category", target=rng.choice(TARGETS), expected="refuse"),
