@@ -52,7 +52,7 @@ def test_words_tell_apart_what_one_model_says():
     """With words, who is preferred for a word is expected to win with it on another item."""
     rng = Random(0)
     texts = {str(i): [f"good {rng.random()}", f"bad {rng.random()}"] for i in range(40)}
-    found = features_of({item: ("m", "m") for item in texts}, texts)
+    found = features_of(dict.fromkeys(texts, ("m", "m")), texts)
     votes = [Vote(item=str(i), rater="r", ranks=(1, 2)) for i in range(30)]
     weights = estimate(votes, found).weights
     assert all((found.rows[str(i)][0] - found.rows[str(i)][1]) @ weights > 0 for i in range(30, 40))
