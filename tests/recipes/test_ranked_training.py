@@ -30,7 +30,7 @@ def beside_the_run(monkeypatch):
     monkeypatch.delenv("TRUELINE_DATABASE", raising=False)
 
 
-def ranked(folder, n=40):
+def ranked(folder, n=24):
     """A project in which one person ranks three replies to each prompt: they like its first letter and dislike `t`."""
     rng, made_items = Random(1), []
     for words in sorted({tuple(rng.choices(toys.LETTERS[:12], k=3)) for _ in range(n)}):
