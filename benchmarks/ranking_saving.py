@@ -11,8 +11,8 @@ in random order or in that of evaluate/choosing.py, which is asked anew every tw
 - the reward: how often the estimate orders the two completions of 600 other items as gold does, among those that differ in it.
 
 The target is what random order reaches on average at half of its answers. The figure is how many answers random order needs
-for it over how many the other order needs (1: nothing is saved), read off the means over all seeds; the interval is a bootstrap
-over seeds, which are paired: both orders ask of the same items.
+for it over how many the other order needs (1: nothing is saved), read off the means over all seeds, made falling; the interval
+is a bootstrap over seeds, which are paired: both orders ask of the same items.
 """
 
 from __future__ import annotations
@@ -67,8 +67,7 @@ def main() -> None:
             sign * np.array(curves[f"{what} {order}"]) for order in ("random", "chosen")
         )  # (S, G), lower is better
         found[what] = saving(random, chosen, np.array(grid), asked.answers / 2)
-        half = np.argmin(np.abs(np.array(grid) - asked.answers / 2))
-        target = sign * random.mean(0)[half]
+        target = sign * float(np.interp(asked.answers / 2, grid, _falling(random.mean(0))))
         value, low, high = found[what]
         if not asked.json:
             name = {"board": "error of the board", "reward": "accuracy of the reward"}[what]
@@ -135,10 +134,21 @@ def saving(random: np.ndarray, chosen: np.ndarray, grid: np.ndarray, at: float) 
 
 
 def _ratio(random: np.ndarray, chosen: np.ndarray, grid: np.ndarray, at: float) -> float:
-    """Of two curves, lower being better: where each first stays at what random order has at `at` answers."""
-    smooth = np.minimum.accumulate(random)
+    """Of two curves, lower being better: where each comes to what random order has at `at` answers."""
+    smooth = _falling(random)
     target = float(np.interp(at, grid, smooth))
-    return _first(smooth, grid, target) / _first(np.minimum.accumulate(chosen), grid, target)
+    return at / _first(_falling(chosen), grid, target)
+
+
+def _falling(curve: np.ndarray) -> np.ndarray:
+    """The falling curve nearest to this one, by least squares (pool adjacent violators: Barlow et al. 1972)."""
+    blocks: list[list[float]] = []
+    for value in curve.tolist():
+        blocks.append([value])
+        while len(blocks) > 1 and np.mean(blocks[-2]) < np.mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    return np.concatenate([np.full(len(block), np.mean(block)) for block in blocks])
 
 
 def _first(curve: np.ndarray, grid: np.ndarray, target: float) -> float:
