@@ -175,7 +175,7 @@ def prioritise(engine: Database, project: Project, n: int = URGENT) -> int:
     votes = [vote for vote in votes_of(submitted, question) if vote.item in features.rows]
     waiting = [item.id for item in found if counts.get(item.id, 0) < project.overlap]
     urgent = priorities(waiting, votes, features, n=n)
-    set_priorities(engine, project.id, {item.id: 0.0 for item in found} | urgent)
+    set_priorities(engine, project.id, urgent)
     return len(urgent)
 
 

@@ -114,8 +114,9 @@ def items(engine: Engine, project: str, ids: Collection[str] | None = None) -> l
 
 
 def set_priorities(engine: Engine, project: str, priorities: Mapping[str, float]) -> None:
-    """Say how urgent items are, the higher the earlier; it counts in projects that choose the uncertain."""
+    """Say how urgent items are (the higher, the earlier; not named: 0); it counts in projects that choose the uncertain."""
     with writing(engine) as connection:
+        connection.execute(item_rows.update().where(item_rows.c.project == project).values(priority=0.0))
         for item, priority in priorities.items():
             found = item_rows.update().where(item_rows.c.id == item, item_rows.c.project == project)
             connection.execute(found.values(priority=priority))
