@@ -10,7 +10,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
-from trueline.store import account_tables, migrations, ranking_tables, tables, watch_tables  # noqa: F401 - tables on the metadata
+from trueline.store import (  # noqa: F401 - tables on the metadata
+    account_tables,
+    migrations,
+    people_tables,
+    ranking_tables,
+    tables,
+    watch_tables,
+)
 from trueline.store.opening import DatabaseError, open_database, writing
 
 

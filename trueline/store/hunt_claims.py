@@ -1,0 +1,134 @@
+"""Claims in the database: that a turn got what it should not, whether it was found before, and what was decided.
+
+    claim = add_claim(engine, claim, twin_of=twin_of, entry=finding, grow=grown)   # accepted, a twin, or waiting
+    claim = settle_claim(engine, id, decided, entry=finding, grow=grown)           # an operator's word
+    claims(engine, person=..., states=...), claim_of(engine, id), claimed(engine, turn_ids)
+
+A claim and the finding that it becomes are one transaction. What a finding is, and how a bank grows, is for the caller to say
+(attack/bank.py): `entry` is the finding of this claim, `grow(known, [entry])` the bank with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, or_, select
+
+from trueline.core.records import from_dict, to_dict
+from trueline.core.types import Conversation, Finding
+from trueline.store.database import insert_findings
+from trueline.store.hunt_records import KNOWN, Claim, HuntError, Known, attack_of
+from trueline.store.hunts import hold
+from trueline.store.opening import writing
+from trueline.store.people_tables import claims as rows
+from trueline.store.tables import findings as finding_rows
+
+MOST = 5000  # attacks that a new claim is compared with, the newest first
+Grow = Callable[[Sequence[Finding], Sequence[Finding]], Sequence[Finding]]
+TwinOf = Callable[[Sequence[Known]], str]  # the key of the one that it is a twin of, or nothing
+
+
+def add_claim(
+    engine: Engine, claim: Claim, *, own_goal: bool, twin_of: TwinOf, entry: Finding, by_judge: bool, grow: Grow
+) -> Claim:
+    """Store a claim: a twin of what is known counts for nobody; what the judge saw too is accepted, the rest waits.
+
+    `own_goal`: the claimant has put the goal into words, so that what was found about any goal of the target is compared.
+    """
+    with writing(engine) as connection:
+        hold(connection, claim.run)
+        if (there := _of_turn(connection, claim.turn)) is not None:  # a second click
+            return there
+        if twin := twin_of(_known(connection, claim, own_goal)):
+            claim = replace(claim, state="twin", twin=twin, decided=claim.created, by="judge")
+        elif by_judge:
+            claim = replace(claim, state="accepted", decided=claim.created, by="judge")
+            _remember(connection, claim.run, entry, grow)
+        connection.execute(rows.insert(), _row(claim))
+    return claim
+
+
+def settle_claim(engine: Engine, id: str, decided: Callable[[Claim], Claim], *, entry: Finding, grow: Grow) -> Claim:  # noqa: A002 - the column's name
+    """Change a claim that waits, with the finding that it becomes where it is accepted. Another's word stays as it is."""
+    with writing(engine) as connection:
+        hold(connection, _read(connection, id).run)
+        claim = _read(connection, id)
+        if claim.state != "waiting":
+            raise HuntError(f"this claim is {claim.state} already; reload the page")
+        claim = decided(claim)
+        if claim.state == "merged" and not _is_known(connection, claim):
+            raise HuntError(f"there is no finding or claim with the key {claim.twin!r:.40}; take one that is listed")
+        if claim.state == "accepted":
+            _remember(connection, claim.run, entry, grow)
+        connection.execute(rows.update().where(rows.c.id == id).values(_row(claim)))
+    return claim
+
+
+def claims(engine: Engine, *, person: str | None = None, states: Collection[str] | None = None) -> list[Claim]:
+    """Read claims, the newest first: of one person or all, in some states or any."""
+    query = select(rows.c.record).order_by(rows.c.created.desc(), rows.c.id)
+    query = query if person is None else query.where(rows.c.person == person)
+    query = query if states is None else query.where(rows.c.state.in_(states))
+    with engine.connect() as connection:
+        return [from_dict(Claim, record) for record in connection.execute(query).scalars()]
+
+
+def claim_of(engine: Engine, id: str) -> Claim | None:  # noqa: A002 - the column's name
+    """Read one claim; None where there is none of that id."""
+    with engine.connect() as connection:
+        record = connection.execute(select(rows.c.record).where(rows.c.id == id)).scalar()
+    return None if record is None else from_dict(Claim, record)
+
+
+def claimed(engine: Engine, turns: Collection[str]) -> Mapping[str, Claim]:
+    """The claims on these turns, by turn."""
+    with engine.connect() as connection:
+        found = connection.execute(select(rows.c.record).where(rows.c.turn.in_(turns))).scalars()
+        return {claim.turn: claim for claim in (from_dict(Claim, record) for record in found)}
+
+
+def _known(connection: Connection, claim: Claim, own_goal: bool) -> list[Known]:
+    """What was found before: about the same thing, or by the same words; for goals of one's own, about any of the target."""
+    near = or_(rows.c.cluster == claim.cluster, rows.c.key == claim.key)
+    near = or_(near, rows.c.target == claim.target) if own_goal else near
+    mine = select(rows.c.record).where(rows.c.state.in_(KNOWN), near).order_by(rows.c.created.desc()).limit(MOST)
+    found = [from_dict(Claim, record) for record in connection.execute(mine).scalars()]
+    about = finding_rows.c.record[("attempts", 0, "goal", "about", "cluster")].as_string()
+    said = finding_rows.c.record[("attempts", 0, "conversation")]
+    wanted = or_(finding_rows.c.key == claim.key, func.coalesce(about, "") == claim.cluster)
+    query = select(finding_rows.c.key, said).where(wanted).order_by(finding_rows.c.created.desc()).limit(MOST)
+    return [
+        *(Known(key=one.twin or one.key, text=one.text) for one in found),
+        *(Known(key=key, text=attack_of(from_dict(Conversation, told))) for key, told in connection.execute(query)),
+    ]
+
+
+def _is_known(connection: Connection, claim: Claim) -> bool:
+    finding = connection.execute(select(finding_rows.c.key).where(finding_rows.c.key == claim.twin)).scalar()
+    others = select(rows.c.id).where(rows.c.key == claim.twin, rows.c.state.in_(KNOWN), rows.c.id != claim.id)
+    return finding is not None or connection.execute(others).first() is not None
+
+
+def _remember(connection: Connection, run: str, entry: Finding, grow: Grow) -> None:
+    record = connection.execute(select(finding_rows.c.record).where(finding_rows.c.key == entry.key)).scalar()
+    known = [] if record is None else [from_dict(Finding, record)]
+    insert_findings(connection, run, grow(known, [entry]))
+
+
+def _of_turn(connection: Connection, turn: str) -> Claim | None:
+    record = connection.execute(select(rows.c.record).where(rows.c.turn == turn)).scalar()
+    return None if record is None else from_dict(Claim, record)
+
+
+def _read(connection: Connection, id: str) -> Claim:  # noqa: A002 - the column's name
+    record = connection.execute(select(rows.c.record).where(rows.c.id == id)).scalar()
+    if record is None:
+        raise HuntError("there is no such claim; reload the page")
+    return from_dict(Claim, record)
+
+
+def _row(claim: Claim) -> dict[str, Any]:
+    columns = ("id", "turn", "run", "person", "target", "key", "cluster", "state", "created")
+    return {**{name: getattr(claim, name) for name in columns}, "record": to_dict(claim)}
