@@ -37,11 +37,15 @@ def add_claim(
 
     `own_goal`: the claimant has put the goal into words, so that what was found about any goal of the target is compared.
     """
+    with engine.connect() as connection:  # comparing takes a while, and nobody has to wait for it
+        seen = _near(connection, claim, own_goal)
+        twin = twin_of([*_claimed(connection, seen), *_found(connection, claim)])
     with writing(engine) as connection:
         hold(connection, claim.run)
         if (there := _of_turn(connection, claim.turn)) is not None:  # a second click
             return there
-        if twin := twin_of(_known(connection, claim, own_goal)):
+        fresh = _near(connection, claim, own_goal).difference(seen)  # what came while it was compared
+        if twin := twin or twin_of(_claimed(connection, fresh)):
             claim = replace(claim, state="twin", twin=twin, decided=claim.created, by="judge")
         elif by_judge:
             claim = replace(claim, state="accepted", decided=claim.created, by="judge")
@@ -89,20 +93,27 @@ def claimed(engine: Engine, turns: Collection[str]) -> Mapping[str, Claim]:
         return {claim.turn: claim for claim in (from_dict(Claim, record) for record in found)}
 
 
-def _known(connection: Connection, claim: Claim, own_goal: bool) -> list[Known]:
-    """What was found before: about the same thing, or by the same words; for goals of one's own, about any of the target."""
+def _near(connection: Connection, claim: Claim, own_goal: bool) -> frozenset[str]:
+    """The claims that it may be a twin of: about the same thing or by the same words; for one's own goal, any of the target."""
     near = or_(rows.c.cluster == claim.cluster, rows.c.key == claim.key)
     near = or_(near, rows.c.target == claim.target) if own_goal else near
-    mine = select(rows.c.record).where(rows.c.state.in_(KNOWN), near).order_by(rows.c.created.desc()).limit(MOST)
-    found = [from_dict(Claim, record) for record in connection.execute(mine).scalars()]
+    query = select(rows.c.id).where(rows.c.state.in_(KNOWN), near).order_by(rows.c.created.desc()).limit(MOST)
+    return frozenset(connection.execute(query).scalars())
+
+
+def _claimed(connection: Connection, ids: Collection[str]) -> list[Known]:
+    query = select(rows.c.record).where(rows.c.id.in_(ids)).order_by(rows.c.created, rows.c.id)
+    found = [from_dict(Claim, record) for record in connection.execute(query).scalars()]
+    return [Known(key=one.twin or one.key, text=one.text) for one in found]
+
+
+def _found(connection: Connection, claim: Claim) -> list[Known]:
+    """The findings about the same thing, or by the same words, whoever or whatever found them."""
     about = finding_rows.c.record[("attempts", 0, "goal", "about", "cluster")].as_string()
     said = finding_rows.c.record[("attempts", 0, "conversation")]
     wanted = or_(finding_rows.c.key == claim.key, func.coalesce(about, "") == claim.cluster)
     query = select(finding_rows.c.key, said).where(wanted).order_by(finding_rows.c.created.desc()).limit(MOST)
-    return [
-        *(Known(key=one.twin or one.key, text=one.text) for one in found),
-        *(Known(key=key, text=attack_of(from_dict(Conversation, told))) for key, told in connection.execute(query)),
-    ]
+    return [Known(key=key, text=attack_of(from_dict(Conversation, told))) for key, told in connection.execute(query)]
 
 
 def _is_known(connection: Connection, claim: Claim) -> bool:

@@ -8,6 +8,7 @@ The process behind `trueline web` makes it (opening.py). Where nothing was opene
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -69,7 +70,8 @@ class Ground:
         about = {"goal": words, "cluster": words}
         if self.world is not None:
             about["world"] = str(self.world)
-            named = next((p.text for p in make_world(self.world).hazards if f" {p.text} " in f" {words.lower()} "), None)
+            said = " ".join(re.findall(r"\w+", words.lower()))
+            named = next((p.text for p in make_world(self.world).hazards if f" {p.text} " in f" {said} "), None)
             about |= {"kind": "procedure", "procedure": named, "cluster": named} if named else {}
         goal = Prompt(
             conversation=self.start.say("user", words),

@@ -95,6 +95,7 @@ def show(asked: Asked) -> Json:
     waiting = [one for one in reversed(found) if one.state == "waiting"]  # the oldest waits longest
     return {
         "operator": operator,
+        "shown": "shown" in asked.query,
         "waiting": [_whole(asked, one, arena, names) for one in waiting[:SHOWN]],
         "decided": [_line(asked, one, names) for one in found if one.state != "waiting"][:SHOWN],
         "families": list(TAGS),

@@ -19,15 +19,18 @@ from trueline.store.hunt_records import Known
 
 LETTERS = 5
 NEAR = 0.8  # resemblance from which two attacks are one
+FAR = 2  # a text that is so many times as long is another attack, and is not read
 
 
 def twin_of(key: str, text: str, known: Sequence[Known]) -> str:
     """The key of what this was found as already; nothing where it is new."""
     if any(one.key == key for one in known):
         return key
-    mine = shingles(text)
-    best = max(known, key=lambda one: _share(mine, shingles(one.text)), default=None)
-    return best.key if best is not None and _share(mine, shingles(best.text)) >= NEAR else ""
+    mine, found, best = shingles(text), "", NEAR
+    for one in known:
+        if FAR * len(one.text) >= len(text) >= len(one.text) / FAR and (alike := _share(mine, shingles(one.text))) >= best:
+            found, best = one.key, alike
+    return found
 
 
 def resemblance(one: str, other: str) -> float:

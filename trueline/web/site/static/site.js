@@ -6,6 +6,7 @@ document.addEventListener("click", (event) => { // here, and not on each: script
   const open = veil.closest(".veiled").classList.toggle("open");
   veil.setAttribute("aria-pressed", String(open));
   veil.textContent = open ? "Blur" : "Show";
+  for (const text of veil.closest(".veiled").querySelectorAll(".text[aria-hidden]")) text.ariaHidden = String(!open);
 });
 
 for (const time of document.querySelectorAll("time[datetime]")) {
