@@ -201,6 +201,25 @@ def test_a_new_claim_is_compared_with_claims_and_findings(url):
     assert (stored.state, stored.twin, len(findings(engine))) == ("twin", "1", 1)
 
 
+def test_words_with_a_zero_character_are_kept_and_compared(url):
+    """Whatever a person types or a model says is stored and compared, on every database."""
+    engine = opened(url)
+    zero = replace(turn(), said=(Message(role="user", text="a\0b"),))
+    answer(engine, *answered(ask(engine, hunt(), zero, FREE), "c\0d"))
+    made, _ = answered(zero, "c\0d")[1]
+    about = replace(GOAL, about={"cluster": "c\0"})
+    first = replace(entry("1"), attempts=(replace(made, goal=about),))
+    same = {"own_goal": False, "by_judge": True, "grow": lambda _, more: more}
+    add_claim(engine, replace(claim("1", "a"), cluster="c\0"), twin_of=lambda _: "", entry=first, **same)
+    ask(engine, hunt(), turn("b"), FREE)
+    seen = []
+    add_claim(
+        engine, replace(claim("2", "b"), cluster="c\0"), twin_of=lambda known: seen.extend(known) or "1", entry=first, **same
+    )
+    assert [one.text for one in seen] == ["say a", "a\0b"]
+    assert turn_of(engine, "a").completion.text == "c\0d"
+
+
 def test_a_claim_that_waits_is_settled_once(url):
     """The first word stays; accepted, it is a finding; merged into what is not there, nothing changes."""
     engine = with_turns(url)

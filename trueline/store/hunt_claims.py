@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, or_, select
+from sqlalchemy import Connection, Engine, or_, select
 
 from trueline.core.records import from_dict, to_dict
 from trueline.core.types import Conversation, Finding
@@ -95,7 +95,7 @@ def claimed(engine: Engine, turns: Collection[str]) -> Mapping[str, Claim]:
 
 def _near(connection: Connection, claim: Claim, own_goal: bool) -> frozenset[str]:
     """The claims that it may be a twin of: about the same thing or by the same words; for one's own goal, any of the target."""
-    near = or_(rows.c.cluster == claim.cluster, rows.c.key == claim.key)
+    near = or_(rows.c.cluster == _plain(claim.cluster), rows.c.key == claim.key)
     near = or_(near, rows.c.target == claim.target) if own_goal else near
     query = select(rows.c.id).where(rows.c.state.in_(KNOWN), near).order_by(rows.c.created.desc()).limit(MOST)
     return frozenset(connection.execute(query).scalars())
@@ -108,12 +108,15 @@ def _claimed(connection: Connection, ids: Collection[str]) -> list[Known]:
 
 
 def _found(connection: Connection, claim: Claim) -> list[Known]:
-    """The findings about the same thing, or by the same words, whoever or whatever found them."""
-    about = finding_rows.c.record[("attempts", 0, "goal", "about", "cluster")].as_string()
-    said = finding_rows.c.record[("attempts", 0, "conversation")]
-    wanted = or_(finding_rows.c.key == claim.key, func.coalesce(about, "") == claim.cluster)
-    query = select(finding_rows.c.key, said).where(wanted).order_by(finding_rows.c.created.desc()).limit(MOST)
-    return [Known(key=key, text=attack_of(from_dict(Conversation, told))) for key, told in connection.execute(query)]
+    """The newest findings about the same thing, or by the same words, whoever or whatever found them."""
+    first = finding_rows.c.record[("attempts", 0)]
+    # Read here and not by the database: PostgreSQL takes no text out of JSON in which a zero character stands anywhere.
+    query = select(finding_rows.c.key, first["goal"]["about"], first["conversation"])
+    return [
+        Known(key=key, text=attack_of(from_dict(Conversation, said)))
+        for key, about, said in connection.execute(query.order_by(finding_rows.c.created.desc()).limit(MOST))
+        if key == claim.key or about.get("cluster") == claim.cluster
+    ]
 
 
 def _is_known(connection: Connection, claim: Claim) -> bool:
@@ -141,5 +144,10 @@ def _read(connection: Connection, id: str) -> Claim:  # noqa: A002 - the column'
 
 
 def _row(claim: Claim) -> dict[str, Any]:
-    columns = ("id", "turn", "run", "person", "target", "key", "cluster", "state", "created")
-    return {**{name: getattr(claim, name) for name in columns}, "record": to_dict(claim)}
+    columns = ("id", "turn", "run", "person", "target", "key", "state", "created")
+    return {**{name: getattr(claim, name) for name in columns}, "cluster": _plain(claim.cluster), "record": to_dict(claim)}
+
+
+def _plain(text: str) -> str:
+    """PostgreSQL has no zero character in texts."""
+    return text.replace("\0", "\ufffd")

@@ -19,7 +19,7 @@ from trueline.store.hunt_records import Known
 
 LETTERS = 5
 NEAR = 0.8  # resemblance from which two attacks are one
-FAR = 2  # a text that is so many times as long is another attack, and is not read
+LONGEST = 20_000  # letters of a text that are compared
 
 
 def twin_of(key: str, text: str, known: Sequence[Known]) -> str:
@@ -28,7 +28,7 @@ def twin_of(key: str, text: str, known: Sequence[Known]) -> str:
         return key
     mine, found, best = shingles(text), "", NEAR
     for one in known:
-        if FAR * len(one.text) >= len(text) >= len(one.text) / FAR and (alike := _share(mine, shingles(one.text))) >= best:
+        if (alike := _share(mine, shingles(one.text))) >= best:
             found, best = one.key, alike
     return found
 
@@ -40,7 +40,7 @@ def resemblance(one: str, other: str) -> float:
 
 def shingles(text: str) -> frozenset[str]:
     """Every run of five letters of a text's words; a shorter text is one of its own."""
-    words = " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+    words = " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))[:LONGEST]
     return frozenset(words[i : i + LETTERS] for i in range(max(1, len(words) - LETTERS + 1)))
 
 
