@@ -109,13 +109,13 @@ def _claimed(connection: Connection, ids: Collection[str]) -> list[Known]:
 
 def _found(connection: Connection, claim: Claim) -> list[Known]:
     """The newest findings about the same thing, or by the same words, whoever or whatever found them."""
-    first = finding_rows.c.record[("attempts", 0)]
-    # Read here and not by the database: PostgreSQL takes no text out of JSON in which a zero character stands anywhere.
-    query = select(finding_rows.c.key, first["goal"]["about"], first["conversation"])
+    # Read here and not by the database: PostgreSQL takes nothing out of JSON in which a zero character stands anywhere.
+    query = select(finding_rows.c.key, finding_rows.c.record).order_by(finding_rows.c.created.desc()).limit(MOST)
+    firsts = [(key, record["attempts"][0]) for key, record in connection.execute(query) if record["attempts"]]
     return [
-        Known(key=key, text=attack_of(from_dict(Conversation, said)))
-        for key, about, said in connection.execute(query.order_by(finding_rows.c.created.desc()).limit(MOST))
-        if key == claim.key or about.get("cluster") == claim.cluster
+        Known(key=key, text=attack_of(from_dict(Conversation, first["conversation"])))
+        for key, first in firsts
+        if key == claim.key or first["goal"]["about"].get("cluster") == claim.cluster
     ]
 
 
