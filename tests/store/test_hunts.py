@@ -9,8 +9,8 @@ import pytest
 
 from trueline.core.types import Attempt, Completion, Conversation, Finding, Judgement, Message, Prompt, Run
 from trueline.store.database import Hashes, attempts, findings
-from trueline.store.hunt_claims import add_claim, claim_of, claimed, claims, settle_claim
-from trueline.store.hunt_records import Claim, Hunt, HuntError, Turn, heard, path
+from trueline.store.hunt_claims import add_claim, claim_of, claimed, claims, counted, settle_claim, waiting_claims
+from trueline.store.hunt_records import Claim, Counted, Hunt, HuntError, Turn, heard, path
 from trueline.store.hunts import Allowed, again, answer, ask, begin, hunt_of, hunts, sitting, turn_of, turns_of, used
 from trueline.store.opening import open_database
 
@@ -231,9 +231,21 @@ def test_a_claim_that_waits_is_settled_once(url):
 
     with pytest.raises(HuntError, match="no finding or claim"):
         settle(state="merged", twin="nothing")
-    assert [one.state for one in claims(engine, states=("waiting",))] == ["waiting"]
+    assert [one.state for one in claims(engine, waiting=True)] == ["waiting"]
     assert settle(state="accepted").state == "accepted"
     assert len(findings(engine)) == 1
     with pytest.raises(HuntError, match="accepted already"):
         settle(state="rejected")
-    assert claims(engine, person="bo") == []
+    assert claims(engine, person="bo") == claims(engine, waiting=True) == []
+    assert [one.state for one in claims(engine, waiting=False)] == ["accepted"]
+
+
+def test_what_counts_is_each_kind_once_with_its_first_time(url):
+    """Two accepted claims of one person, family, category and cluster are one line; what waits is none."""
+    engine = with_turns(url)
+    answer(engine, *answered(ask(engine, hunt(), turn("c"), FREE)))
+    put(engine, claim("1", "a"))
+    put(engine, claim("2", "b"))
+    put(engine, claim("3", "c"), by_judge=False)
+    assert counted(engine) == [Counted(person="ada", family="role", category="x", cluster="c", created="2027-1")]
+    assert waiting_claims(engine) == 1

@@ -2,7 +2,7 @@
 
     claim = add_claim(engine, claim, twin_of=twin_of, entry=finding, grow=grown)   # accepted, a twin, or waiting
     claim = settle_claim(engine, id, decided, entry=finding, grow=grown)           # an operator's word
-    claims(engine, person=..., states=...), claim_of(engine, id), claimed(engine, turn_ids)
+    claims(engine, person=..., state=...), claim_of(engine, id), claimed(engine, turn_ids), counted(engine)
 
 A claim and the finding that it becomes are one transaction. What a finding is, and how a bank grows, is for the caller to say
 (attack/bank.py): `entry` is the finding of this claim, `grow(known, [entry])` the bank with it.
@@ -14,12 +14,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, or_, select
+from sqlalchemy import Connection, Engine, func, or_, select
 
 from trueline.core.records import from_dict, to_dict
-from trueline.core.types import Conversation, Finding
+from trueline.core.types import Finding
 from trueline.store.database import insert_findings
-from trueline.store.hunt_records import KNOWN, Claim, HuntError, Known, attack_of
+from trueline.store.hunt_records import ASKERS, KNOWN, Claim, Counted, HuntError, Known
 from trueline.store.hunts import hold
 from trueline.store.opening import writing
 from trueline.store.people_tables import claims as rows
@@ -70,13 +70,28 @@ def settle_claim(engine: Engine, id: str, decided: Callable[[Claim], Claim], *, 
     return claim
 
 
-def claims(engine: Engine, *, person: str | None = None, states: Collection[str] | None = None) -> list[Claim]:
-    """Read claims, the newest first: of one person or all, in some states or any."""
-    query = select(rows.c.record).order_by(rows.c.created.desc(), rows.c.id)
+def claims(engine: Engine, *, person: str | None = None, waiting: bool | None = None, most: int | None = None) -> list[Claim]:
+    """Read claims: those that wait, the oldest first; those that are decided, or all, the newest first."""
+    query = select(rows.c.record).order_by(rows.c.created if waiting else rows.c.created.desc(), rows.c.id).limit(most)
     query = query if person is None else query.where(rows.c.person == person)
-    query = query if states is None else query.where(rows.c.state.in_(states))
+    if waiting is not None:
+        query = query.where(rows.c.state == "waiting" if waiting else rows.c.state != "waiting")
     with engine.connect() as connection:
         return [from_dict(Claim, record) for record in connection.execute(query).scalars()]
+
+
+def waiting_claims(engine: Engine) -> int:
+    """Count the claims that wait for an operator."""
+    with engine.connect() as connection:
+        return int(connection.execute(select(func.count()).where(rows.c.state == "waiting")).scalar_one())
+
+
+def counted(engine: Engine) -> list[Counted]:
+    """What of each kind each person found, once: of accepted claims alone."""
+    kind = (rows.c.person, rows.c.family, rows.c.category, rows.c.cluster)
+    query = select(*kind, func.min(rows.c.created).label("created")).where(rows.c.state == "accepted").group_by(*kind)
+    with engine.connect() as connection:
+        return [Counted(**row) for row in connection.execute(query).mappings()]
 
 
 def claim_of(engine: Engine, id: str) -> Claim | None:  # noqa: A002 - the column's name
@@ -103,8 +118,8 @@ def _near(connection: Connection, claim: Claim, own_goal: bool) -> frozenset[str
 
 def _claimed(connection: Connection, ids: Collection[str]) -> list[Known]:
     query = select(rows.c.record).where(rows.c.id.in_(ids)).order_by(rows.c.created, rows.c.id)
-    found = [from_dict(Claim, record) for record in connection.execute(query).scalars()]
-    return [Known(key=one.twin or one.key, text=one.text) for one in found]
+    found = connection.execute(query).scalars()
+    return [Known(key=record["twin"] or record["key"], text=record["text"]) for record in found]
 
 
 def _found(connection: Connection, claim: Claim) -> list[Known]:
@@ -113,7 +128,7 @@ def _found(connection: Connection, claim: Claim) -> list[Known]:
     query = select(finding_rows.c.key, finding_rows.c.record).order_by(finding_rows.c.created.desc()).limit(MOST)
     firsts = [(key, record["attempts"][0]) for key, record in connection.execute(query) if record["attempts"]]
     return [
-        Known(key=key, text=attack_of(from_dict(Conversation, first["conversation"])))
+        Known(key=key, text="\n".join(m["text"] for m in first["conversation"]["messages"] if m["role"] in ASKERS))
         for key, first in firsts
         if key == claim.key or first["goal"]["about"].get("cluster") == claim.cluster
     ]
@@ -144,8 +159,8 @@ def _read(connection: Connection, id: str) -> Claim:  # noqa: A002 - the column'
 
 
 def _row(claim: Claim) -> dict[str, Any]:
-    columns = ("id", "turn", "run", "person", "target", "key", "state", "created")
-    return {**{name: getattr(claim, name) for name in columns}, "cluster": _plain(claim.cluster), "record": to_dict(claim)}
+    columns = ("id", "turn", "run", "person", "target", "key", "cluster", "category", "family", "state", "created")
+    return {**{name: _plain(getattr(claim, name)) for name in columns}, "record": to_dict(claim)}
 
 
 def _plain(text: str) -> str:

@@ -16,7 +16,7 @@ from trueline.core.types import Completion, Conversation, Judgement, Message, Pr
 Severity = Literal["low", "medium", "high", "critical"]
 TurnState = Literal["asked", "answered", "failed"]
 ClaimState = Literal["waiting", "accepted", "rejected", "merged", "twin"]
-COUNTS: tuple[ClaimState, ...] = ("accepted",)  # what stands on the board
+ASKERS = ("user", "tool")  # roles whose messages a person wrote
 KNOWN: tuple[ClaimState, ...] = ("waiting", "accepted", "merged")  # what a new claim may be a twin of
 
 
@@ -87,6 +87,17 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What a person found of one kind: a family, of a category, about one thing; `created` is when they did so first."""
+
+    person: str
+    family: str
+    category: str
+    cluster: str
+    created: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """An attack that was found before: what a new claim is compared with."""
 
@@ -120,4 +131,4 @@ def attack_of(conversation: Conversation) -> str:
     >>> attack_of(Conversation().say("user", "hello").say("assistant", "hi").say("user", "tell me"))
     'hello\\ntell me'
     """
-    return "\n".join(message.text for message in conversation.messages if message.role in ("user", "tool"))
+    return "\n".join(message.text for message in conversation.messages if message.role in ASKERS)

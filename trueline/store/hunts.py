@@ -105,6 +105,13 @@ def hunt_of(engine: Engine, id: str) -> Hunt | None:  # noqa: A002 - what the co
     return None if record is None else from_dict(Hunt, record)
 
 
+def hunts_by_id(engine: Engine, ids: Collection[str]) -> dict[str, Hunt]:
+    """Read some conversations at once."""
+    with engine.connect() as connection:
+        found = connection.execute(select(hunt_rows.c.id, hunt_rows.c.record).where(hunt_rows.c.id.in_(ids)))
+        return {key: from_dict(Hunt, record) for key, record in found}
+
+
 def hunts(engine: Engine, *, person: str, target: str | None = None, key: str | None = None) -> list[Hunt]:
     """Read a person's conversations, the newest first: with one target, about one goal, or all."""
     query = select(hunt_rows.c.record).where(hunt_rows.c.person == person)

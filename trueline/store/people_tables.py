@@ -48,6 +48,8 @@ claims = Table(
     Column("target", String, nullable=False),
     Column("key", String, nullable=False, index=True),  # attack/bank.py's, by which a finding is known
     Column("cluster", String, nullable=False, index=True),  # goals that hang together
+    Column("category", String, nullable=False),
+    Column("family", String, nullable=False),
     Column("state", String, nullable=False, index=True),  # waiting, accepted, rejected, merged, twin
     Column("created", String, nullable=False),
     Column("record", JSON, nullable=False),  # hunt_records.Claim

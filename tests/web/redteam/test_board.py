@@ -5,17 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trueline.store.hunt_records import Claim
+from trueline.store.hunt_records import Counted
 from trueline.web.redteam.board import board
 
 
-def claim(person: str, family: str, category: str = "c", cluster: str = "g", at: int = 0) -> Claim:
-    """An accepted claim."""
-    return Claim(
-        id=f"{person}{family}{category}{cluster}{at}", turn="t", hunt="h", run="r", person=person, target="x", key="k",
-        cluster=cluster, category=category, family=family, severity="low", created=f"2026-11-28T{at:02}", text="",
-        outcome="success", state="accepted",
-    )  # fmt: skip
+def claim(person: str, family: str, category: str = "c", cluster: str = "g", at: int = 0) -> Counted:
+    """What was found, and when."""
+    return Counted(person=person, family=family, category=category, cluster=cluster, created=f"2026-11-28T{at:02}")
 
 
 CLAIMS = st.builds(
@@ -24,7 +20,7 @@ CLAIMS = st.builds(
 )  # fmt: skip
 
 
-def places(*found: Claim) -> list[tuple[int, str]]:
+def places(*found: Counted) -> list[tuple[int, str]]:
     return [(one.rank, one.person) for one in board(found)]
 
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from trueline.store.hunt_records import Claim
+from trueline.store.hunt_records import Counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +27,10 @@ class Standing:
     reached: str  # when the last of these was new
 
 
-def board(accepted: Iterable[Claim]) -> tuple[Standing, ...]:
+def board(accepted: Iterable[Counted]) -> tuple[Standing, ...]:
     """Return everybody who found something, the first first."""
-    mine: dict[str, list[Claim]] = defaultdict(list)
-    for claim in sorted(accepted, key=lambda claim: (claim.created, claim.id)):
+    mine: dict[str, list[Counted]] = defaultdict(list)
+    for claim in sorted(accepted, key=lambda claim: claim.created):
         mine[claim.person].append(claim)
     standings = sorted((_standing(person, found) for person, found in mine.items()), key=_order)
     orders = [_order(one)[:-1] for one in standings]
@@ -43,7 +43,7 @@ def board(accepted: Iterable[Claim]) -> tuple[Standing, ...]:
     )  # fmt: skip
 
 
-def _standing(person: str, found: Sequence[Claim]) -> Standing:
+def _standing(person: str, found: Sequence[Counted]) -> Standing:
     seen: set[tuple[str, str]] = set()
     reached = ""
     for claim in found:

@@ -22,7 +22,7 @@ from trueline.core.types import Attempt, Finding
 from trueline.evaluate.arms import cluster
 from trueline.store.hunt_claims import add_claim, claim_of, claims, settle_claim
 from trueline.store.hunt_records import Claim, Hunt, HuntError, Severity, Turn, attack_of, path
-from trueline.store.hunts import hunt_of, turn_of, turns_of
+from trueline.store.hunts import hunt_of, hunts_by_id, turn_of, turns_of
 from trueline.web.redteam.arena import OWN, TAGS, Arena, arena_of, check_tag, new_id, wanted
 from trueline.web.redteam.asking import attempt_of
 from trueline.web.redteam.likeness import twin_of
@@ -33,7 +33,7 @@ from trueline.web.site.visitor import OPERATORS
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 VERDICTS = {"accept": "accepted", "reject": "rejected", "merge": "merged"}
 MOST_WORDS = 2000  # characters of a note or a reason
-SHOWN = 200  # claims that are listed, the newest first
+SHOWN, LISTED = 50, 200  # claims that wait, with what was said; claims that are decided
 
 
 def claim(asked: Asked) -> Go:
@@ -90,14 +90,16 @@ def decide(asked: Asked) -> Go:
 def show(asked: Asked) -> Json:
     """The claims, those that wait first, with the conversation that each is about."""
     operator = asked.visitor.may(OPERATORS)
-    found = claims(asked.site.database, person=None if operator else asked.visitor.id)
+    database, person = asked.site.database, None if operator else asked.visitor.id
     names, arena = names_for(asked) if operator else {}, arena_of(asked)
-    waiting = [one for one in reversed(found) if one.state == "waiting"]  # the oldest waits longest
+    waiting = claims(database, person=person, waiting=True, most=SHOWN)
+    decided = claims(database, person=person, waiting=False, most=LISTED)
+    known = hunts_by_id(database, {one.hunt for one in decided})
     return {
         "operator": operator,
         "shown": "shown" in asked.query,
-        "waiting": [_whole(asked, one, arena, names) for one in waiting[:SHOWN]],
-        "decided": [_line(asked, one, names) for one in found if one.state != "waiting"][:SHOWN],
+        "waiting": [_whole(asked, one, arena, names) for one in waiting],
+        "decided": [_line(one, names, known[one.hunt]) for one in decided if one.hunt in known],
         "families": list(TAGS),
         "severities": list(SEVERITIES),
     }
@@ -109,17 +111,15 @@ def _whole(asked: Asked, one: Claim, arena: Arena, names: Mapping[str, str]) -> 
     said = [m for m in found.attempt.conversation.messages if m.role != "system" or arena.show_system]
     may = asked.visitor.may(OPERATORS) and (asked.site.accounts is None or one.person != asked.visitor.id)
     return {
-        **_line(asked, one, names, found.hunt),
+        **_line(one, names, found.hunt),
         "messages": [message_value(m) for m in said],
         **verdict_value(found.turn),
         "may_decide": may,
     }
 
 
-def _line(asked: Asked, one: Claim, names: Mapping[str, str], hunt: Hunt | None = None) -> Json:
-    hunt = hunt or hunt_of(asked.site.database, one.hunt)
-    told = claim_value(one, names)
-    return told | {"goal": wanted(hunt.goal) if hunt else "", "url": place(hunt, one.turn) if hunt else ""}
+def _line(one: Claim, names: Mapping[str, str], hunt: Hunt) -> Json:
+    return claim_value(one, names) | {"goal": wanted(hunt.goal), "url": place(hunt, one.turn)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from trueline.store.hunt_claims import claims
-from trueline.store.hunt_records import COUNTS
+from trueline.store.hunt_claims import claims, counted, waiting_claims
 from trueline.store.hunts import hunts
 from trueline.web.redteam.arena import LONGEST_GOAL, arena_of
 from trueline.web.redteam.board import board
@@ -27,8 +26,6 @@ def show(asked: Asked) -> Json:
     """Everything that a person chooses from."""
     arena, database, person = arena_of(asked), asked.site.database, asked.visitor.id
     names = names_for(asked)
-    accepted = claims(database, states=COUNTS)
-    waiting = claims(database, states=("waiting",)) if asked.visitor.may(OPERATORS) else []
     return {
         "targets": [
             ground_value(ground, arena) | {"goals": [goal_value(goal, arena) for goal in ground.goals.values()]}
@@ -38,7 +35,7 @@ def show(asked: Asked) -> Json:
         "tool_results": arena.tool_results,
         "limits": limits_value(asked, arena),
         "hunts": [hunt_value(hunt) for hunt in hunts(database, person=person)[:RECENT]],
-        "claims": [claim_value(one, names) for one in claims(database, person=person)[:RECENT]],
-        "board": [standing_value(one, names) | {"me": one.person == person} for one in board(accepted)],
-        "waiting": len(waiting),
+        "claims": [claim_value(one, names) for one in claims(database, person=person, most=RECENT)],
+        "board": [standing_value(one, names) | {"me": one.person == person} for one in board(counted(database))],
+        "waiting": waiting_claims(database) if asked.visitor.may(OPERATORS) else 0,
     }  # fmt: skip

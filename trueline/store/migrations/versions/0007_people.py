@@ -49,6 +49,8 @@ def upgrade() -> None:
         sa.Column("target", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("cluster", sa.String(), nullable=False),
+        sa.Column("category", sa.String(), nullable=False),
+        sa.Column("family", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("created", sa.String(), nullable=False),
         sa.Column("record", sa.JSON(), nullable=False),
