@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
-from trueline.store import account_tables, migrations, ranking_tables, tables, tally_tables, watch_tables  # noqa: F401 - for the metadata
+from trueline.store import all_tables, migrations, tables
 from trueline.store.opening import DatabaseError, open_database, writing
 
 
@@ -20,7 +20,7 @@ def test_the_newest_migration_makes_the_tables(bare_url):
         scripts = ScriptDirectory.from_config(migrations.config(connection))
         assert migrations.current(connection) == scripts.get_current_head()
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(context, tables.metadata) == []
+        assert compare_metadata(context, all_tables.metadata) == []
 
 
 def test_up_down_and_up_again(bare_url):
@@ -31,7 +31,7 @@ def test_up_down_and_up_again(bare_url):
         assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
     with writing(engine) as connection:
         migrations.upgrade(connection)
-        assert set(tables.metadata.tables) <= set(inspect(connection).get_table_names())
+        assert set(all_tables.metadata.tables) <= set(inspect(connection).get_table_names())
 
 
 def test_sqlite_keeps_a_log_and_its_foreign_keys(tmp_path):

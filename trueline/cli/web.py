@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueline.cli.rim import reports_errors, with_database, with_json
+from trueline.cli.rim import (
+    reports_errors,
+    with_answer_tokens,
+    with_ask,
+    with_database,
+    with_json,
+    with_judge,
+    with_template,
+    with_threads,
+)
 
 if TYPE_CHECKING:
     from trueline.web.site.accounts import Accounts
@@ -31,20 +40,52 @@ PASSWORD = "TRUELINE_WEB_PASSWORD"  # noqa: S105 - the variable's name
     "--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
     help="The folder that run folders are in.",
 )  # fmt: skip
+@click.option(
+    "--target", "targets", multiple=True, metavar="[NAME=]TARGET",
+    help="Open a TARGET (as in `trueline chat`) for people to attack at /redteam; several times, each under its NAME.",
+)  # fmt: skip
+@with_judge
+@click.option(
+    "--goals", default="",
+    help="What it should not give: world, canary, own_prompt or files, comma between (default: world for a run, a deployment's "
+    "own prompt, else canary).",
+)  # fmt: skip
+@click.option("--n", type=click.IntRange(min=1), help="So many goals of each source (default: 12; all of a file).")
+@click.option("--column", default="", help="The file's column that holds the request.")
+@click.option("--show-system", is_flag=True, help="People see the system prompts and documents of what they attack.")
+@click.option("--tool-results", is_flag=True, help="People may write what a tool returns: indirect injection.")
+@click.option("--an-hour", type=click.IntRange(min=1), default=60, show_default=True, help="Questions of one person an hour.")
+@click.option("--most-turns", type=click.IntRange(min=1), default=20, show_default=True, help="Turns of one conversation.")
+@click.option(
+    "--most-characters", type=click.IntRange(1, 50_000), default=4000, show_default=True, help="Characters of one message."
+)
+@click.option(
+    "--patience", type=click.FloatRange(min=1.0), default=120.0, show_default=True, help="Seconds that an answer may take."
+)
+@click.option("--temperature", type=click.FloatRange(min=0.0), default=1.0, show_default=True)
+@with_answer_tokens
+@with_template
+@with_ask
+@click.option("--world-seed", type=int, default=0, show_default=True, help="Which world a model was trained in.")
+@with_threads
 @with_database
 @with_json
 @click.pass_context
 @reports_errors
 def web(
     context: click.Context, host: str, port: int, names: tuple[str, ...], auth: bool, tls: bool, runs: Path,
-    database: str | None, as_json: bool,
+    targets: tuple[str, ...], judge: str, goals: str, n: int | None, column: str, show_system: bool, tool_results: bool,
+    an_hour: int, most_turns: int, most_characters: int, patience: float, temperature: float, max_tokens: int, template: str,
+    ask: tuple[str, ...], world_seed: int, threads: int, database: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Pages in the browser: what was trained, attacked and found; ranking by people; attacks by people.
 
-    Alone on this machine it asks for no account. SIGTERM and Ctrl-C end it.
+    Alone on this machine it asks for no account. --target opens models, endpoints and deployments for people to attack, with a
+    judge that reads along; what works becomes an open finding in the database. SIGTERM and Ctrl-C end it.
 
     \b
     Example:  trueline web
+              trueline web --target runs/demo/safety --target shop=shop.yaml
               trueline web user add ada --role annotator --role red-teamer
               trueline web --auth --tls --host 0.0.0.0 --name trueline.example.org
     """
@@ -80,7 +121,27 @@ def web(
         click.echo(json.dumps({"url": url}) if as_json else f"trueline web: {url}")
         sys.stdout.flush()
 
-    serve_site(settings, [room for room in ROOMS if auth or room.name != "people"], host=host, port=port, ready=ready)
+    rooms = [room for room in ROOMS if auth or room.name != "people"]
+    if not targets:
+        serve_site(settings, rooms, host=host, port=port, ready=ready)
+        return
+    from trueline.core.config import override
+    from trueline.targets.http import Asking
+    from trueline.targets.naming import kind_of
+    from trueline.web.redteam.arena import Limits
+    from trueline.web.redteam.opening import Opening, names_of, open_arena
+
+    if any(kind_of(reference) == "local" for reference in names_of(targets).values()):
+        from trueline.recipes.running import use_threads
+
+        use_threads(threads)
+    arena = Opening(
+        targets=targets, judge=judge, goals=goals, n=n, column=column, show_system=show_system, tool_results=tool_results,
+        limits=Limits(an_hour=an_hour, turns=most_turns, characters=most_characters, seconds=patience),
+        temperature=temperature, max_tokens=max_tokens, template=template, world_seed=world_seed,
+        asking=override(Asking(), ask),
+    )  # fmt: skip
+    serve_site(settings, rooms, host=host, port=port, ready=ready, opened=lambda: open_arena(arena, opened))
 
 
 @web.group()

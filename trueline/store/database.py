@@ -95,7 +95,7 @@ def save_attempts(engine: Engine, run: str, records: Iterable[tuple[Attempt, Has
     One attempt is one (run, target, goal, attack, judge, query): what is stored stays as it is.
     """
     with _writing_of(engine, run) as connection:
-        return _insert_attempts(connection, run, records)
+        return insert_attempts(connection, run, records)
 
 
 def drop_attempts(engine: Engine, run: str) -> None:
@@ -117,7 +117,7 @@ def save_replies(
     with _writing_of(engine, run) as connection:
         for start in range(0, len(rows), _ROWS_PER_INSERT):
             insert(connection, reply_rows, rows[start : start + _ROWS_PER_INSERT])
-        _insert_attempts(connection, run, made)
+        insert_attempts(connection, run, made)
 
 
 def replies(engine: Engine, run: str) -> dict[str, Completion]:
@@ -149,15 +149,8 @@ def save_findings(engine: Engine, run: str, found: Iterable[Finding]) -> None:
 
     A later word on the same key replaces the earlier one, and keeps the time when it was first seen.
     """
-    now, rest = _now(), iter(found)
     with _writing_of(engine, run) as connection:
-        while some := list(islice(rest, _ROWS_PER_INSERT)):
-            rows = [
-                {"key": f.key, "run": run, "severity": f.severity, "status": f.status, "created": now, "updated": now,
-                 "record": to_dict(f)}
-                for f in some
-            ]  # fmt: skip
-            insert(connection, finding_rows, rows, replacing=("run", "severity", "status", "updated", "record"))
+        insert_findings(connection, run, found)
 
 
 def findings(engine: Engine, *, run: str | None = None, status: str | None = None) -> list[Finding]:
@@ -188,7 +181,8 @@ def _inserted(
     return connection.execute(statement.returning(*told), rows).all()  # a row count is not told everywhere
 
 
-def _insert_attempts(connection: Connection, run: str, records: Iterable[tuple[Attempt, Hashes]]) -> int:
+def insert_attempts(connection: Connection, run: str, records: Iterable[tuple[Attempt, Hashes]]) -> int:
+    """Store attempts in a transaction that stores more; return how many were new."""
     rest, keys, new = iter(records), dict[str, tuple[str, ...]](), list[Row[tuple[int, str]]]()
     while some := list(islice(rest, _ROWS_PER_INSERT)):
         rows = [_attempt_row(run, attempt, hashes) for attempt, hashes in some]
@@ -200,6 +194,18 @@ def _insert_attempts(connection: Connection, run: str, records: Iterable[tuple[A
         new += _inserted(connection, attempt_rows, rows)
     tallies.add(connection, keys, new)
     return len(new)
+
+
+def insert_findings(connection: Connection, run: str, found: Iterable[Finding]) -> None:
+    """Store findings in a transaction that stores more, as `save_findings` does."""
+    now, rest = _now(), iter(found)
+    while some := list(islice(rest, _ROWS_PER_INSERT)):
+        rows = [
+            {"key": f.key, "run": run, "severity": f.severity, "status": f.status, "created": now, "updated": now,
+             "record": to_dict(f)}
+            for f in some
+        ]  # fmt: skip
+        insert(connection, finding_rows, rows, replacing=("run", "severity", "status", "updated", "record"))
 
 
 def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:

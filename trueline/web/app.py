@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from trueline.web.redteam.room import REDTEAM
 from trueline.web.site.login import PEOPLE
 from trueline.web.site.room import Room
 
-ROOMS: tuple[Room, ...] = (PEOPLE,)
+ROOMS: tuple[Room, ...] = (REDTEAM, PEOPLE)

@@ -13,10 +13,9 @@ import asyncio
 import re
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import uvicorn
 
@@ -28,9 +27,9 @@ from trueline.targets.naming import kind_of
 from trueline.targets.spelling import Deployed, Spelling, Token, Unspelled
 from trueline.targets.wrappers import Deployment
 from trueline.web.door import LOOPBACK, Rules
+from trueline.web.elsewhere import there
 from trueline.web.endpoint import endpoint
 
-T = TypeVar("T")
 GRACE = 10  # seconds that requests under way have when the process is told to stop
 IDLE = 60  # seconds that a connection may wait for its next request
 BACKLOG = 2048  # connections that may wait to be accepted
@@ -74,7 +73,7 @@ class Elsewhere:
 
     async def reply(self, conversation: Conversation, sampling: Sampling = GREEDY) -> Completion:
         """What the target answers over there; who is cancelled here cancels there."""
-        return await self._there(self.target.reply(conversation, sampling))
+        return await there(self.target.reply(conversation, sampling), self.loop)
 
     def count(self, conversation: Conversation) -> int:
         """Here: a tokenizer may be read from any thread."""
@@ -82,10 +81,7 @@ class Elsewhere:
 
     async def spell(self, completion: Completion, sampling: Sampling, top: int = 0) -> tuple[Token, ...]:
         """What the target spells over there."""
-        return await self._there(self.spelling.spell(completion, sampling, top))
-
-    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+        return await there(self.spelling.spell(completion, sampling, top), self.loop)
 
 
 def serve(

@@ -2,8 +2,7 @@
 
 from alembic import context
 
-from trueline.store import account_tables, ranking_tables, tally_tables, watch_tables  # noqa: F401 - they put their tables there
-from trueline.store.tables import metadata
+from trueline.store.all_tables import metadata
 
 
 def migrate() -> None:

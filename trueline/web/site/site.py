@@ -28,6 +28,7 @@ from starlette.types import ASGIApp
 
 from trueline.core.records import json_line
 from trueline.evaluate.pages import environment
+from trueline.evaluate.shape import visible
 from trueline.store.opening import Database
 from trueline.web.site.accounts import Accounts
 from trueline.web.site.login import cookie_name, login_routes
@@ -79,6 +80,7 @@ class Pages:
         self.files = files_of([("site", HERE), *((room.name, room.folder) for room in rooms)])
         self.env = environment(*(room.folder / "templates" for room in rooms), HERE / "templates").overlay()
         self.env.globals["file"] = partial(address_of, self.files)
+        self.env.filters["visible"] = visible  # what would hide or turn text round is spelled out: {{ text|visible(20000) }}
 
     def routes(self) -> list[Route]:
         """Every route; a JSON twin stands before its page, for {key} would take `.json` too."""
