@@ -137,16 +137,21 @@ def bring_forward(engine: Engine, name: str, now: datetime) -> None:
     _change(engine, (watch_rows.c.id == row.id) & (watch_rows.c.due > stamp(now)), {"due": stamp(now)})
 
 
-def claim(engine: Engine, now: datetime, holder: str, lease_seconds: float, *, name: str | None = None) -> WatchRow | None:
+def claim(
+    engine: Engine, now: datetime, holder: str, lease_seconds: float, *, name: str | None = None, due: datetime | None = None
+) -> WatchRow | None:
     """Take the watch that has been due for longest and that nobody holds, of any name or of one; None where there is none.
+
+    What counts is what was due by `due`, if that is earlier than now.
 
     It is one statement. PostgreSQL passes over rows that another is just taking, and asks again about one that was taken
     meanwhile; SQLite has one writer at a time.
     """
     free = or_(watch_rows.c.lease.is_(None), watch_rows.c.lease <= stamp(now))
-    due = select(watch_rows.c.id).where(watch_rows.c.state == "active", watch_rows.c.due <= stamp(now), free)
-    due = due if name is None else due.where(watch_rows.c.name == name)
-    first = due.order_by(watch_rows.c.due, watch_rows.c.id).limit(1).with_for_update(skip_locked=True)
+    active = (watch_rows.c.state == "active") & (watch_rows.c.due <= stamp(due or now))
+    wanted = select(watch_rows.c.id).where(active, free)
+    wanted = wanted if name is None else wanted.where(watch_rows.c.name == name)
+    first = wanted.order_by(watch_rows.c.due, watch_rows.c.id).limit(1).with_for_update(skip_locked=True)
     take = watch_rows.update().where(watch_rows.c.id == first.scalar_subquery(), watch_rows.c.state == "active", free)
     with writing(engine) as connection:
         until = stamp(now + timedelta(seconds=lease_seconds))
