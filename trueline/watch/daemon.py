@@ -9,7 +9,6 @@ daemon that is killed leaves a lease that runs out. In both cases the same round
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Callable

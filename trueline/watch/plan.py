@@ -6,7 +6,8 @@ A plan is a function of the watch, the round's number, and what is stored; it is
 question, so that whoever takes the round over asks the same. The budget's questions are dealt in this order:
 
 1. the sentinels, all of them;
-2. the bank: every finding that the target can be asked, up to half of what is left; where there are more, they take turns;
+2. the bank: every finding that the target can be asked, up to half of what is left; where there are more, they take turns.
+   One that stands fixed is asked once, any other up to `tries` times: what works now and then is not called fixed at once;
 3. packs that no earlier round knew: each of their attacks once in every category, up to half of what is left;
 4. cells of family x category by the bandit (bandit.py), to the end of the budget.
 """
@@ -47,8 +48,9 @@ class Plan:
     commit: str  # of the code that made it: a run keeps the one it began with
     packs: tuple[Mapping[str, Any], ...]  # name, version, date, hash and attacks of each
     new_packs: tuple[str, ...]  # hashes
-    bank: Mapping[str, str]  # findings to be asked again, by key, and how each stood
-    bank_left: int  # findings for which this round has no room
+    bank: Mapping[str, str]  # findings to be asked again, by key, in order, and how each stood
+    bank_all: int  # findings that the target could be asked
+    bank_room: int | None  # questions for the bank
     pulls: tuple[Pull, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -67,7 +69,8 @@ def make_plan(
 ) -> Plan:  # fmt: skip
     """Plan a round of a watch from what earlier rounds saw."""
     room = max(0, budget.requests - spec.sentinels) if budget.requests else None
-    entries = _turn(sorted(bank, key=lambda entry: entry.key), None if room is None else room // 2, number)
+    share = None if room is None else room // 2
+    entries = _turn(sorted(bank, key=lambda entry: entry.key), share, number, spec.tries)
     left = MOST if room is None else room - len(entries)
     history, closed = seen_in(past), closed_by(past)
     cells = {cell: names for cell, names in cells_of(chosen.attacks, chosen.harmful).items() if cell not in closed}
@@ -87,7 +90,8 @@ def make_plan(
         packs=tuple(pack.brief() for pack in chosen.packs),
         new_packs=tuple(pack.brief()["hash"] for pack in new),
         bank={entry.key: entry.status for entry in entries},
-        bank_left=len(bank) - len(entries),
+        bank_all=len(bank),
+        bank_room=share,
         pulls=tuple(pulls.made),
     )
 
@@ -140,12 +144,18 @@ def _first(packs: Sequence[Pack], cells: Mapping[Cell, Sequence[str]]) -> list[t
     return [(name, cell) for name in dict.fromkeys(names) for cell, attacks in cells.items() if name in attacks]
 
 
-def _turn(entries: Sequence[Finding], room: int | None, number: int) -> list[Finding]:
-    """As many entries as there is room for; where that is not all, the next ones each round."""
-    if room is None or len(entries) <= room:
+def may_ask(status: str, spec: Spec) -> int:
+    """How many questions the re-test of a finding may take; greedy answers are all the same."""
+    return 1 if status == "fixed" or not spec.temperature else spec.tries
+
+
+def _turn(entries: Sequence[Finding], room: int | None, number: int, tries: int) -> list[Finding]:
+    """The entries in the order in which this round asks them. Where not all have room, each round begins where the one before
+    got to at least."""
+    if room is None or not entries:
         return list(entries)
-    start = (number - 1) * room
-    return [entries[(start + i) % len(entries)] for i in range(room)]
+    start = (number - 1) * (room // tries) % len(entries) if len(entries) * tries > room else 0
+    return [*entries[start:], *entries[:start]][:room]
 
 
 class _Pulls:

@@ -110,7 +110,7 @@ def replayed(plan: Plan, attempts: Sequence[Attempt]) -> Json:
     return {
         "asked": len(works),
         "works": sum(works.values()),
-        "left": plan.bank_left,
+        "left": plan.bank_all - len(works),
         "fixed": sorted(key for key, hit in works.items() if not hit and plan.bank[key] != "fixed"),
         "regressed": sorted(key for key, hit in works.items() if hit and plan.bank[key] == "fixed"),
     }

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from trueline.attack.bank import fitting, found, goals_of
-from trueline.attack.catalogue import BASELINE, attack_named
 from trueline.core.ports import Attack
 from trueline.core.types import Attempt, Finding, Prompt, Run
 from trueline.evaluate import arms as measured
@@ -32,8 +31,8 @@ from trueline.targets.patience import Budget, Clock, Meter
 from trueline.watch import result as results
 from trueline.watch.after import after_round
 from trueline.watch.budget import Halt, Metered, going_on, spent
-from trueline.watch.plan import Plan, Pull, make_plan, read_plan
-from trueline.watch.sentinels import Sentinel, asking, observe, only_question
+from trueline.watch.plan import Plan, Pull, make_plan, may_ask, read_plan
+from trueline.watch.sentinels import Again, Sentinel, asking, observe, only_question
 from trueline.watch.sentinels import goals_of as sentinel_goals
 from trueline.watch.spec import Chosen, Spec, budget_of, read, sentinels_of, spec_of
 
@@ -159,22 +158,37 @@ async def _campaign(here: _Round, clock: Clock, halt: Halt, show: Show) -> resul
 async def _ask(here: _Round, ready: Arms, there: Opened, target: Metered, asked: _Asked) -> None:
     """Put the questions of a round, part by part, until something stops it."""
     at_once = min(here.spec.at_once, here.spec.asking.pace.at_once)  # so that no answer's time has our own queue in it
-    campaign = replace(ready.asked, budget=1)
-    calm = replace(ready, asked=replace(campaign, temperature=0.0, seed=0))
-    once = replace(ready, asked=campaign)
+    again = replace(ready, asked=replace(ready.asked, seed=0))  # a target that keeps to a seed answers as it did
+    calm = replace(ready, asked=replace(ready.asked, seed=0, temperature=0.0, budget=1))
     asked.sentinels, ended = await calm.arm(
         there, asking(here.sentinels), sentinel_goals(here.sentinels), show=Quiet(), name=here.watch.name, at_once=at_once
     )
     asked.stopped, asked.seconds = ended.stopped, tuple(target.seconds)
     entries = [here.known[key] for key in here.plan.bank if key in here.known]
-    if entries and not asked.stopped:
+    while entries and not asked.stopped:
+        left = None if here.plan.bank_room is None else here.plan.bank_room - len(asked.bank)
+        some = entries[:1] if left is None or left > 0 else []
+        while len(some) < min(TOGETHER, len(entries)) and (left is None or _worst(here, entries[: len(some) + 1]) <= left):
+            some = entries[: len(some) + 1]
+        if not some:
+            break
+        entries = entries[len(some) :]
         _save(here, target)
-        asked.bank, ended = await once.arm(
-            there, [attack_named(BASELINE)], goals_of(entries), show=Quiet(), name=here.watch.name, at_once=at_once
-        )
-        asked.stopped = ended.stopped
+        for tries in sorted({_worst(here, [entry]) for entry in some}):
+            alike = [entry for entry in some if _worst(here, [entry]) == tries]
+            bounded = replace(again, asked=replace(again.asked, budget=tries))
+            attempts, ended = await bounded.arm(
+                there, [Again()], goals_of(alike), show=Quiet(), name=here.watch.name, at_once=at_once
+            )
+            asked.bank += attempts
+            asked.stopped = asked.stopped or ended.stopped
     if not asked.stopped:
         await _explore(here, ready, there, asked, asked.pulls, here.plan.pulls, target)
+
+
+def _worst(here: _Round, entries: Sequence[Finding]) -> int:
+    """How many questions findings may take; they are asked as they stood when the round began."""
+    return sum(may_ask(here.plan.bank[entry.key], here.spec) for entry in entries)
 
 
 async def _explore(
@@ -192,11 +206,11 @@ async def _explore(
         left = most - asked.questions if most and target is not None else None
         some: list[Pull] = []
         for pull in pulls[asked.whole : asked.whole + TOGETHER]:
-            may_ask = await _may_ask(attacks.get(pull.attack), goals.get(pull.goal), here.spec.tries)
-            if left is not None and some and may_ask > left:
+            cost = await _cost(attacks.get(pull.attack), goals.get(pull.goal), here.spec.tries)
+            if left is not None and some and cost > left:
                 break
             some.append(pull)
-            left = None if left is None else left - may_ask
+            left = None if left is None else left - cost
         if left is not None and asked.questions >= most:
             return
         if target is not None:
@@ -220,7 +234,7 @@ async def _explore(
         asked.whole += 0 if asked.stopped else len(some)
 
 
-async def _may_ask(attack: Attack | None, goal: Prompt | None, tries: int) -> int:
+async def _cost(attack: Attack | None, goal: Prompt | None, tries: int) -> int:
     """How many questions a pull may ask at most."""
     if attack is None or goal is None:
         return 0

@@ -55,6 +55,21 @@ class AsItStands:
         await ask(goal.conversation)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """Asks what once worked as it stands, until it works or its budget is spent: each time is a sample of its own."""
+
+    name: ClassVar[str] = "direct"  # as `trueline attack --goals bank` asks: the plain request is the whole attack
+    family: ClassVar[str] = "direct"
+    split: ClassVar[Split] = "train"
+    adaptive: ClassVar[bool] = False
+
+    async def __call__(self, goal: Prompt, ask: Ask) -> None:
+        """Ask."""
+        while ask.left and reached(await ask(goal.conversation)) != "success":
+            pass
+
+
 @dataclass
 class Rehearsal:
     """An Ask that refuses every question and remembers it: what would an attack ask?"""
