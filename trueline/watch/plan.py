@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
 
+from trueline.attack.catalogue import family_names
 from trueline.attack.coverage import coverage
 from trueline.attack.packs import Pack
 from trueline.core.ports import Attack
@@ -60,7 +61,8 @@ class Plan:
 
 def read_plan(values: Mapping[str, Any]) -> Plan:
     """Read a plan from a round's row."""
-    return Plan(**{**values, "pulls": tuple(Pull(**pull) for pull in values["pulls"])})
+    lists = {name: tuple(values[name]) for name in ("packs", "new_packs")}
+    return Plan(**{**values, **lists, "pulls": tuple(Pull(**pull) for pull in values["pulls"])})
 
 
 def make_plan(
@@ -106,7 +108,7 @@ def cells_of(attacks: Iterable[Attack], goals: Sequence[Prompt]) -> dict[Cell, l
         families.setdefault(attack.family, []).append(attack.name)
     known = coverage((), goals)
     spoken = {Cell(cell.family, cell.category) for cell in known.cells}
-    spoken |= {Cell(family, category) for family in families.keys() - set(known.families) for category in known.categories}
+    spoken |= {Cell(family, category) for family in families.keys() - set(family_names()) for category in known.categories}
     return {cell: sorted(families[cell.family]) for cell in sorted(spoken) if cell.family in families}
 
 

@@ -20,6 +20,7 @@ from typing import ClassVar
 from trueline.core.outcome import reached
 from trueline.core.ports import Ask, Attack, BudgetSpentError, NotApplicableError
 from trueline.core.types import Attempt, Completion, Conversation, Judgement, Prompt, Split
+from trueline.evaluate.boilerplate import WORD
 from trueline.evaluate.suite_refusal import refuses
 from trueline.judges.sentences import fold
 from trueline.watch.observed import Observed
@@ -164,12 +165,12 @@ def observe(attempts: Sequence[Attempt], *, number: int, at: str, seconds: Seque
 
 
 def opening(text: str) -> str:
-    """Return how a reply begins: its first words, folded.
+    """Return how a reply begins: its first words, folded, without marks.
 
     >>> opening("I'm sorry, but I can't help with that.")
-    'i am sorry, but'
+    'i am sorry but'
     """
-    return " ".join(fold(text[:LETTERS]).split()[:WORDS])
+    return " ".join(WORD.findall(fold(text[:LETTERS]))[:WORDS])
 
 
 def _sentinel(attack: str, family: str, split: Split | None, goal: Prompt, asked: Conversation) -> Sentinel:

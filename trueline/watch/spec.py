@@ -152,9 +152,9 @@ def read(spec: Spec) -> Chosen:
     return Chosen(attacks=choose(spec.words, spec.settings), packs=packs_in(spec.words), goals=goals)
 
 
-def new_watch(spec: Spec, *, name: str, every: int, budget: Budget, now: datetime) -> WatchRow:
-    """Make the watch of a checked spec, its sentinels drawn. Its first round is due at once."""
-    chosen, own = read(spec), token_hex(8)
+def new_watch(spec: Spec, *, name: str, every: int, budget: Budget, now: datetime, own: str = "") -> WatchRow:
+    """Make the watch of a checked spec, its sentinels drawn by its id (`own`, or a new one). Its first round is due at once."""
+    chosen, own = read(spec), own or token_hex(8)
     if budget.requests and 2 * spec.sentinels > budget.requests:
         raise ValueError(
             f"{spec.sentinels} sentinels are asked in every round, and may be half of its questions at most; "
