@@ -217,6 +217,38 @@ def test_a_daemon_sleeps_until_something_is_due_and_ends_when_halted(database, g
     assert [text[11:13] for text in starts] == ["12", "13", "14"]
 
 
+def test_a_database_that_is_away_ends_no_daemon(database, goals, monkeypatch):
+    """What cannot be claimed or ended now is tried again later; a command for CI says so at once instead."""
+    from trueline.watch import daemon as daemons
+
+    time_now, halt, tries, said = [NOW.timestamp()], Halt(), [], []
+
+    async def sleep(seconds: float) -> None:
+        time_now[0] += seconds
+
+    def away(*args: object, **more: object) -> object:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OSError("the server is gone")
+        return claim(*args, **more)
+
+    monkeypatch.setattr(daemons, "claim", away)
+    show = Quiet()
+    show.say = lambda name, text: said.append(text)
+    moving = Clock(now=lambda: time_now[0], today=lambda: time_now[0], sleep=sleep)
+    with endpoint(weak) as there:
+        added(database, there.target, goals, budget="questions=10", sentinels=4, attacks="role")
+        work = keep_watch(
+            database, holder="a", halt=halt, show=show, clock=moving, ended=lambda watch, row: halt.stop("enough")
+        )
+        (row,) = asyncio.run(work)
+        tries.clear()
+        with pytest.raises(OSError, match="gone"):
+            run_due(database)
+    assert (row.number, row.state) == (1, "done")
+    assert said == ["goes on in 30 s: OSError: the server is gone"] * 2
+
+
 def test_a_killed_step_after_the_last_question_is_done_again(database, goals, monkeypatch):
     """Killed between the last question and the round's end: another asks nothing, and what follows a round follows it."""
     from trueline.watch import round as rounds_of

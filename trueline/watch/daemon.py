@@ -46,17 +46,23 @@ async def keep_watch(
     """
     done, began = [], now_of(clock)
     while not halt.why:
-        now = now_of(clock)
-        watch = claim(engine, now, holder, lease, name=name, due=began if once else now)
+        try:
+            now = now_of(clock)
+            watch = claim(engine, now, holder, lease, name=name, due=began if once else now)
+            row = None if watch is None else await _one(engine, watch, holder, clock, halt, show, lease)
+            pause = _seconds_to_next(engine, now, name) if watch is None else 0.0
+        except Exception as error:  # a database that is away, or full: what is stored is whole, and the lease runs out
+            if once:
+                raise
+            show.say("watch", f"goes on in {POLL:.0f} s: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            watch, row, pause = None, None, POLL
+        if watch is not None and row is not None:
+            done.append(row)
+            ended(watch, row)
         if watch is None:
             if once:
                 break
-            await _rest(clock, halt, _seconds_to_next(engine, now, name))
-            continue
-        row = await _one(engine, watch, holder, clock, halt, show, lease)
-        if row is not None:
-            done.append(row)
-            ended(watch, row)
+            await _rest(clock, halt, pause)
     return done
 
 
