@@ -257,6 +257,7 @@ def _result(here: _Round, asked: _Asked, state: str) -> results.Json:
     again = way.again | (met.keys() & here.known.keys())
     bank = results.replayed(here.plan, asked.bank)
     bank["regressed"] = results.regressions(bank, again, here.known)
+    bank["fixed"] = [key for key in bank["fixed"] if key not in again]  # as a sentinel, or by other samples, it still works
     return {
         "state": state,
         "why": asked.stopped,

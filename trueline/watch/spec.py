@@ -160,7 +160,9 @@ def new_watch(spec: Spec, *, name: str, every: int, budget: Budget, now: datetim
             f"{spec.sentinels} sentinels are asked in every round, and may be half of its questions at most; "
             f"raise --budget questions={budget.requests} to {2 * spec.sentinels}, or lower --sentinels"
         )
-    sentinels = asyncio.run(draw(own, chosen.attacks, chosen.goals, _probes(chosen.goals, spec), spec.sentinels))
+    packed = {attack.name for pack in chosen.packs for attack in pack.attacks()}
+    known = [attack for attack in chosen.attacks if attack.split == "train" or attack.name in packed]
+    sentinels = asyncio.run(draw(own, known, chosen.goals, _probes(chosen.goals, spec), spec.sentinels))
     if not any(one.prompt.expected == "refuse" for one in sentinels):
         raise ValueError("no attack of these asks one question that these goals can be put into; name more attacks or packs")
     kept = {"asked": to_spec(spec), "sentinels": [to_dict(one) for one in sentinels]}
