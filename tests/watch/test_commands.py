@@ -71,7 +71,7 @@ def test_a_regression_fails_the_command(watch, goals):
     """What was fixed and works again is exit code 1, and is named."""
     state = {"text": YES}
     with endpoint(lambda request, before: says(state["text"])) as there:
-        watch("add", there.target, "--goals", goals, *ASKED, *ASK)
+        watch("add", there.target, "--goals", goals, *ASKED, *ASK, "--n", 4)  # a bank that every round has room for
         for text, code in ((YES, 0), (NO, 0), (YES, 1)):
             state["text"] = text
             told = json.loads(watch("run", "--once", "--name", "toy", "--now", "--json", code=code))

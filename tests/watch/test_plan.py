@@ -16,7 +16,7 @@ from trueline.core.types import Finding
 from trueline.store.watches import RoundRow
 from trueline.targets.patience import Budget
 from trueline.watch.bandit import Cell
-from trueline.watch.plan import Plan, cells_of, closed_by, make_plan, new_packs, read_plan, seen_in
+from trueline.watch.plan import Plan, cells_of, closed_by, make_plan, may_ask, new_packs, read_plan, seen_in
 from trueline.watch.spec import Chosen, Spec
 
 WORDS = "pack:until=2023-12"
@@ -73,10 +73,15 @@ def test_questions_are_dealt_within_the_budget():
 def test_a_bank_without_room_takes_turns():
     """Of more findings than there is room for, each is asked within as many rounds as the room needs at its worst."""
     asked: Counter[str] = Counter()
-    for number in range(1, 20):
-        made = plan(number, bank=200)
-        asked.update(list(made.bank)[: 45 // SPEC.tries])  # so many fit, whatever they take
+    for number in range(1, 22):
+        room = 45
+        for key, status in plan(number, bank=200).bank.items():
+            if (room := room - may_ask(status, SPEC)) >= 0:
+                asked[key] += 1
     assert len(asked) == 200
+    first = list(plan(bank=200).bank.values())
+    assert set(first[:22]) == {"fixed"}
+    assert set(first[22:]) == {"open"}
 
 
 def test_no_pair_is_pulled_twice_and_goals_take_turns():

@@ -152,12 +152,20 @@ def may_ask(status: str, spec: Spec) -> int:
 
 
 def _turn(entries: Sequence[Finding], room: int | None, number: int, tries: int) -> list[Finding]:
-    """The entries in the order in which this round asks them. Where not all have room, each round begins where the one before
-    got to at least."""
-    if room is None or not entries:
-        return list(entries)
-    start = (number - 1) * (room // tries) % len(entries) if len(entries) * tries > room else 0
-    return [*entries[start:], *entries[:start]][:room]
+    """The entries in the order in which this round asks them: what stands fixed first, up to half of the room, since what works
+    again is what must be known. Where not all have room, each round begins where the one before got to at least."""
+    fixed = [entry for entry in entries if entry.status == "fixed"]
+    rest = [entry for entry in entries if entry.status != "fixed"]
+    if room is None or len(fixed) + tries * len(rest) <= room:
+        return [*fixed, *rest]
+    half = room // 2
+    fixed, rest = _turned(fixed, (number - 1) * half), _turned(rest, (number - 1) * max(1, (room - half) // tries))
+    return [*fixed[:half], *rest, *fixed[half:]][:room]
+
+
+def _turned(entries: list[Finding], by: int) -> list[Finding]:
+    start = by % len(entries) if entries else 0
+    return [*entries[start:], *entries[:start]]
 
 
 class _Pulls:
