@@ -26,6 +26,7 @@ from trueline.cli.rim import INTERRUPTED, fail
 from trueline.cli.runs import demo, report, run, show
 from trueline.cli.serve import serve
 from trueline.cli.web import web
+from trueline.cli.watch import watch
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -73,6 +74,7 @@ for command in (
     guard,
     serve,
     web,
+    watch,
     report,
     export,
     doctor,

@@ -42,7 +42,7 @@ from trueline.targets.errors import TargetError
 from trueline.targets.http import Asking
 from trueline.targets.naming import kind_of
 
-__all__ = ["CAMPAIGN", "Attacking", "Bar", "carry_out", "usual_goals", "write_campaign"]
+__all__ = ["CAMPAIGN", "Attacking", "Bar", "carry_out", "deployed_prompt", "usual_goals", "write_campaign"]
 
 RUNS = Path("runs")
 CAMPAIGN = "attack"  # the recipe of a campaign's run, whose report is of its own kind
@@ -75,7 +75,7 @@ def carry_out(
     attacks, packs = choose(asked.attacks, asked.settings), packs_in(asked.attacks)
     goals = read_goals(
         asked.goals, asked.n, column=asked.column, seed=asked.seed, world_seed=asked.world_seed,
-        system=_deployed_prompt(asked.target), bank=entries,
+        system=deployed_prompt(asked.target), bank=entries,
     )  # fmt: skip
     spec = {
         **to_spec(asked),
@@ -123,7 +123,7 @@ def usual_goals(reference: str) -> str:
     return WORLD if speaks_world(reference) else "canary"
 
 
-def _deployed_prompt(reference: str) -> str:
+def deployed_prompt(reference: str) -> str:
     """The system prompt of a deployment file; that of any other target is nobody's to know."""
     return read_deployment(Path(reference)).settings.system if kind_of(reference) == "deployment" else ""
 
