@@ -24,6 +24,7 @@ from trueline.cli.prompt import prompt
 from trueline.cli.rim import INTERRUPTED, fail
 from trueline.cli.runs import demo, report, run, show
 from trueline.cli.serve import serve
+from trueline.cli.watch import watch
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -68,6 +69,7 @@ for command in (
     lab,
     prompt,
     guard,
+    watch,
     serve,
     report,
     export,

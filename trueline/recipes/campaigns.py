@@ -125,7 +125,7 @@ class Campaign:
     def _goals(self, studio: Studio) -> Sequence[Prompt]:
         n = self.n or (USUAL if self.goals == WORLD else None)
         goals = read_goals(self.goals, n, column=self.column, seed=studio.seed, world_seed=studio.world_seed)
-        return goals if self.goals == WORLD else _on_sides(goals)
+        return goals if self.goals == WORLD else on_sides(goals)
 
     def _probes(self, studio: Studio) -> list[Prompt]:
         """Plain benign questions of the world; of another tongue the goals that are labelled benign are all there is."""
@@ -211,7 +211,7 @@ def _local(reference: str, studio: Studio, goals: Sequence[Prompt]) -> Opened:
     return Opened(target, target_hash(studio.model(reference)), inside_of(target))
 
 
-def _on_sides(goals: Sequence[Prompt]) -> list[Prompt]:
+def on_sides(goals: Sequence[Prompt]) -> list[Prompt]:
     """Goals of a file, the benign ones marked: half of their clusters are measured on, and the others may be taught."""
     kept = measured_clusters(cluster(goal) for goal in goals if goal.expected == "comply")
     return [
