@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trueline.core.records import from_dict, to_dict
@@ -117,7 +116,7 @@ def _written(value: object) -> str:
     if isinstance(value, dict):
         named = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass"))
         return "{" + ",".join(f"{_written(key)}:{_written(inner)}" for key, inner in named) + "}"
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         return "[" + ",".join(map(_written, value)) + "]"
     raise AttestationError(f"expected text, whole numbers, lists and objects, got {type(value).__name__}; write it as text")
 

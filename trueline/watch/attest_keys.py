@@ -64,7 +64,8 @@ class PublicKey:
         return True
 
     def _loaded(self) -> Ed25519PublicKey:
-        return _library("hazmat.primitives.asymmetric.ed25519").Ed25519PublicKey.from_public_bytes(self.raw)
+        kind: type[Ed25519PublicKey] = _library("hazmat.primitives.asymmetric.ed25519").Ed25519PublicKey
+        return kind.from_public_bytes(self.raw)
 
 
 @dataclass(frozen=True, slots=True)

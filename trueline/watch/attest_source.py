@@ -85,7 +85,7 @@ def tested_of(run: Run, found: Mapping[str, Any], entries: Iterable[Finding], *,
         began=run.started,
         commit=str(found.get("commit") or run.commit),
         target=_target(str(spec.get("target", about["target"])), about["target_hash"], str(spec.get("template", "model"))),
-        packs=tuple(_packs(found.get("packs", ()), spec.get("packs", ()))),
+        packs=tuple(_packs(found.get("packs", ()), spec.get("packs") or ())),
         goals=GoalsOf(
             source=",".join(map(_short, str(about["goals"]).split(","))), content=str(spec.get("goals_content", "")),
             n=counts["goals"], clusters=counts["clusters"], benign=counts["benign_goals"],
@@ -142,7 +142,7 @@ def _pinned(name: str) -> bool:
     return kind_of(name) == "local" and not name.startswith("hf:")
 
 
-def _packs(told: Iterable[Mapping[str, Any]], hashes: Iterable[str]) -> Iterable[PackOf]:
+def _packs(told: Iterable[Mapping[str, Any]], hashes: Any) -> Iterable[PackOf]:
     whole = {hashed[:16]: hashed for hashed in map(str, hashes)}
     for pack in told:
         yield PackOf(

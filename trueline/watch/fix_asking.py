@@ -17,13 +17,14 @@ from trueline.attack.goals import WORLD
 from trueline.core.ports import Attack
 from trueline.core.types import Attempt, Prompt
 from trueline.recipes.arms import Attacking, arms, attempts_of_any_answer, in_the_world
-from trueline.recipes.campaigns import REPLICATE
 from trueline.recipes.progress import Show
 from trueline.recipes.usual import usual_tokens
 from trueline.store.opening import Database
 from trueline.store.runs import RunDirectory
 from trueline.targets.errors import TargetError
 from trueline.targets.http import Asking
+
+REPLICATE = 1009  # between the seeds of two draws
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,7 @@ from trueline.core.ports import Attack
 from trueline.core.types import Attempt, Conversation, Finding, Prompt
 from trueline.data.apart import drawn, measured, measured_clusters, taught
 from trueline.evaluate.arms import cluster
-from trueline.evaluate.rounds import OVER_REFUSAL, PROBE, UTILITY
-from trueline.recipes.campaigns import on_sides
+from trueline.evaluate.rounds import OVER_REFUSAL, PROBE, UTILITY, on_sides
 from trueline.store.folders import digest
 from trueline.world.facts import known_hazards
 from trueline.world.prompts import ORDINARY_MIX, over_refusal_prompts, training_prompts
