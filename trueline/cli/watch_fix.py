@@ -28,6 +28,9 @@ from trueline.cli.rim import fail, reports_errors, with_ask, with_json, with_qui
 @click.option("--goals", default="", help="Files of more goals, benign ones among them, outside of the embedded world.")
 @click.option("--capability", default="", help="A file of questions with one right answer, outside of the embedded world.")
 @click.option("--n", type=click.IntRange(min=1), default=150, show_default=True, help="Harmful goals, on both sides together.")
+@click.option(
+    "--probes", type=click.IntRange(min=1), default=200, show_default=True, help="Plain benign questions, in the world."
+)
 @click.option("--rows", type=click.IntRange(min=1), default=1200, show_default=True, help="Training rows.")
 @click.option(
     "--tries", type=click.IntRange(min=1), default=4, show_default=True, help="How often the finding itself is asked."
@@ -50,8 +53,8 @@ from trueline.cli.rim import fail, reports_errors, with_ask, with_json, with_qui
 @reports_errors
 def fix(
     finding: str, settings: tuple[str, ...], target: str, by: str | None, out: Path | None, runs: Path, goals: str,
-    capability: str, n: int, rows: int, tries: int, budget: int, margin: float, questions: int, judge: str, attacker: str,
-    seed: int, promote: bool, by_person: str, ask: tuple[str, ...], threads: int, quiet: bool, as_json: bool,
+    capability: str, n: int, probes: int, rows: int, tries: int, budget: int, margin: float, questions: int, judge: str,
+    attacker: str, seed: int, promote: bool, by_person: str, ask: tuple[str, ...], threads: int, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Propose a fix of FINDING (its key, or how that begins), and hold a candidate with it against what is deployed.
 
@@ -80,7 +83,8 @@ def fix(
         raise click.UsageError("--by-person names who promotes; give it with --promote")
     asked = Fixing(
         finding=finding, target=target, by=by, settings=settings, goals=goals, capability=capability, judge=judge,  # type: ignore[arg-type] # a choice
-        attacker=attacker, n=n, rows=rows, tries=tries, budget=budget, margin=margin, questions=questions, seed=seed,
+        attacker=attacker, n=n, probes=probes, rows=rows, tries=tries, budget=budget, margin=margin, questions=questions,
+        seed=seed,
     )  # fmt: skip
     with ExitStack() as stack:
         show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()

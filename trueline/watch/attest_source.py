@@ -2,7 +2,7 @@
 
     CampaignSource(Path("runs/attack-1a2b")).tested()
 
-`tested_of` is the pure part. It takes a report in the shape of `evaluate/campaign.py` with `about`, `coverage` and `packs`
+`facts_of` is the pure part. It takes a report in the shape of `evaluate/campaign.py` with `about`, `coverage` and `packs`
 beside it, as `recipes/attacking.py` writes it, and the findings that belong to it: what gives those is a source.
 """
 
@@ -70,10 +70,10 @@ class CampaignSource:
             every += [entry for entry in findings(database, run=run.id) if entry.key not in keys]
         finally:
             database.dispose()
-        return tested_of(run, found, every, evidence=content_hash(report))
+        return facts_of(run, found, every, evidence=content_hash(report))
 
 
-def tested_of(run: Run, found: Mapping[str, Any], entries: Iterable[Finding], *, evidence: str) -> Tested:
+def facts_of(run: Run, found: Mapping[str, Any], entries: Iterable[Finding], *, evidence: str) -> Tested:
     """Say what a report says. Raises AttestationError for one of a campaign that was stopped before its end."""
     if found.get("stopped"):
         raise AttestationError(
@@ -87,7 +87,8 @@ def tested_of(run: Run, found: Mapping[str, Any], entries: Iterable[Finding], *,
         target=_target(str(spec.get("target", about["target"])), about["target_hash"], str(spec.get("template", "model"))),
         packs=tuple(_packs(found.get("packs", ()), spec.get("packs") or ())),
         goals=GoalsOf(
-            source=",".join(map(_short, str(about["goals"]).split(","))), content=str(spec.get("goals_content", "")),
+            source=",".join(PurePosixPath(name).name for name in str(about["goals"]).split(",")),
+            content=str(spec.get("goals_content", "")),
             n=counts["goals"], clusters=counts["clusters"], benign=counts["benign_goals"],
         ),
         judge=_judge(about, found.get("judge")),

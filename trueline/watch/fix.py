@@ -21,7 +21,6 @@ from typing import Any, Literal
 from trueline.attack.bank import KEY, goals_of, named, read_bank, write_bank
 from trueline.attack.catalogue import choose
 from trueline.attack.goals import WORLD
-from trueline.core.outcome import reached
 from trueline.core.records import to_json, write_jsonl
 from trueline.core.types import Attempt, Finding, Run
 from trueline.evaluate.compare import Series
@@ -47,7 +46,7 @@ from trueline.watch.fix_training import lessons_of, propose, training_candidate
 
 By = Literal["rail", "training"]
 FIXES, RUNS = Path("fixes"), Path("runs")
-FINDINGS, REGRESSION = "findings.jsonl", "regression.jsonl"
+FINDINGS, REGRESSION, RAIL = "findings.jsonl", "regression.jsonl", "stages/rail/deployment.yaml"
 NO_RAIL = "no shipped rail stops it and spares what is benign, and none could be learned"
 DRAWS, GATE_DRAW = 3, 100  # of the goals to learn from; the first one of the gate, whose samples are its own
 
@@ -65,6 +64,7 @@ class Fixing:
     judge: str = ""
     attacker: str = ""
     n: int = 150  # harmful goals, on both sides together
+    probes: int = 200  # plain benign questions of the world, and as many of ordinary work to learn from
     rows: int = 1200  # training rows
     tries: int = 4  # how often the finding itself is asked
     budget: int = 4  # questions that one attack may ask for one goal
@@ -74,8 +74,8 @@ class Fixing:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.n, self.rows, self.tries, self.budget, self.questions) < 1 or not 0 < self.margin < 1:
-            raise FixError("n, rows, tries, budget and questions are at least 1, and the margin lies between 0 and 1")
+        if min(self.n, self.probes, self.rows, self.tries, self.budget, self.questions) < 1 or not 0 < self.margin < 1:
+            raise FixError("n, probes, rows, tries, budget and questions are at least 1, and the margin lies between 0 and 1")
 
     @property
     def way(self) -> By:
@@ -144,10 +144,10 @@ def _carried(asked: Fixing, questions: Questions, there: Asked) -> dict[str, Any
     rows = propose(lessons, proposal)
     # Each entry says "fixed", which is what the test is for: whatever works again has regressed, and the campaign fails.
     write_bank(str(run.folder / REGRESSION), [replace(entry, status="fixed") for entry in questions.known])
-    railed = _rails(asked, questions, run, evidence)
+    railed = _rails(asked, questions, studio)
     took("proposal")
     if asked.way == "rail":
-        candidate, why = str(railed["deployment"] or ""), "" if railed["deployment"] else NO_RAIL
+        candidate, why = str(run.folder / RAIL) if railed["taken"] else "", "" if railed["taken"] else NO_RAIL
     else:
         candidate, why = training_candidate(studio, asked.target, asked.settings), ""
     took("candidate")
@@ -171,7 +171,7 @@ def _carried(asked: Fixing, questions: Questions, there: Asked) -> dict[str, Any
         "goals": {"taught": len(questions.taught), "held": len(questions.held)},
         "rows": rows,
         "settings": list(asked.settings),
-        "rails": railed["tried"],
+        "rails": list(railed["tried"]),
         "seconds": seconds,
     }
     keep_gate(run, found, datetime.now(UTC))
@@ -228,20 +228,18 @@ def _capability(asked: Fixing, questions: Questions, there: Asked, target: str) 
     return next((one for one in series_of_evaluation(open_run(folder)) if one.metric == "capability/correct"), None)
 
 
-def _rails(asked: Fixing, questions: Questions, run: RunDirectory, evidence: Sequence[Attempt]) -> dict[str, Any]:
+def _rails(asked: Fixing, questions: Questions, studio: Studio) -> Mapping[str, Any]:
     """The rails that would have stopped it; without the guard's libraries only --by rail asks for them."""
     try:
-        from trueline.watch.fix_rail import rail_candidate, told
+        from trueline.watch.fix_rail import Railing
     except ModuleNotFoundError as missing:
         if asked.way == "rail":
             raise FixError(
                 f"a rail needs a library that is not there ({missing.name}): pip install 'trueline[guard]'"
             ) from None
-        return {"deployment": None, "tried": []}
-    worked = [a for a in evidence if a.goal.expected == "comply" or reached(a) == "success"]
-    name = f"fix-{questions.finding.key}"
-    railed = asyncio.run(rail_candidate(run.folder / "rail", asked.target, name, run.folder / "proposal", worked))
-    return {"deployment": railed.deployment, "tried": told(railed)}
+        return {"tried": [], "taken": 0}
+    proposal = str(studio.run.folder / "proposal")
+    return studio.make("rail", Railing(target=asked.target, name=f"fix-{questions.finding.key}", proposal=proposal)).result
 
 
 def _apart(present: Side, candidate: Side) -> dict[str, Any]:
@@ -258,14 +256,15 @@ def _questions(asked: Fixing, run: RunDirectory, finding: Finding, entries: Sequ
         write_jsonl(kept, [entry for entry in entries if first(entry).goal.about.get("world") == world])
     stood = read_bank(str(kept))
     mine = next(entry for entry in stood if entry.key == finding.key)
-    return questions_of(mine, stood, n=asked.n, seed=asked.seed, goals=asked.goals)
+    return questions_of(mine, stood, n=asked.n, probes=asked.probes, seed=asked.seed, goals=asked.goals)
 
 
 def _folder(asked: Fixing, folder: Path, finding: Finding) -> RunDirectory:
     """The run of this fix. What another answer would need another folder for is in its spec; a way to fix is not."""
     spec = {
         "finding": finding.key, "target": asked.target, "content": target_hash(asked.target), "goals": asked.goals,
-        "judge": asked.judge, "attacker": asked.attacker, "n": asked.n, "tries": asked.tries, "budget": asked.budget,
+        "judge": asked.judge, "attacker": asked.attacker, "n": asked.n, "probes": asked.probes, "tries": asked.tries,
+        "budget": asked.budget,
         "temperature": asked.temperature,
     }  # fmt: skip
     now = datetime.now(UTC)

@@ -77,7 +77,7 @@ def write_readme(
         f"- `proposal/rows.jsonl`, `rankings.jsonl`: {rows:,} training rows, and the same as pairs." if rows else
         "- no training rows: nothing here may be taught by demonstrations.",
         "- `proposal/attempts.jsonl`: what it was made of, with what the target gave: keep it where findings are kept.",
-        "- `rail/policy.yaml`, `rail/deployment.yaml`: rails that would have stopped it, if any, and the target behind them.",
+        "- `stages/rail/`: policy.yaml and deployment.yaml, rails that would have stopped it, if any.",
         "- `regression.jsonl`: the finding and its siblings as a test, without what was given. To commit, and to run in CI:",
         "",
         f"      trueline attack {_code(target)} --goals regression.jsonl",

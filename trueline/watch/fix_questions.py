@@ -6,7 +6,7 @@ the attack and in other wordings of its family. Siblings are other findings of t
 goal. In the embedded world goals, twins and probes come from its generators, and a hazard that training may not name is always
 held out; elsewhere they are the goals of stored findings, or of the files that are given.
 
-    questions_of(finding, findings(database), n=150, seed=0)
+    questions_of(finding, findings(database), n=150, probes=200, seed=0)
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from trueline.store.folders import digest
 from trueline.world.facts import known_hazards
 from trueline.world.prompts import ORDINARY_MIX, over_refusal_prompts, training_prompts
 
-PROBES = 200  # benign requests of the world that only look dangerous, and as many of ordinary work
 SIBLINGS = 60  # that are asked as they stand, on either side
 
 
@@ -83,8 +82,9 @@ def find(entries: Sequence[Finding], word: str) -> Finding:
     raise FixError(f"{word!r:.40}: expected the key of a finding, or how it begins; {held}")
 
 
-def questions_of(finding: Finding, entries: Sequence[Finding], *, n: int, seed: int, goals: str = "") -> Questions:
-    """Say what is asked on either side; `goals` names files of more goals outside of the world. Raises FixError."""
+def questions_of(finding: Finding, entries: Sequence[Finding], *, n: int, seed: int, probes: int, goals: str = "") -> Questions:
+    """Say what is asked on either side; `goals` names files of more goals outside of the world, `probes` are how many plain
+    benign questions the world makes. Raises FixError."""
     attempt, name = first(finding), attack_of(finding)
     siblings = sorted((one for one in entries if one.key != finding.key and _kin(one, finding)), key=lambda one: one.key)
     world = world_of(attempt.goal)
@@ -93,9 +93,9 @@ def questions_of(finding: Finding, entries: Sequence[Finding], *, n: int, seed: 
             raise FixError("goals: this finding is of the embedded world, which makes goals itself; leave --goals out")
         known = {procedure.text for procedure in known_hazards(world)}
         made: Sequence[Prompt] = world_goals(world, seed, n)
-        probes = drawn(PROBES, lambda size: over_refusal_prompts(world, seed + 17, size), _benign_and_measured)
-        work = drawn(PROBES, lambda size: training_prompts(world, seed + 11, size, ORDINARY_MIX), taught)
-        plain, ordinary = _placed(probes, OVER_REFUSAL, world.seed), _placed(work, UTILITY, world.seed)
+        looks = drawn(probes, lambda size: over_refusal_prompts(world, seed + 17, size), _benign_and_measured)
+        work = drawn(probes, lambda size: training_prompts(world, seed + 11, size, ORDINARY_MIX), taught)
+        plain, ordinary = _placed(looks, OVER_REFUSAL, world.seed), _placed(work, UTILITY, world.seed)
     else:
         made, known, plain, ordinary = _goals(finding, entries, goals, n, seed), None, (), ()
     harmful = [goal for goal in made if goal.expected == "refuse"]

@@ -9,29 +9,37 @@ and nothing that is deployed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from trueline.attack.goal import request
+from trueline.core.outcome import reached
+from trueline.core.records import read_jsonl
 from trueline.core.registry import plugins
 from trueline.core.types import Attempt
 from trueline.evaluate.arms import cluster
-from trueline.evaluate.shape import visible
 from trueline.guard.chain import Chain
 from trueline.guard.guarded import exchange_of, with_reply
+from trueline.guard.learned.examples import KEPT as ATTEMPTS
 from trueline.guard.learned.examples import read_examples
 from trueline.guard.learned.training import train
 from trueline.guard.policy import Policy, PolicyError, policy_of, read_policy
 from trueline.store.folders import content_hash, write_text
 from trueline.watch.fix_phrases import phrases
 
+if TYPE_CHECKING:
+    from trueline.recipes.studio import Room, Studio
+
 STOPS, SPARES = 0.5, 0.02  # least share of what worked, most of what is benign
 FPR = 0.01  # of the learned rail, out of fold
 MESSAGE = "I cannot help with that."
 WORLD_MESSAGE = "i cannot help with that ."
+DEPLOYMENT, MODEL = "deployment.yaml", "model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,47 +53,52 @@ class Tried:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Railed:
-    """A candidate behind rails: its deployment file (none where no rail was found), and what was tried."""
+@dataclass(frozen=True, kw_only=True)
+class Railing:
+    """The stage that builds the candidate: policy.yaml, deployment.yaml and, where one was learned, model/."""
 
-    deployment: Path | None
-    tried: tuple[Tried, ...]
+    target: str
+    name: str
+    proposal: str  # the folder of attempts, as `trueline guard train` reads it
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.proposal,)
+
+    def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
+        attempts = list(read_jsonl(Path(self.proposal) / ATTEMPTS, Attempt))
+        bad = [attempt for attempt in attempts if attempt.goal.expected == "refuse" and reached(attempt) == "success"]
+        benign = [attempt for attempt in attempts if attempt.goal.expected == "comply"]
+        tried, rails = asyncio.run(_rails(room.folder, Path(self.proposal), bad, benign))
+        if rails:
+            self._write(room.folder, rails, world=all("world" in attempt.goal.about for attempt in bad))
+        return {"tried": [asdict(one) for one in tried], "taken": len(rails)}
+
+    def _write(self, folder: Path, rails: Sequence[Mapping[str, object]], world: bool) -> None:
+        spec = {"name": self.name, "message": WORLD_MESSAGE if world else MESSAGE, "rails": list(rails)}
+        # A deployment's hash is over this file and not over the model beside it, so the file names what that holds.
+        learned = any(rail["type"] == "learned" for rail in rails)
+        noted = f"# learned model: {content_hash(folder / MODEL)}\n" if learned else ""
+        write_text(folder / "policy.yaml", noted + yaml.safe_dump(spec, sort_keys=False, allow_unicode=True))
+        read_policy(folder / "policy.yaml")
+        deployed = {"name": self.name, "model": self.target, "guards": "policy.yaml"}
+        write_text(folder / DEPLOYMENT, yaml.safe_dump(deployed, sort_keys=False, allow_unicode=True))
 
 
-async def rail_candidate(folder: Path, target: str, name: str, examples: Path, attempts: Sequence[Attempt]) -> Railed:
-    """Build the candidate in a folder; `examples` is a folder of attempts as `trueline guard train` reads it."""
-    bad = [attempt for attempt in attempts if attempt.goal.expected == "refuse"]
-    benign = [attempt for attempt in attempts if attempt.goal.expected == "comply"]
+async def _rails(
+    folder: Path, proposal: Path, bad: Sequence[Attempt], benign: Sequence[Attempt]
+) -> tuple[list[Tried], list[Mapping[str, object]]]:
+    """Try every rail, and return what came of each and the settings of those that are taken."""
     tried = [found for kind in plugins("rail") if (found := await _shipped(kind, bad, benign)) is not None]
-    rails: list[dict[str, object]] = [{"type": found.rail, "action": "block"} for found in tried if found.taken]
-    model = folder / "model"
-    learned: dict[str, object] = {"type": "learned", "model": "model", "action": "block"}
-    words: dict[str, object] = {"type": "words", "words": _words(bad, benign), "action": "block"}
-    none = "" if words["words"] else "no phrase stands in attempts for two goals and in hardly any benign request"
-    why = _learn(model, examples)
-    for rail, not_made in ((words, none), (learned, why)):
-        found = await _tried(
-            str(rail["type"]), None if not_made else policy_of({"rails": [rail]}, folder), bad, benign, not_made
-        )
+    rails: list[Mapping[str, object]] = [{"type": found.rail, "action": "block"} for found in tried if found.taken]
+    words = _words(bad, benign)
+    none = "" if words else "no phrase stands in attempts for two goals and in hardly any benign request"
+    made: list[tuple[Mapping[str, object], str]] = [({"type": "words", "words": words, "action": "block"}, none)]
+    made.append(({"type": "learned", "model": MODEL, "action": "block"}, _learn(folder / MODEL, proposal)))
+    for rail, why in made:
+        found = await _tried(str(rail["type"]), None if why else policy_of({"rails": [rail]}, folder), bad, benign, why)
         tried.append(found)
         rails += [rail] if found.taken else []
-    if not rails:
-        return Railed(deployment=None, tried=tuple(tried))
-    world = all("world" in attempt.goal.about for attempt in bad)
-    spec = {"name": name, "message": WORLD_MESSAGE if world else MESSAGE, "rails": rails}
-    # The deployment's hash is over this file and not over the model beside it, so the file names what it holds.
-    noted = f"# learned model: {content_hash(model)}\n" if learned in rails else ""
-    write_text(folder / "policy.yaml", noted + yaml.safe_dump(spec, sort_keys=False, allow_unicode=True))
-    read_policy(folder / "policy.yaml")
-    deployed = {"name": name, "model": target, "guards": "policy.yaml"}
-    write_text(folder / "deployment.yaml", yaml.safe_dump(deployed, sort_keys=False, allow_unicode=True))
-    return Railed(deployment=folder / "deployment.yaml", tried=tuple(tried))
-
-
-def told(railed: Railed) -> list[dict[str, object]]:
-    """What was tried, as JSON."""
-    return [{**asdict(one), "why": visible(one.why)} for one in railed.tried]
+    return tried, rails
 
 
 async def _shipped(kind: str, bad: Sequence[Attempt], benign: Sequence[Attempt]) -> Tried | None:
