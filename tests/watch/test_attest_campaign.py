@@ -112,12 +112,16 @@ def test_half_a_campaign_is_not_attested(campaign):
         facts_of(open_run(folder).run, {**found, "stopped": "the budget is spent"}, (), evidence="")
 
 
-def test_what_is_no_campaign_is_refused(campaign, tmp_path):
-    """A campaign without a report, and a run of another recipe."""
+def test_what_is_no_campaign_is_refused(campaign, tmp_path, monkeypatch):
+    """A campaign without a report, one whose database is elsewhere, and a run of another recipe."""
     folder, _, _ = campaign
+    monkeypatch.delenv("TRUELINE_DATABASE", raising=False)
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     (tmp_path / "run.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(AttestationError, match="no report"):
+        CampaignSource(tmp_path).tested()
+    (tmp_path / "report.json").write_bytes((folder / "report.json").read_bytes())
+    with pytest.raises(AttestationError, match="holds none"):
         CampaignSource(tmp_path).tested()
     (tmp_path / "run.json").write_text(json.dumps({**record, "recipe": "sft"}), encoding="utf-8")
     with pytest.raises(AttestationError, match="sft"):
