@@ -125,4 +125,9 @@ def test_what_cannot_be_fixed_is_said_in_one_line(tmp_path):
             done = trueline("watch", "fix", *words, "--runs", tmp_path / "runs", "--out", tmp_path / "fix")
             assert (done.code, done.out) == (2, "")
             assert said in done.err
+        listed = trueline("watch", "fix", "--runs", tmp_path / "runs")
+        assert (listed.code, key in listed.out) == (0, True)
+        told = json.loads(trueline("watch", "fix", "--runs", tmp_path / "runs", "--json").out)["findings"]
+        assert key in [one["key"] for one in told]
+        assert trueline("watch", "fix", key).code == 2  # without a target
     assert not (tmp_path / "fix").exists()

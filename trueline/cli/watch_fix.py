@@ -11,11 +11,13 @@ import click
 
 from trueline.cli.rim import fail, reports_errors, with_ask, with_json, with_quiet, with_threads
 
+LISTED = 40
+
 
 @click.command()
-@click.argument("finding")
+@click.argument("finding", default="")
 @click.argument("settings", nargs=-1)
-@click.option("--target", required=True, help="What is deployed now: a TARGET, as in `trueline chat`.")
+@click.option("--target", default="", help="What is deployed now: a TARGET, as in `trueline chat`.")
 @click.option(
     "--by", type=click.Choice(["rail", "training"]),
     help="How the candidate is built (default: training for a model in this process, a rail for any other).",
@@ -61,11 +63,13 @@ def fix(
     The proposal is training rows, a rail and a regression test. SETTINGS are those of the training (`trueline show sft`). The
     gate asks both the same questions: attack success on held-out siblings must fall, the finding must work no more,
     over-refusal and capability must not be worse. Nothing that is deployed changes. The same command goes on where it stopped.
+    Without FINDING it lists what stands: open and regressed findings, with their keys.
 
     Exit codes: 0 passes, 1 does not, 2 bad usage, 3 inconclusive.
 
     \b
-    Example:  trueline watch fix 51c1f64e --target runs/demo/safety
+    Example:  trueline watch fix
+              trueline watch fix 51c1f64e --target runs/demo/safety
               trueline watch fix 51c1f64e --target MODEL optim.lr=1e-5 --goals ours.jsonl --capability mmlu.jsonl
               trueline watch fix 51c1f64e --target runs/demo/safety --promote --by-person anna
     """
@@ -79,6 +83,11 @@ def fix(
     from trueline.watch.fix_gate import CODES
     from trueline.watch.fix_history import sentence
 
+    if not finding:
+        _list(runs, as_json)
+        return
+    if not target:
+        raise click.UsageError("expected --target: what is deployed now")
     if by_person and not promote:
         raise click.UsageError("--by-person names who promotes; give it with --promote")
     asked = Fixing(
@@ -109,3 +118,25 @@ def fix(
         told = f"the gate is {done.gate['status']}, so nothing is promoted; {done.folder / 'README.md'} says what to do"
         fail(told, CODES[done.gate["status"]])
     sys.exit(CODES[done.gate["status"]])
+
+
+def _list(runs: Path, as_json: bool) -> None:
+    """The findings that are not fixed, regressed ones first; the terminal gets the first of them."""
+    from trueline.attack.bank import named
+    from trueline.evaluate.shape import visible
+    from trueline.store.database import findings
+    from trueline.store.opening import open_beside
+
+    database = open_beside(runs / "fix")
+    try:
+        standing = [entry for status in ("regressed", "open") for entry in findings(database, status=status)]
+    finally:
+        database.dispose()
+    if as_json:
+        shown = [{"key": e.key, "status": e.status, "severity": e.severity, "family": e.attempts[0].family} for e in standing]
+        click.echo(json.dumps({"findings": shown}))
+        return
+    for entry in standing[:LISTED]:
+        click.echo(f"{entry.status} {entry.severity} {visible(named(entry))}")
+    more = f"; the first {LISTED} are listed, --json has all" if len(standing) > LISTED else ""
+    click.echo(f"{len(standing):,} findings are not fixed{more}")

@@ -67,8 +67,8 @@ class CampaignSource:
             made = attempts(database, run=run.id, target=found["about"]["target_hash"])
             if not made and found["counts"]["attempts"]:  # without them no finding could be counted
                 raise AttestationError(
-                    f"{self.folder}: the database beside it holds none of the campaign's attempts; bring back trueline.db, or set "
-                    "TRUELINE_DATABASE to where they are"
+                    f"{self.folder}: the database beside it holds none of the campaign's attempts; bring back trueline.db, or "
+                    "set TRUELINE_DATABASE to where they are"
                 )
             keys = {entry.key for entry in found_in(made)}
             every = [entry for entry in findings(database) if entry.key in keys]
