@@ -44,6 +44,8 @@ TORCH_ROOMS = (
     "evaluate.ladder",
     "recipes",
     "lab",
+    "watch.fix",
+    "watch.fix_training",
 )
 KEEPERS: Mapping[str, tuple[str, ...]] = {
     "torch": TORCH_ROOMS,

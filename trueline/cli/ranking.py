@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trueline.cli.guard_keys import with_database
-from trueline.cli.rim import console, reports_errors, with_json
+from trueline.cli.rim import console, reports_errors, with_database, with_json
 
 if TYPE_CHECKING:
     from trueline.core.types import Rate

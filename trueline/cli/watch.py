@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trueline.cli.guard_keys import with_database
 from trueline.cli.rim import (
     console,
     reports_errors,
     with_answer_tokens,
     with_ask,
+    with_database,
     with_json,
     with_judge,
     with_template,
 )
+from trueline.cli.watch_attest import attest, key, verify
+from trueline.cli.watch_fix import fix
 from trueline.cli.watch_run import run
 
 if TYPE_CHECKING:
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def watch() -> None:
-    """Keep testing what is deployed: schedules in the database, rounds within a budget, findings asked again.
+    """Keep testing what is deployed: schedules in the database, rounds within a budget, findings asked again; attest what was
+    tested, and turn a finding into a fix.
 
     \b
     Example:  trueline watch add runs/demo/safety --every 6h --budget questions=500
               trueline watch run
+              trueline watch fix 51c1f64e --target runs/demo/safety
     """
 
 
@@ -233,7 +237,8 @@ watch.add_command(
         "removed; its rounds and findings stay",
     )
 )  # fmt: skip
-watch.add_command(run)
+for command in (run, attest, verify, key, fix):
+    watch.add_command(command)
 
 
 def _told(row: WatchRow) -> dict[str, Any]:

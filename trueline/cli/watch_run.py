@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trueline.cli.guard_keys import with_database
-from trueline.cli.rim import reports_errors, with_json, with_quiet, with_threads
+from trueline.cli.rim import reports_errors, with_database, with_json, with_quiet, with_threads
 
 if TYPE_CHECKING:
     from trueline.store.opening import Database

@@ -12,12 +12,12 @@ twins among the lessons over-refusal rises by less than 5 points.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
-from trueline.core.types import Attempt, Level, Rate
-from trueline.data.apart import measured
+from trueline.core.types import Attempt, Level, Prompt, Rate
+from trueline.data.apart import measured, measured_clusters
 from trueline.evaluate.arms import BASELINE, COURSE, USABLE, Case, cases, cluster, course, grouped, key, refused
 from trueline.evaluate.budget import Tries, laws
 from trueline.evaluate.rates import clustered, difference, ratio, reduced
@@ -67,6 +67,15 @@ def story(
         "curves": [_over_rounds(measured[: len(rounds)]), *_budgets(rounds)],
         "expectations": _expectations(known, held, rise, twins),
     }
+
+
+def on_sides(goals: Sequence[Prompt]) -> list[Prompt]:
+    """Goals of a file, the benign ones marked: half of their clusters are measured on, and the others may be taught."""
+    kept = measured_clusters(cluster(goal) for goal in goals if goal.expected == "comply")
+    return [
+        replace(g, about={**g.about, SIDE: MEASURED if cluster(g) in kept else TAUGHT}) if g.expected == "comply" else g
+        for g in goals
+    ]
 
 
 def measured_on(attempt: Attempt) -> bool:

@@ -27,10 +27,9 @@ from trueline.core.outcome import reached, tally
 from trueline.core.ports import Attack
 from trueline.core.records import write_jsonl
 from trueline.core.types import Attempt, Prompt, Run
-from trueline.data.apart import drawn, measured, measured_clusters
+from trueline.data.apart import drawn, measured
 from trueline.data.rows import names_file
-from trueline.evaluate.arms import cluster
-from trueline.evaluate.rounds import MEASURED, OVER_REFUSAL, PROBE, SIDE, TAUGHT, UTILITY
+from trueline.evaluate.rounds import OVER_REFUSAL, PROBE, UTILITY, on_sides
 from trueline.models.policy import Policy
 from trueline.recipes.answering import is_local
 from trueline.recipes.arms import Attacking, arms
@@ -124,7 +123,7 @@ class Campaign:
     def _goals(self, studio: Studio) -> Sequence[Prompt]:
         n = self.n or (USUAL if self.goals == WORLD else None)
         goals = read_goals(self.goals, n, column=self.column, seed=studio.seed, world_seed=studio.world_seed)
-        return goals if self.goals == WORLD else _on_sides(goals)
+        return goals if self.goals == WORLD else on_sides(goals)
 
     def _probes(self, studio: Studio) -> list[Prompt]:
         """Plain benign questions of the world; of another tongue the goals that are labelled benign are all there is."""
@@ -198,15 +197,6 @@ def _local(reference: str, studio: Studio, goals: Sequence[Prompt]) -> Opened:
         )
     target = LocalModel(policy, reference)
     return Opened(target, target_hash(studio.model(reference)), inside_of(target))
-
-
-def _on_sides(goals: Sequence[Prompt]) -> list[Prompt]:
-    """Goals of a file, the benign ones marked: half of their clusters are measured on, and the others may be taught."""
-    kept = measured_clusters(cluster(goal) for goal in goals if goal.expected == "comply")
-    return [
-        replace(g, about={**g.about, SIDE: MEASURED if cluster(g) in kept else TAUGHT}) if g.expected == "comply" else g
-        for g in goals
-    ]
 
 
 def lean(attempt: Attempt) -> Attempt:
