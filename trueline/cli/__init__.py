@@ -25,8 +25,8 @@ from trueline.cli.ranking import ranking
 from trueline.cli.rim import INTERRUPTED, fail
 from trueline.cli.runs import demo, report, run, show
 from trueline.cli.serve import serve
-from trueline.cli.web import web
 from trueline.cli.watch import watch
+from trueline.cli.web import web
 
 
 def main(words: Sequence[str] | None = None) -> None:
