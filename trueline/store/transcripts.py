@@ -114,9 +114,9 @@ def _one_by_one(connection: Connection, cells: list[str], below: int, limit: int
 @cache
 def _union(size: int) -> TextClause:
     """The newest of so many cells, as a text of few sizes: to build and plan it anew each time would cost most of a page."""
-    newest = "SELECT id FROM attempts WHERE cell = :cell{0} AND id < :below ORDER BY id DESC LIMIT :limit"
-    cells = " UNION ALL ".join("SELECT id FROM (" + newest.format(number) + f") AS c{number}" for number in range(size))
-    return text("SELECT id FROM (" + cells + ") AS cells ORDER BY id DESC LIMIT :limit")
+    one = "SELECT id FROM (SELECT id FROM attempts WHERE cell = :cell{0} AND id < :below ORDER BY id DESC LIMIT :limit) AS c{0}"
+    cells = " UNION ALL ".join(one.format(number) for number in range(size))
+    return text(f"SELECT id FROM ({cells}) AS cells ORDER BY id DESC LIMIT :limit")  # noqa: S608 - nothing in it was given
 
 
 def _together(connection: Connection, fits: list[ColumnElement[bool]], oldest: int, below: int, limit: int) -> list[int]:
