@@ -162,6 +162,18 @@ def test_rounds_of_the_world_are_judged_by_its_oracle(database, goals):
     ]  # fmt: skip
 
 
+def test_a_deployment_reports_the_tokens_of_the_model_behind_it(database, goals, tmp_path):
+    """Through a deployment the target's own count is taken, not an estimate; and the name of what answered stays the same."""
+    file = tmp_path / "shop.yaml"
+    with endpoint(weak) as there:
+        file.write_text(f"model: {there.target}\nsystem: Be brief.\n", encoding="utf-8")
+        added(database, str(file), goals, budget="questions=20")
+        (row,) = run_due(database)
+        assert there.asked.total() == 20
+    assert row.state == "done"
+    assert (row.result["spent"]["tokens_read"], row.result["spent"]["tokens_written"]) == (3 * 20, 2 * 20)
+
+
 def test_a_helpful_target_says_what_could_be_had(database, goals):
     """The same attacks on a target that refuses nothing are measured beside, and are not of the target's budget."""
     with endpoint(lambda request, before: says(NO)) as there, endpoint(lambda request, before: says(YES)) as helpful:

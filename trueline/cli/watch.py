@@ -89,7 +89,7 @@ def add(
     from trueline.store.watches import add_watch
     from trueline.targets.patience import Clock
     from trueline.watch.budget import duration, read_budget, spoken
-    from trueline.watch.daemon import now_of
+    from trueline.watch.lease import now_of
     from trueline.watch.spec import SENTINELS, Spec, checked, new_watch
 
     budget = read_budget(limits, price)

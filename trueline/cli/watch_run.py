@@ -55,7 +55,8 @@ def run(
     from trueline.store.watches import bring_forward, watch_named
     from trueline.targets.patience import Clock
     from trueline.watch.budget import Halt
-    from trueline.watch.daemon import a_holder, keep_watch, now_of
+    from trueline.watch.daemon import a_holder, keep_watch
+    from trueline.watch.lease import now_of
     from trueline.watch.result import CODES
 
     if at_once and name is None:

@@ -178,7 +178,7 @@ def begin_round(engine: Engine, watch: WatchRow, holder: str, now: datetime) -> 
         if _round(connection, watch.id, number) is not None:
             connection.execute(round_rows.update().where(this).values(holder=holder))
         else:
-            new = {"holder": holder, "run": "", "started": stamp(now), "ended": None, "plan": {}, "result": {}}
+            new: dict[str, Any] = {"holder": holder, "run": "", "started": stamp(now), "ended": None, "plan": {}, "result": {}}
             connection.execute(round_rows.insert(), {"watch": watch.id, "number": number, "state": "running", **new})
         begun = _round(connection, watch.id, number)
     assert begun is not None

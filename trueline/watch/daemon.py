@@ -20,8 +20,8 @@ from trueline.store.opening import Database
 from trueline.store.watches import LeaseLostError, RoundRow, WatchRow, claim, give_back, watches
 from trueline.targets.patience import Clock
 from trueline.watch.budget import Halt
-from trueline.watch.lease import Held
-from trueline.watch.round import carry_out, now_of
+from trueline.watch.lease import Held, now_of
+from trueline.watch.round import carry_out
 
 LEASE = 120.0  # seconds; longer than the clocks of two machines may differ
 POLL = 30.0  # seconds until the database is looked at again, for watches that others add

@@ -12,14 +12,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import TracebackType
 
 from trueline.store.opening import Database
 from trueline.store.watches import renew
 from trueline.targets.patience import Clock
-from trueline.watch.round import now_of
 
 OFTEN = 3
+
+
+def now_of(clock: Clock) -> datetime:
+    """The time of day on a clock."""
+    return datetime.fromtimestamp(clock.today(), UTC)
 
 
 @dataclass

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from trueline.attack.bank import fitting, found, goals_of
 from trueline.core.ports import Attack
@@ -31,6 +30,7 @@ from trueline.targets.patience import Budget, Clock, Meter
 from trueline.watch import result as results
 from trueline.watch.after import after_round
 from trueline.watch.budget import Halt, Metered, going_on, spent
+from trueline.watch.lease import now_of
 from trueline.watch.plan import Plan, Pull, make_plan, may_ask, read_plan
 from trueline.watch.sentinels import Again, Sentinel, asking, observe, only_question
 from trueline.watch.sentinels import goals_of as sentinel_goals
@@ -100,11 +100,6 @@ async def carry_out(engine: Database, watch: WatchRow, *, holder: str, clock: Cl
         row = save_progress(engine, row, holder, result=found_out)
     after_round(engine, watch, replace(row, state=row.result["state"]))
     return end_round(engine, row, holder, now_of(clock), row.result["state"], row.result)
-
-
-def now_of(clock: Clock) -> datetime:
-    """The time of day on a clock."""
-    return datetime.fromtimestamp(clock.today(), UTC)
 
 
 def _planned(engine: Database, watch: WatchRow, row: RoundRow, holder: str) -> _Round:
