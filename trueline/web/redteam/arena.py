@@ -34,6 +34,7 @@ PEOPLE = "people"  # the recipe of the runs that they stand in, and the source o
 OWN = "own"  # the category of a goal of one's own
 INJECTIONS = ("injection_document", "injection_tool")
 TAGS = (*(name for name in FAMILIES if "~" not in name), *INJECTIONS, OTHER)
+UNCONNECTED = "no tool is connected here"  # what a call of a tool gets where nobody writes its result
 LONGEST_GOAL = 500  # characters of a goal of one's own
 HOUR = timedelta(hours=1)
 

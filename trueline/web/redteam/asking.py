@@ -24,9 +24,8 @@ from trueline.store.hunt_records import Hunt, Turn, heard, path
 from trueline.store.hunts import again, answer, ask, turns_of
 from trueline.store.opening import Database
 from trueline.targets.errors import TargetError
-from trueline.web.redteam.arena import ATTACK, INJECTIONS, Arena, Ground, new_id, with_cluster
+from trueline.web.redteam.arena import ATTACK, INJECTIONS, UNCONNECTED, Arena, Ground, new_id, with_cluster
 
-UNCONNECTED = "no tool is connected here"  # what a call gets where nobody writes its result
 log = logging.getLogger(__name__)
 
 

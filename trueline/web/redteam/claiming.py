@@ -21,7 +21,7 @@ from trueline.core.outcome import reached
 from trueline.core.types import Attempt, Finding
 from trueline.evaluate.arms import cluster
 from trueline.store.hunt_claims import add_claim, claim_of, claims, settle_claim
-from trueline.store.hunt_records import Claim, Hunt, HuntError, Severity, Turn, attack_of, path
+from trueline.store.hunt_records import Claim, ClaimState, Hunt, HuntError, Severity, Turn, attack_of, path
 from trueline.store.hunts import hunt_of, hunts_by_id, turn_of, turns_of
 from trueline.web.redteam.arena import OWN, TAGS, Arena, arena_of, check_tag, new_id, wanted
 from trueline.web.redteam.asking import attempt_of
@@ -31,7 +31,7 @@ from trueline.web.site.room import Asked, Go, NotThere, Refused
 from trueline.web.site.visitor import OPERATORS
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-VERDICTS = {"accept": "accepted", "reject": "rejected", "merge": "merged"}
+VERDICTS: Mapping[str, ClaimState] = {"accept": "accepted", "reject": "rejected", "merge": "merged"}
 MOST_WORDS = 2000  # characters of a note or a reason
 SHOWN, LISTED = 50, 200  # claims that wait, with what was said; claims that are decided
 

@@ -15,7 +15,7 @@ from trueline.core.types import Conversation, Message, Prompt
 from trueline.store.accounts import persons
 from trueline.store.hunt_records import Claim, Hunt, Turn
 from trueline.store.hunts import used
-from trueline.web.redteam.arena import Arena, Ground, key_of, wanted
+from trueline.web.redteam.arena import UNCONNECTED, Arena, Ground, key_of, wanted
 from trueline.web.redteam.board import Standing
 from trueline.web.site.room import Asked
 
@@ -32,7 +32,7 @@ NOTES = {
 }
 VEILED = ("success", "undetermined")  # outcomes of replies that nobody should meet unprepared
 BECAME = {
-    "waiting": "The judge does not see it so: the claim waits for an operator.",
+    "waiting": "The judge does not see it so, or cannot tell: the claim waits for an operator.",
     "accepted": "Accepted: it is the finding {key}.",
     "rejected": "Rejected: {reason}",
     "merged": "The same as {twin}: merged into that.",
@@ -92,6 +92,7 @@ def turn_value(turn: Turn, hunt: Hunt, all_turns: Sequence[Turn], claim: Claim |
         "created": turn.created,
         "said": [message_value(message) for message in turn.said],
         "text": next((message.text for message in reversed(turn.said) if message.role == "user"), ""),
+        "results": results_value(turn, all_turns),
         "family": turn.family,
         "state": "waits" if under_way else "interrupted" if turn.state == "asked" else turn.state,
         "fault": turn.fault,
@@ -102,6 +103,20 @@ def turn_value(turn: Turn, hunt: Hunt, all_turns: Sequence[Turn], claim: Claim |
             for n, other in enumerate(versions, start=1)
         ],
     }
+
+
+def results_value(turn: Turn, all_turns: Sequence[Turn]) -> list[Json]:
+    """What a person wrote in the place of each tool that the turn before has called; empty where they wrote nothing."""
+    parent = next((other for other in all_turns if other.id == turn.parent), None)
+    calls = parent.completion.tool_calls if parent and parent.completion else ()
+    written = [message for message in turn.said if message.role == "tool"]
+    found = []
+    for call in calls:
+        given = next((message for message in written if message.tool_call_id == call.id), None)
+        if given:
+            written.remove(given)
+        found.append({"name": call.name, "text": given.text if given and given.text != UNCONNECTED else ""})
+    return found
 
 
 def verdict_value(turn: Turn) -> Json:

@@ -85,7 +85,7 @@ document.addEventListener("keydown", (event) => {
     recall();
   } else if (free(event)) {
     const last = [...document.querySelectorAll(".turns > .turn")].at(-1);
-    if (event.key === "v") last?.querySelector("[data-veil]")?.click();
+    if (event.key === "v") for (const veil of last?.querySelectorAll("[data-veil]") ?? []) veil.click();
     else if (event.key === "m" && message()) { event.preventDefault(); message().focus(); }
     else if (event.key === "c" && last?.querySelector(".claim")) {
       event.preventDefault();
