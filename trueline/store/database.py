@@ -147,14 +147,17 @@ def save_findings(engine: Engine, run: str, found: Iterable[Finding]) -> None:
     A later word on the same key replaces the earlier one, and keeps the time when it was first seen.
     """
     now, rest = _now(), iter(found)
+    changing = ("run", "severity", "status", "updated", "record", "family", "category", "target")
     with _writing_of(engine, run) as connection:
+        record = connection.execute(select(run_rows.c.record).where(run_rows.c.id == run)).scalar()
+        target = record["spec"].get("target") if record else None
         while some := list(islice(rest, _ROWS_PER_INSERT)):
             rows = [
                 {"key": f.key, "run": run, "severity": f.severity, "status": f.status, "created": now, "updated": now,
-                 "record": to_dict(f)}
+                 "record": to_dict(f), **_facts(f, target)}
                 for f in some
             ]  # fmt: skip
-            insert(connection, finding_rows, rows, replacing=("run", "severity", "status", "updated", "record"))
+            insert(connection, finding_rows, rows, replacing=changing)
 
 
 def findings(engine: Engine, *, run: str | None = None, status: str | None = None) -> list[Finding]:
@@ -203,6 +206,15 @@ def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:
         "created": _now(),
         "record": to_dict(attempt),
     }
+
+
+def _facts(finding: Finding, target: object) -> dict[str, str]:
+    """What a finding is of, as pages filter it."""
+    if not finding.attempts:
+        return {"family": "", "category": "", "target": target if isinstance(target, str) else ""}
+    first = finding.attempts[0]
+    named = target if isinstance(target, str) and target else first.completion.model
+    return {"family": first.family or first.attack, "category": first.goal.category, "target": named}
 
 
 @contextmanager
