@@ -1,4 +1,4 @@
-"""Tests of store/found.py: pages of findings hold each finding once, filters mean what they say, and old rows have their facts."""
+"""Tests of store/found.py: pages hold each finding once, filters mean what they say, and old rows have their facts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def test_pages_hold_every_finding_once_the_last_changed_first(url):
                 break
             before = page.older
         assert sorted(one.finding.key for one in seen) == [f"k{n:02}" for n in range(12)]
-        assert [(one.updated, one.finding.key) for one in seen] == sorted(((o.updated, o.finding.key) for o in seen), reverse=True)
+        assert [(one.updated, one.finding.key) for one in seen] == sorted(
+            ((o.updated, o.finding.key) for o in seen), reverse=True
+        )
 
 
 def test_a_filter_gives_what_a_reading_of_all_would(url):
@@ -70,7 +72,7 @@ def test_a_filter_gives_what_a_reading_of_all_would(url):
 
 
 def test_counts_are_those_of_the_findings(url):
-    """By status and severity, together all of them; a finding that changes its status moves, and keeps when it was first seen."""
+    """By status and severity, together all of them; one that changes its status keeps when it was first seen."""
     engine = filled(url)
     found = [one.finding for one in findings_page(engine, limit=50).findings]
     assert {(c.status, c.severity): c.n for c in finding_counts(engine)} == Counter((f.status, f.severity) for f in found)

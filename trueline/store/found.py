@@ -70,7 +70,7 @@ def finding_values(engine: Engine, fact: str) -> list[str]:
 
 
 def findings_page(engine: Engine, *, before: str = "", limit: int = LIMIT, **only: str | None) -> FoundPage:
-    """Read the findings that have every value given, the last changed first, from behind the place `before` (a page's `older`)."""
+    """Read the findings that have every value given, the last changed first, from behind `before` (a page's `older`) on."""
     if unknown := only.keys() - {*FACTS, "run"}:
         raise ValueError(f"expected {', '.join((*FACTS, 'run'))}, got {', '.join(sorted(unknown))}")
     fits = [findings.c[name] == value for name, value in only.items() if value is not None]

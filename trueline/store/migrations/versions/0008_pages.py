@@ -1,4 +1,4 @@
-"""Findings say what they are of, so that pages filter them by an index; decisions of the guard are counted by an index alone."""
+"""Findings say what they are of, and pages filter them by an index; decisions of the guard are counted by an index alone."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,7 +18,9 @@ def upgrade() -> None:
         op.add_column("findings", sa.Column(name, sa.String(), nullable=False, server_default=sa.text("''")))
     _fill()
     op.create_index(
-        "ix_findings_updated_key_status_severity_family_category_target", "findings", ["updated", "key", "status", "severity", *FACTS]
+        "ix_findings_updated_key_status_severity_family_category_target",
+        "findings",
+        ["updated", "key", "status", "severity", *FACTS],
     )
     op.drop_index("ix_audit_kind_time", "audit")
     op.create_index("ix_audit_kind_time_action", "audit", ["kind", "time", "action"])
@@ -38,7 +40,9 @@ def _fill() -> None:
     findings = sa.table("findings", sa.column("record", sa.JSON()), *map(sa.column, ("key", "run", *FACTS)))
     runs = sa.table("runs", sa.column("id"), sa.column("record", sa.JSON()))
     connection, after = op.get_bind(), ""
-    targets = {id_: record.get("spec", {}).get("target") for id_, record in connection.execute(sa.select(runs.c.id, runs.c.record))}
+    targets = {
+        id_: record.get("spec", {}).get("target") for id_, record in connection.execute(sa.select(runs.c.id, runs.c.record))
+    }
     while True:
         query = sa.select(findings.c.key, findings.c.run, findings.c.record).where(findings.c.key > after)
         some = connection.execute(query.order_by(findings.c.key).limit(SLICE)).all()
