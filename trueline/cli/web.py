@@ -31,13 +31,17 @@ PASSWORD = "TRUELINE_WEB_PASSWORD"  # noqa: S105 - the variable's name
     "--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
     help="The folder that run folders are in.",
 )  # fmt: skip
+@click.option(
+    "--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A guard's policy, of which the page of the guard can prove the coverage.",
+)  # fmt: skip
 @with_database
 @with_json
 @click.pass_context
 @reports_errors
 def web(
     context: click.Context, host: str, port: int, names: tuple[str, ...], auth: bool, tls: bool, runs: Path,
-    database: str | None, as_json: bool,
+    policy: Path | None, database: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Pages in the browser: what was trained, attacked and found; ranking by people; attacks by people.
 
@@ -70,6 +74,7 @@ def web(
     settings = Site(
         database=opened,
         runs=runs,
+        rooms={} if policy is None else {"policy": policy},
         accounts=Accounts(opened) if auth else None,
         outside=Outside(
             hosts=(*LOOPBACK, *(name.lower() for name in names), *([host] if host not in LOOPBACK else [])), tls=tls

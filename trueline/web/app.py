@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from trueline.web.dashboard.rooms import DASHBOARD
 from trueline.web.site.login import PEOPLE
 from trueline.web.site.room import Room
 
-ROOMS: tuple[Room, ...] = (PEOPLE,)
+ROOMS: tuple[Room, ...] = (*DASHBOARD, PEOPLE)

@@ -191,6 +191,7 @@ class Pages:
             "said": request.query_params.get("said", "")[:200],
             "twin": f"{request.url.path}.json" + (f"?{request.url.query}" if request.url.query else ""),
         }
+        DRAWER.begin_page()
         return Response(self.env.get_template(template).render({**told, **values}), status, media_type="text/html")
 
     def _failed(self, request: Request, visitor: Visitor, error: Exception) -> Response:
