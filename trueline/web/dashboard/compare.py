@@ -1,8 +1,8 @@
 """The page that compares: two campaigns or two evaluations by the same items, or two rungs of ladders side by side.
 
 Paired, it is what `trueline compare` computes (recipes/comparing.py): differences with intervals, a verdict on each metric,
-and the goals that only one of the two breaks. Reports of training runs keep no items: their rungs are compared as separate samples,
-which tells less, and the page says so.
+and the goals that only one of the two breaks. Reports of training runs keep no items: their rungs are compared as separate
+samples, which tells less, and the page says so.
 """
 
 from __future__ import annotations
