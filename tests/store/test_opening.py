@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
-from trueline.store import account_tables, migrations, ranking_tables, tables, watch_tables  # noqa: F401 - tables on the metadata
+from trueline.store import account_tables, migrations, ranking_tables, tables, tally_tables, watch_tables  # noqa: F401 - for the metadata
 from trueline.store.opening import DatabaseError, open_database, writing
 
 

@@ -5,20 +5,21 @@ Saving the same thing twice stores it once, so that a run that was killed simply
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, Row, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from trueline.core.outcome import Outcome, reached
 from trueline.core.records import from_dict, to_dict
 from trueline.core.types import Attempt, Completion, Finding, Run
+from trueline.store import tallies
 from trueline.store.folders import digest
 from trueline.store.opening import DatabaseError, writing
 from trueline.store.runs import State, Value
@@ -100,7 +101,9 @@ def save_attempts(engine: Engine, run: str, records: Iterable[tuple[Attempt, Has
 def drop_attempts(engine: Engine, run: str) -> None:
     """Forget a run's attempts, as a campaign does that makes them again from its replies."""
     with writing(engine) as connection:
+        connection.execute(select(run_rows.c.id).where(run_rows.c.id == run).with_for_update())  # who adds to this run waits
         connection.execute(attempt_rows.delete().where(attempt_rows.c.run == run))
+        tallies.forget(connection, run)
 
 
 def save_replies(
@@ -170,6 +173,13 @@ def findings(engine: Engine, *, run: str | None = None, status: str | None = Non
 
 def insert(connection: Connection, table: Table, rows: list[dict[str, Any]], replacing: tuple[str, ...] = ()) -> int:
     """Insert the rows that are not there; where one is, put the `replacing` columns in its place. Return the rows touched."""
+    return len(_inserted(connection, table, rows, replacing))
+
+
+def _inserted(
+    connection: Connection, table: Table, rows: list[dict[str, Any]], replacing: tuple[str, ...] = ()
+) -> Sequence[Row[Any]]:
+    """As `insert`, but return what is told of each row touched: its key, of an attempt its id and cell."""
     dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
     statement = dialect.insert(table)
     if replacing:
@@ -177,14 +187,22 @@ def insert(connection: Connection, table: Table, rows: list[dict[str, Any]], rep
         statement = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
     else:
         statement = statement.on_conflict_do_nothing()
-    return len(connection.execute(statement.returning(*table.primary_key), rows).all())  # a row count is not told everywhere
+    told = table.primary_key if table is not attempt_rows else (attempt_rows.c.id, attempt_rows.c.cell)
+    return connection.execute(statement.returning(*told), rows).all()  # a row count is not told everywhere
 
 
 def _insert_attempts(connection: Connection, run: str, records: Iterable[tuple[Attempt, Hashes]]) -> int:
-    rows, new = (_attempt_row(run, attempt, hashes) for attempt, hashes in records), 0
-    while some := list(islice(rows, _ROWS_PER_INSERT)):
-        new += insert(connection, attempt_rows, some)
-    return new
+    rest, keys, new = iter(records), dict[str, tuple[str, ...]](), list[Row[tuple[int, str]]]()
+    while some := list(islice(rest, _ROWS_PER_INSERT)):
+        rows = [_attempt_row(run, attempt, hashes) for attempt, hashes in some]
+        for (attempt, _), row in zip(some, rows, strict=True):
+            category = attempt.goal.category.replace("\0", "\ufffd")  # PostgreSQL has no zero character in texts
+            key = (run, row["target"], row["judge"], row["family"], category, attempt.goal.expected, row["outcome"])
+            row["cell"] = tallies.cell_of(*key)
+            keys[row["cell"]] = key
+        new += _inserted(connection, attempt_rows, rows)
+    tallies.add(connection, keys, new)
+    return len(new)
 
 
 def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:

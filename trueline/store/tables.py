@@ -73,10 +73,10 @@ attempts = Table(
     Column("judge_hash", String, nullable=False),
     Column("created", String, nullable=False),
     Column("record", JSON, nullable=False),  # core.types.Attempt
+    Column("cell", String, nullable=False, server_default=text("''")),  # where it is counted: tally_tables.py
     UniqueConstraint("run", "target", "goal", "attack", "judge", "query"),  # stored exactly once
     Index(None, "goal", "attack"),
-    Index(None, "target", "outcome"),
-    Index(None, "created"),
+    Index(None, "cell", "id"),
 )
 
 replies = Table(  # the memory of a run: a question that was answered is not asked again

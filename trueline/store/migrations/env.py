@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from trueline.store import account_tables, ranking_tables, watch_tables  # noqa: F401 - they put their tables on the metadata
+from trueline.store import account_tables, ranking_tables, tally_tables, watch_tables  # noqa: F401 - they put their tables there
 from trueline.store.tables import metadata
 
 
