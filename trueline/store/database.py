@@ -228,11 +228,13 @@ def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:
 
 def _facts(finding: Finding, target: object) -> dict[str, str]:
     """What a finding is of, as pages filter it."""
-    if not finding.attempts:
-        return {"family": "", "category": "", "target": target if isinstance(target, str) else ""}
-    first = finding.attempts[0]
-    named = target if isinstance(target, str) and target else first.completion.model
-    return {"family": first.family or first.attack, "category": first.goal.category, "target": named}
+    first = finding.attempts[0] if finding.attempts else None
+    facts = {
+        "family": (first.family or first.attack) if first else "",
+        "category": first.goal.category if first else "",
+        "target": target if isinstance(target, str) and target else first.completion.model if first else "",
+    }
+    return {name: fact.replace("\0", "\ufffd") for name, fact in facts.items()}  # PostgreSQL has no zero character in texts
 
 
 @contextmanager

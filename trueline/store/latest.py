@@ -1,19 +1,18 @@
-"""Runs as pages ask for them: the latest first, a page at a time; and how often a campaign's target refused what it should answer.
+"""Runs as pages ask for them: the latest first, a page at a time; and how often a target refused what it should answer.
 
-    page = latest_runs(database, attacked=True)         # campaigns: runs with attempts; page.runs, page.older
-    found = refusals(database, "r1")                    # found.refused of found.taken answers
+page = latest_runs(database, attacked=True)         # campaigns: runs with attempts; page.runs, page.older
+found = refusals(database, "r1")                    # found.refused of found.taken answers
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, Text, and_, cast, exists, func, or_, select, union_all
+from sqlalchemy import JSON, ColumnElement, Engine, Text, and_, cast, exists, func, or_, select, type_coerce, union_all
 
 from trueline.core.records import from_dict
 from trueline.core.types import Run
 from trueline.store.tables import attempts, runs
-from trueline.store.tallies import tallied
 from trueline.store.tally_tables import tallies
 
 LIMIT = 25
@@ -64,25 +63,29 @@ def run_of(engine: Engine, id_: str) -> Run | None:
 def refusals(engine: Engine, run: str, family: str, most: int = MOST) -> Refused:
     """Count the stances of a run's answers to goals that should be answered, asked by one family of attacks.
 
-    Where there are more answers than `most`, each category gives its newest, in proportion: a stance lies in the record, and
-    what is read must be bounded. Each part is found by an index.
+    Where there are more answers than `most`, each cell gives its newest, in proportion: a stance lies in the record, and
+    what is read must be bounded.
     """
-    cells = {one.of["category"]: one.outcomes for one in tallied(engine, "category", run=run, family=family, expected="comply")}
-    answers = {name: sum(found.counts[outcome] for outcome in ANSWERED) for name, found in cells.items()}
-    total = sum(answers.values())
-    if not total:
-        return Refused(refused=0, taken=0, answers=0)
-    parts = []
-    for category, found in cells.items():
-        for outcome in ANSWERED:
-            if n := found.counts[outcome]:  # type: ignore[index]  # each is an Outcome
-                here = (attempts.c.run == run, attempts.c.family == family, attempts.c.category == category)
-                newest = select(attempts.c.id).where(*here, attempts.c.outcome == outcome, attempts.c.expected == "comply")
-                share = n if total <= most else -(-n * most // total)
-                parts.append(select(newest.order_by(attempts.c.id.desc()).limit(share).subquery().c.id))
-    stance = cast(attempts.c.record["judgement"]["stance"], Text).label("stance")  # quoted: `->>` stumbles over zero characters
-    query = select(stance, func.count()).where(attempts.c.id.in_(select(union_all(*parts).subquery().c.id))).group_by(stance)
+    fits = (tallies.c.run == run, tallies.c.family == family, tallies.c.expected == "comply", tallies.c.outcome.in_(ANSWERED))
     with engine.connect() as connection:
-        counts = {said.strip('"'): n for said, n in connection.execute(query) if said}
+        cells = connection.execute(select(tallies.c.cell, tallies.c["count"]).where(*fits)).all()
+        total = sum(n for _, n in cells)
+        if not total:
+            return Refused(refused=0, taken=0, answers=0)
+        parts = []
+        for cell, n in cells:
+            newest = select(attempts.c.id).where(attempts.c.cell == cell).order_by(attempts.c.id.desc())
+            parts.append(select(newest.limit(n if total <= most else -(-n * most // total)).subquery().c.id))
+        these = select(union_all(*parts).subquery().c.id)
+        stance = _stance(engine.dialect.name)
+        found = connection.execute(select(stance, func.count()).where(attempts.c.id.in_(these)).group_by(stance))
+        counts = {said.strip('"'): n for said, n in found if said}
     refused, complied = counts.get("refuse", 0), counts.get("comply", 0)
     return Refused(refused=refused, taken=refused + complied, answers=total)
+
+
+def _stance(dialect: str) -> ColumnElement[str]:
+    """The stance in a record, as JSON text. Neither database reads a value out of JSON that holds a zero character."""
+    record = func.replace(cast(attempts.c.record, Text()), r"\u0000", r"\ufffd")
+    read = cast(record, JSON()) if dialect == "postgresql" else type_coerce(record, JSON())
+    return cast(read["judgement"]["stance"], Text()).label("stance")

@@ -1,7 +1,7 @@
 """A site of the dashboard whose store and run folders are full, and, where asked, full of markup in every field that is shown.
 
-    browser = Browser(dashboard(tmp_path))              # plain words
-    browser = Browser(dashboard(tmp_path, HOSTILE))     # every name and text ends with it
+browser = Browser(dashboard(tmp_path))              # plain words
+browser = Browser(dashboard(tmp_path, HOSTILE))     # every name and text ends with it
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from trueline.web.dashboard.rooms import DASHBOARD
 from trueline.web.site.site import Site, site
 
 NOW = datetime.now(UTC)
-NAMES = frozenset(("run", "stage", "name", "claim", "why", "meaning", "category", "prompt", "reply", "title", "note", "commit", "parent"))
+NAMES = frozenset(
+    ("run", "stage", "name", "claim", "why", "meaning", "category", "prompt", "reply", "title", "note", "commit", "parent")
+)
 KEYED = frozenset(("attack", "families", "capability", "metrics"))  # whose keys are names too
 TRAINING, CAMPAIGN, OTHER = "training", "attack-1", "attack-2"
 
@@ -51,7 +53,7 @@ def filled(folder: Path, words: str = "", **settings: Any) -> Site:
 
 def folder_name(name: str, words: str) -> str:
     """The name of a run's folder; a file's name has no slash."""
-    return f"{name}{words}".replace("/", "∕")
+    return f"{name}{words}".replace("/", "\u2215")
 
 
 def run_id(name: str, words: str) -> str:
@@ -186,9 +188,17 @@ def _traffic(database: Database, words: str) -> None:
         body = {"kind": "accepted", "ruling": {"action": action, "ms": 0.1 * seq}, "rails": said}
         rows.append(
             AuditRow(
-                writer=f"w{words}", seq=seq, id=f"e{seq}{words}", kind="accepted" if seq % 2 else "settled",
-                time=(NOW - timedelta(minutes=20 * seq)).isoformat(), endpoint=f"chat{words}", action=f"{action}{words}",
-                key=f"k{words}", tokens=1, body=json.dumps(body), hash=f"{seq:064x}",
-            )  # fmt: skip
+                writer=f"w{words}",
+                seq=seq,
+                id=f"e{seq}{words}",
+                kind="accepted" if seq % 2 else "settled",
+                time=(NOW - timedelta(minutes=20 * seq)).isoformat(),
+                endpoint=f"chat{words}",
+                action=f"{action}{words}",
+                key=f"k{words}",
+                tokens=1,
+                body=json.dumps(body),
+                hash=f"{seq:064x}",
+            )
         )
     add_rows(database, rows)

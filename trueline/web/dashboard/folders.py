@@ -83,7 +83,7 @@ def _folder(path: Path) -> Folder | None:
 def _run(path: Path) -> Run | None:
     try:
         return from_json(Run, path.read_text(encoding="utf-8"), path.name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -54,7 +54,11 @@ def _fill() -> None:
                 "category": first.get("goal", {}).get("category", ""),
                 "target": targets.get(run) if isinstance(targets.get(run), str) and targets.get(run) else model,
             }
-            connection.execute(findings.update().where(findings.c.key == key).values(**facts))
+            connection.execute(
+                findings.update()
+                .where(findings.c.key == key)
+                .values({name: str(fact).replace("\0", "\ufffd") for name, fact in facts.items()})
+            )
         if len(some) < SLICE:
             return
         after = some[-1].key
