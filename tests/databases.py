@@ -1,20 +1,26 @@
-"""Empty databases for tests: SQLite, and a real PostgreSQL, which is started once in each worker.
+"""Databases for tests: SQLite, and a real PostgreSQL, which is started once in each worker.
 
-    def test_it_holds_on_every_database(url): ...         # runs twice
+    def test_it_holds_on_every_database(url): ...         # runs twice; the tables are there, and empty
     def test_it_holds_on_postgresql(postgres_url): ...
+    def test_of_migrations(bare_url): ...                 # nothing is there
 
+The tables are made once in each worker, by the migrations, and copied for each test.
 `TRUELINE_TEST_POSTGRES`, the URL of an empty database, takes the place of the server that is started here.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import Server, cluster, missing
+
+GIVEN = "TRUELINE_TEST_POSTGRES"
+KINDS = ["sqlite", "postgres"]
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +32,24 @@ def postgres_server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def _made_in_postgres(postgres_server: Server) -> Iterator[str]:
+    with postgres_server.database() as url:
+        _open_and_close(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _made_in_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("made") / "a.db"
+    _open_and_close(made)
+    return made
+
+
 @pytest.fixture
-def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def bare_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Give the URL of an empty PostgreSQL database."""
-    if given := os.environ.get("TRUELINE_TEST_POSTGRES"):
+    if given := os.environ.get(GIVEN):
         yield given
         _emptied(given)
     else:
@@ -37,12 +57,37 @@ def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
             yield url
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the URL of a PostgreSQL database with empty tables."""
+    if os.environ.get(GIVEN):
+        yield str(request.getfixturevalue("bare_postgres_url"))
+    else:
+        server, made = (request.getfixturevalue(name) for name in ("postgres_server", "_made_in_postgres"))
+        with server.database(like=made) as url:
+            yield url
+
+
+@pytest.fixture(params=KINDS)
+def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the URL of an empty database, of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'deep' / 'a.db'}"
+    return str(request.getfixturevalue("bare_postgres_url"))
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of a database with empty tables, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{shutil.copy(request.getfixturevalue('_made_in_sqlite'), tmp_path / 'a.db')}"
     return str(request.getfixturevalue("postgres_url"))
+
+
+def _open_and_close(address: str | Path) -> None:
+    from trueline.store.opening import open_database
+
+    open_database(address).dispose()
 
 
 def _emptied(url: str) -> None:

@@ -25,6 +25,7 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 _PLACES = "/usr/lib/postgresql"  # Debian's; a folder for each version
 _HURRIED = (
@@ -42,13 +43,16 @@ class Server:
     _numbers: Iterator[int] = field(default_factory=count, repr=False)
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """Make an empty database and give its URL; it goes with everyone who is still connected to it."""
+    def database(self, like: str = "template0") -> Iterator[str]:
+        """Make a database and give its URL: an empty one, or one `like` that of another URL, to which nobody is connected.
+
+        It goes with everyone who is still connected to it.
+        """
         import psycopg
 
         name = f"test{next(self._numbers)}"
         with psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True) as door:
-            door.execute(f"CREATE DATABASE {name}")
+            door.execute(f"CREATE DATABASE {name} TEMPLATE {urlsplit(like).path.lstrip('/')}")
             try:
                 yield f"postgresql://postgres@/{name}?host={self.folder}"
             finally:

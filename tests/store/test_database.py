@@ -141,13 +141,13 @@ def test_nothing_hangs_in_the_air(url):
     engine.dispose()
 
 
-def test_two_processes_may_open_and_write_at_once(url):
+def test_two_processes_may_open_and_write_at_once(bare_url):
     """Eight writers that open one new database together all get through, and each row is there once."""
     failed = []
 
     def write(number: int) -> None:
         try:
-            engine = open_database(url)
+            engine = open_database(bare_url)
             save_run(engine, RUN)
             save_attempts(engine, "r1", of("t", [attempt(query=query) for query in range(number, number + 5)]))
             engine.dispose()
@@ -160,7 +160,7 @@ def test_two_processes_may_open_and_write_at_once(url):
     for thread in threads:
         thread.join()
     assert failed == []
-    engine = open_database(url)
+    engine = open_database(bare_url)
     assert sorted(found.query for found in attempts(engine)) == list(range(12))
     engine.dispose()
 

@@ -14,18 +14,18 @@ from trueline.store import account_tables, migrations, ranking_tables, tables, t
 from trueline.store.opening import DatabaseError, open_database, writing
 
 
-def test_the_newest_migration_makes_the_tables(url):
+def test_the_newest_migration_makes_the_tables(bare_url):
     """After opening, Alembic finds no difference between the database and tables.py, and the revision is the newest."""
-    with writing(open_database(url)) as connection:
+    with writing(open_database(bare_url)) as connection:
         scripts = ScriptDirectory.from_config(migrations.config(connection))
         assert migrations.current(connection) == scripts.get_current_head()
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, tables.metadata) == []
 
 
-def test_up_down_and_up_again(url):
+def test_up_down_and_up_again(bare_url):
     """Every migration can be taken back, down to an empty database, and be applied again."""
-    engine = open_database(url)
+    engine = open_database(bare_url)
     with writing(engine) as connection:
         command.downgrade(migrations.config(connection), "base")
         assert set(inspect(connection).get_table_names()) <= {"alembic_version"}

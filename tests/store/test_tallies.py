@@ -59,7 +59,11 @@ def test_tallies_are_told_by_any_axis(url):
     assert [tuple(cell.of.values()) for cell in cells] == sorted(
         (f, c) for f in ("code", "role") for c in ("", "fraud", 'né "x"\ufffd')
     )
-    assert tallied(engine, "run", run="r2") == []
+    assert (
+        tallied(engine, "family", category=["", "fraud"], family="role")
+        == tallied(engine, "family", category=("fraud", ""))[1:]
+    )
+    assert tallied(engine, "run", run="r2") == tallied(engine, "run", run=[]) == []
     with pytest.raises(ValueError, match=r"expected axes of tallies .*, got colour"):
         tallied(engine, colour="red")
     engine.dispose()

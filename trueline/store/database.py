@@ -101,7 +101,7 @@ def save_attempts(engine: Engine, run: str, records: Iterable[tuple[Attempt, Has
 def drop_attempts(engine: Engine, run: str) -> None:
     """Forget a run's attempts, as a campaign does that makes them again from its replies."""
     with writing(engine) as connection:
-        connection.execute(select(run_rows.c.id).where(run_rows.c.id == run).with_for_update())  # who adds to this run waits
+        _hold(connection, run)
         connection.execute(attempt_rows.delete().where(attempt_rows.c.run == run))
         tallies.forget(connection, run)
 
@@ -242,12 +242,19 @@ def _writing_of(engine: Engine, run: str) -> Iterator[Connection]:
     """One transaction for what belongs to a run. The database itself refuses what belongs to none (a foreign key)."""
     try:
         with writing(engine) as connection:
+            _hold(connection, run)
             yield connection
     except IntegrityError:
         with engine.connect() as connection:
             if connection.execute(select(run_rows.c.id).where(run_rows.c.id == run)).scalar() is None:
                 raise DatabaseError(f"no run {run!r} is stored; call save_run first") from None
         raise
+
+
+def _hold(connection: Connection, run: str) -> None:
+    """Let one at a time write to a run. Two who store the same rows in another order would wait for each other."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+        connection.execute(select(run_rows.c.id).where(run_rows.c.id == run).with_for_update(key_share=True))
 
 
 def _where(query: Any, table: Table, wanted: Mapping[str, str | None]) -> Any:

@@ -61,6 +61,15 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Hold one transaction for reading: all that is asked in it is answered as of its first question, as SQLite does anyway."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        yield connection
+
+
 def address_of(url: str | Path | None = None) -> URL:
     """Where a database is, without asking it; a text that can be no address is a DatabaseError."""
     url = url if url is not None else os.environ.get("TRUELINE_DATABASE") or DEFAULT

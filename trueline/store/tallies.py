@@ -10,7 +10,7 @@ waits for one who waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Literal, get_args
@@ -35,15 +35,15 @@ class Tally:
     outcomes: Outcomes
 
 
-def tallied(engine: Engine, *by: Axis, **only: str | None) -> list[Tally]:
-    """Count the attempts that have every value given, apart for each value of the axes `by`, in their order."""
+def tallied(engine: Engine, *by: Axis, **only: str | Collection[str] | None) -> list[Tally]:
+    """Count the attempts that have every value given, or one of several, apart for each value of the axes `by`, in their order."""
     if unknown := [axis for axis in (*by, *only) if axis not in AXES]:
         raise ValueError(f"expected axes of tallies ({', '.join(AXES)}), got {', '.join(unknown)}")
     columns = [tallies.c[axis] for axis in by]
     query = select(*columns, tallies.c.outcome, func.sum(tallies.c["count"])).group_by(*columns, tallies.c.outcome)
     for axis, value in only.items():
         if value is not None:
-            query = query.where(tallies.c[axis] == value)
+            query = query.where(tallies.c[axis].in_([value] if isinstance(value, str) else value))
     found: dict[tuple[str, ...], dict[Any, int]] = {}
     with engine.connect() as connection:
         for *values, outcome, count in connection.execute(query):

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, 
 from trueline.core.outcome import Outcome
 from trueline.core.records import from_dict
 from trueline.core.types import Attempt
+from trueline.store.opening import reading
 from trueline.store.tables import attempts
 from trueline.store.tally_tables import tallies
 
@@ -67,17 +68,12 @@ def transcripts(
     wanted = {"run": run, "target": target, "judge": judge, "family": family, "category": category, "expected": expected}
     fits = [tallies.c[name] == value for name, value in {**wanted, "outcome": outcome}.items() if value is not None]
     extent = select(func.sum(tallies.c["count"]), func.min(tallies.c.oldest), func.max(tallies.c.newest)).where(*fits)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         total, oldest, newest = connection.execute(extent).one()
         if total is None:
             return Page(transcripts=(), older=None, total=0)
         below = newest + 1 if before is None else min(before, newest + 1)
-        open_, ended = _cells(connection, fits, below, limit + 1)
-        ids = (
-            _one_by_one(connection, [*open_, *ended], below, limit + 1)
-            if len(open_) <= _MOST
-            else _together(connection, fits, oldest, below, limit + 1)
-        )
+        ids = _newest(connection, fits, oldest, below, limit + 1)
         rows = connection.execute(_SHOWN.where(attempts.c.id.in_(ids[:limit])).order_by(attempts.c.id.desc())).mappings().all()
     shown = tuple(map(_transcript, rows))
     return Page(transcripts=shown, older=ids[limit - 1] if len(ids) > limit else None, total=total)
@@ -93,11 +89,17 @@ def transcript(engine: Engine, id_: int) -> Transcript | None:
 _SHOWN = select(*(attempts.c[name] for name in ("id", "run", "target", "outcome", "created", "record")))
 
 
-def _cells(connection: Connection, fits: list[ColumnElement[bool]], below: int, limit: int) -> tuple[list[str], list[str]]:
-    """The cells that may hold one of the newest below an id: those that go on above it, and the newest of those that ended."""
+def _newest(connection: Connection, fits: list[ColumnElement[bool]], oldest: int, below: int, limit: int) -> list[int]:
+    """The newest ids below one. Only cells that go on above it, and the newest of those that ended, can hold them."""
+    if not fits:
+        newest = select(attempts.c.id).where(attempts.c.id < below).order_by(attempts.c.id.desc()).limit(limit)
+        return list(connection.execute(newest).scalars())
     go_on = select(tallies.c.cell).where(*fits, tallies.c.newest >= below, tallies.c.oldest < below).limit(_MOST + 1)
     ended = select(tallies.c.cell).where(*fits, tallies.c.newest < below).order_by(tallies.c.newest.desc()).limit(limit)
-    return list(connection.execute(go_on).scalars()), list(connection.execute(ended).scalars())
+    cells = list(connection.execute(go_on).scalars())
+    if len(cells) > _MOST:
+        return _together(connection, fits, oldest, below, limit)
+    return _one_by_one(connection, [*cells, *connection.execute(ended).scalars()], below, limit)
 
 
 def _one_by_one(connection: Connection, cells: list[str], below: int, limit: int) -> list[int]:
