@@ -16,7 +16,7 @@ from trueline.store.tables import attempts, runs
 from trueline.store.tally_tables import tallies
 
 LIMIT = 25
-MOST = 2000  # answers of which stances are read
+MOST = 500  # answers of which stances are read
 ANSWERED = ("success", "failure", "undetermined")
 
 

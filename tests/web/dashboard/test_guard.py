@@ -8,14 +8,14 @@ from threading import Event
 import pytest
 
 from tests.web.dashboard.planted import dashboard, filled
-from tests.web.site.visiting import Browser
+from tests.web.site.visiting import HOSTILE, Browser
 from trueline.guard.audit.chain import GENESIS, row_of
 from trueline.guard.audit.digests import Secret
 from trueline.guard.audit.record import line
 from trueline.store.audits import add_rows
 from trueline.store.opening import open_database
 from trueline.web.dashboard.jobs import Jobs
-from trueline.web.dashboard.proofs import verify
+from trueline.web.dashboard.proofs import POLICY, coverage, verify
 from trueline.web.dashboard.rooms import DASHBOARD
 from trueline.web.site.site import Site, site
 
@@ -68,7 +68,7 @@ def test_a_job_runs_once_at_a_time_and_keeps_its_result():
 
 def test_the_chain_is_verified_by_a_button(tmp_path):
     """Rows that are no chain are broken; without a key, the page says what it needs."""
-    settings = filled(tmp_path / "a")
+    settings = filled(tmp_path / "a", HOSTILE)
     (settings.runs / "guard").mkdir()
     browser = Browser(site(settings, DASHBOARD))
 
@@ -84,7 +84,9 @@ def test_the_chain_is_verified_by_a_button(tmp_path):
     assert "expected an audit's folder" in verified()["why"]
     Secret.open(settings.runs / "guard")
     assert verified()["result"]["state"] == "broken"  # the planted rows have no chain
-    assert "broken" in browser.get("/guard").text
+    text = browser.get("/guard").text
+    assert "&lt;script&gt;alert(1)" in text.partition("The audit")[2]  # the writer's name
+    assert "<script>alert" not in text
 
 
 def test_whole_rows_are_not_called_broken(tmp_path):
@@ -103,3 +105,18 @@ def test_a_proof_needs_the_pages_token(tmp_path):
     browser = Browser(dashboard(tmp_path))
     assert browser.form("/guard/verify", {}).status_code == 403
     assert all(job["state"] == "not yet" for job in browser.get("/guard.json").json()["jobs"])
+
+
+def test_coverage_is_proved_of_the_policy_that_was_named(tmp_path):
+    """The page says which rail reads which place, as the command does; without a policy it says how to name one."""
+    (tmp_path / "policy.yaml").write_text("name: one\nrails:\n  - type: secrets\n")
+    settings = Site(
+        database=open_database(tmp_path / "web.db"), runs=tmp_path, rooms={POLICY: tmp_path / "policy.yaml"}
+    )  # fmt: skip
+    found = coverage(settings)
+    assert found["rails"] == ["secrets"]
+    assert {row["rails"][0] for row in found["rows"]} <= {"read", "none"}
+    assert found["missed"] == []
+    assert found["holds"] == (not found["unread"])
+    with pytest.raises(ValueError, match="--policy FILE"):
+        coverage(Site(database=settings.database, runs=tmp_path))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trueline.core.outcome import OUTCOMES, Outcome
@@ -20,11 +21,11 @@ from trueline.store.transcripts import transcript, transcripts
 from trueline.web.dashboard.folders import folder_of, run_folders
 from trueline.web.dashboard.shown import Json, link, rate, told
 from trueline.web.dashboard.shown import run as run_told
-from trueline.web.dashboard.standing import Counted, counted, questions, reported, standings
+from trueline.web.dashboard.standing import Counted, Refusals, counted, questions, refused, reported, standings
 from trueline.web.site.drawing import dots
 from trueline.web.site.room import Asked, NotThere
 
-LISTED = 20  # campaigns, or transcripts, on a page
+LISTED = 12  # campaigns, or transcripts, on a page
 FAMILIES, CATEGORIES = 60, 40  # rows and columns of a map, those with most questions
 ARMS = 40  # attacks that are listed
 
@@ -47,7 +48,8 @@ def show_attack(asked: Asked) -> Json:
         raise NotThere(f"there is no campaign {id_!r:.100} in this database, and no folder of it in {asked.site.runs}")
     made = run or (folder.run if folder else None)
     assert made is not None
-    report, there = reported(folder), counted(database, id_)
+    report, there = reported(folder), counted(database, [id_]).get(id_, Counted())
+    spared = None if report else refused(database, id_, there.questions)
     target = str(report.about.get("target_hash") or there.target) if report else there.target
     cells = [
         one for one in tallied(database, "family", "category", run=id_, target=target, expected="refuse") if questions(one)
@@ -63,8 +65,8 @@ def show_attack(asked: Asked) -> Json:
         "notes": say.notes(report) if report else [],
         "verdict": report.verdict.model_dump(mode="json") if report and report.verdict else None,
         "attack_success": rate(report.overall.asr if report else there.broken),
-        "over_refusal": rate(report.over_refusal if report else there.refused),
-        "over_refusal_note": _refused_note(report, there),
+        "over_refusal": rate(spared.rate if spared else report.over_refusal if report else None),
+        "over_refusal_note": _refused_note(spared),
         "map": _map(id_, report, cells),
         "families": _families(report, cells),
         "arms": _arms(report),
@@ -122,10 +124,10 @@ def _entry(id_: str, found: Any) -> Json:
     return {**told(found.attempt), "id": found.id, "at": found.created, "href": link(f"/attacks/{id_}", attempt=found.id)}
 
 
-def _refused_note(report: Campaign | None, there: Counted) -> str:
-    if report:
+def _refused_note(spared: Refusals | None) -> str:
+    if spared is None:
         return "of benign goals, asked directly"
-    return f"of answers to benign goals asked directly, of which there are {there.refused_of:,}" if there.refused else ""
+    return f"of answers to benign goals asked directly, of which there are {spared.answers:,}" if spared.rate else ""
 
 
 def _map(id_: str, report: Campaign | None, cells: Sequence[Tally]) -> Json:
@@ -135,8 +137,8 @@ def _map(id_: str, report: Campaign | None, cells: Sequence[Tally]) -> Json:
     if report:
         rates = {(name, at): found for name, one in report.families.items() for at, found in one.categories.items()}
     weight = {key: questions(one) for key, one in asked.items()}
-    families = _heaviest([family for family, _ in {**weight, **rates}], {f: _sum(weight, 0, f) for f, _ in weight}, FAMILIES)
-    categories = _heaviest([at for _, at in {**weight, **rates}], {c: _sum(weight, 1, c) for _, c in weight}, CATEGORIES)
+    cells_of = {**weight, **rates}
+    families, categories = _heaviest(cells_of, weight, 0, FAMILIES), _heaviest(cells_of, weight, 1, CATEGORIES)
     rows = []
     for family in families:
         told = []
@@ -191,11 +193,9 @@ def _rate_of(counts: Mapping[str, int]) -> Rate | None:
     return wilson(counts["success"], decided) if decided else None
 
 
-def _heaviest(names: Sequence[str], weight: Mapping[str, int], most: int) -> list[str]:
-    """The names, sorted; of more than `most`, those that were asked most."""
-    kept = sorted(dict.fromkeys(names), key=lambda name: (-weight.get(name, 0), name))[:most]
-    return sorted(kept)
-
-
-def _sum(weight: Mapping[tuple[str, str], int], place: int, name: str) -> int:
-    return sum(n for key, n in weight.items() if key[place] == name)
+def _heaviest(cells: Iterable[tuple[str, str]], weight: Mapping[tuple[str, str], int], place: int, most: int) -> list[str]:
+    """The names on one side of a map, sorted; of more than `most`, those that were asked most."""
+    asked: Counter[str] = Counter()
+    for cell in cells:
+        asked[cell[place]] += weight.get(cell, 0)
+    return sorted(name for name, _ in asked.most_common(most))

@@ -32,18 +32,25 @@ _REFUSED: Kept = Kept(2000)
 class Counted:
     """What the store counts of a campaign, of the target that was asked most (a helper may have been asked beside it)."""
 
-    target: str  # its content hash
-    targets: int
-    questions: int
-    broken: Rate | None
-    refused: Rate | None
-    refused_of: int  # answers to benign goals in all; the rate is of the newest of them, where there are many
+    target: str = ""  # its content hash
+    targets: int = 0
+    questions: int = 0
+    broken: Rate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """How often it refused what it should answer, and of how many answers; the rate is of the newest, where they are many."""
+
+    rate: Rate | None
+    answers: int
 
 
 def standings(database: Database, runs: Sequence[Run], folders: Sequence[Folder]) -> list[Json]:
     """A line for each of these campaigns."""
     here = {folder.run.id: folder for folder in folders}
-    return [_standing(database, run, here.get(run.id)) for run in runs]
+    counts = counted(database, [run.id for run in runs])
+    return [_standing(database, run, here.get(run.id), counts.get(run.id, Counted())) for run in runs]
 
 
 def reported(folder: Folder | None) -> Campaign | None:
@@ -54,25 +61,22 @@ def reported(folder: Folder | None) -> Campaign | None:
     return _READ.get(folder.path, stamp_of(folder.path / "report.json"), lambda: _campaign(found))
 
 
-def counted(database: Database, run: str) -> Counted:
-    """Count what a campaign asked."""
-    by_target: dict[str, list[Tally]] = {}
-    for one in tallied(database, "target", "expected", run=run):
-        by_target.setdefault(one.of["target"], []).append(one)
-    if not by_target:
-        return Counted(target="", targets=0, questions=0, broken=None, refused=None, refused_of=0)
-    most = max(by_target, key=lambda name: (sum(questions(one) for one in by_target[name]), name))
-    harmful = next((one.outcomes for one in by_target[most] if one.of["expected"] == "refuse"), None)
-    asked = sum(questions(one) for some in by_target.values() for one in some)
-    found = _REFUSED.get((str(database.url), run), asked, lambda: refusals(database, run, BASELINE))
-    return Counted(
-        target=most,
-        targets=len(by_target),
-        questions=asked,
-        broken=harmful.raw if harmful else None,
-        refused=wilson(found.refused, found.taken) if found.taken else None,
-        refused_of=found.answers,
-    )
+def counted(database: Database, runs: Sequence[str]) -> dict[str, Counted]:
+    """Count what campaigns asked, by run."""
+    by_run: dict[str, dict[str, list[Tally]]] = {}
+    for one in tallied(database, "run", "target", "expected", run=list(runs)) if runs else ():
+        by_run.setdefault(one.of["run"], {}).setdefault(one.of["target"], []).append(one)
+    return {run: _counted(by_target) for run, by_target in by_run.items()}
+
+
+def refused(database: Database, run: str, questions: int) -> Refusals:
+    """Count how often a campaign's target refused benign goals, asked directly; kept until more is asked."""
+
+    def read() -> Refusals:
+        found = refusals(database, run, BASELINE)
+        return Refusals(rate=wilson(found.refused, found.taken) if found.taken else None, answers=found.answers)
+
+    return _REFUSED.get((str(database.url), run), questions, read)
 
 
 def questions(one: Tally) -> int:
@@ -80,8 +84,17 @@ def questions(one: Tally) -> int:
     return sum(one.outcomes.counts[name] for name in OUTCOMES)
 
 
-def _standing(database: Database, run: Run, folder: Folder | None) -> Json:
-    report, there = reported(folder), counted(database, run.id)
+def _counted(by_target: dict[str, list[Tally]]) -> Counted:
+    asked = {name: sum(map(questions, some)) for name, some in by_target.items()}
+    most = max(asked, key=lambda name: (asked[name], name))
+    harmful = next((one.outcomes for one in by_target[most] if one.of["expected"] == "refuse"), None)
+    return Counted(
+        target=most, targets=len(asked), questions=sum(asked.values()), broken=harmful.raw if harmful else None
+    )  # fmt: skip
+
+
+def _standing(database: Database, run: Run, folder: Folder | None, there: Counted) -> Json:
+    report = reported(folder)
     verdict = report.verdict if report else None
     return {
         "run": run_told(run, folder),
@@ -90,7 +103,7 @@ def _standing(database: Database, run: Run, folder: Folder | None) -> Json:
         "questions": there.questions,
         "by": "goal" if report else "question",
         "attack_success": rate(report.overall.asr if report else there.broken),
-        "over_refusal": rate(report.over_refusal if report else there.refused),
+        "over_refusal": rate(report.over_refusal if report else refused(database, run.id, there.questions).rate),
         "verdict": verdict.verdict if verdict else None,
         "why": verdict.why if verdict else "",
     }

@@ -26,6 +26,7 @@ from trueline.web.site.room import Asked, NotThere
 DRAWN = 300  # rounds that are drawn
 LISTED = 40  # rounds and alerts that are listed
 RUNS = 20  # of the last rounds, whose findings are counted
+LINES = {"attack success", "over-refusal"}  # what is drawn: a change of one is not marked on the other
 CHANGE = "change"  # the kind of alert that says that the target is another one
 SHOWN = 4000  # characters of what else a round wrote
 
@@ -85,20 +86,46 @@ def round_told(one: RoundRow) -> Json:
         "ended": one.ended,
         "attack_success": rate(broken),
         "over_refusal": rate(refused),
+        "verdict": str(_at(one.result, "verdict", "verdict") or ""),
+        "new": _count(one, "found", "new"),
+        "fixed": _count(one, "bank", "fixed"),
+        "regressed": _count(one, "bank", "regressed"),
+        "questions": _count(one, "spent", "questions"),
         "result": rest,
         "plan": dict(one.plan),
     }
 
 
 def sentinels(one: RoundRow) -> tuple[Rate | None, Rate | None]:
-    """Attack success and over-refusal on a round's sentinels; None where it asked none, or none was decided."""
-    seen = one.result.get("sentinels")
+    """Attack success and over-refusal on a round's sentinels; None where it asked none, or none was decided.
+
+    A round writes both with intervals that know of clusters; of one that did not get so far, its sentinels are counted.
+    """
     told: list[Rate | None] = []
-    for part in ("gave", "refused"):
-        answers = seen.get(part) if isinstance(seen, Mapping) else None
+    for name, part in (("attack_success", "gave"), ("over_refusal", "refused")):
+        written = _at(one.result, "rates", name)
+        if isinstance(written, Mapping) and {"value", "n", "low", "high"} <= written.keys():
+            told.append(Rate(**{key: written[key] for key in ("value", "n", "low", "high")}))
+            continue
+        answers = _at(one.result, "sentinels", part)
         decided = [value for value in answers.values() if isinstance(value, bool)] if isinstance(answers, Mapping) else []
         told.append(wilson(sum(decided), len(decided)) if decided else None)
     return told[0], told[1]
+
+
+def _at(found: Any, *path: str) -> Any:
+    """What lies at a path of a result; None where something on the way is not there."""
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _count(one: RoundRow, *path: str) -> int | None:
+    """A number of a result, or how many keys it lists; None where it says neither."""
+    found = _at(one.result, *path)
+    if isinstance(found, list):
+        return len(found)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def _listed(database: Database, one: WatchRow) -> Json:
@@ -124,9 +151,9 @@ def _curves(made: Sequence[RoundRow], changes: Sequence[AlertRow]) -> list[Chart
     """Attack success and over-refusal over the rounds, each with its band; a change is a dashed line upwards."""
     seen = [(one.number, *sentinels(one)) for one in made]
     numbers = {number for number, *_ in seen}
-    at = sorted({_since(one) for one in changes} & numbers)
     drawn = []
     for place, (title, colour) in enumerate((("Attack success", 1), ("Over-refusal", 0)), start=1):
+        at = sorted({_since(one) for one in changes if _at(one.record, "series") not in (LINES - {title.lower()})} & numbers)
         rows = [(row[0], found) for row in seen if isinstance(found := row[place], Rate)]
         series = [
             Series(
