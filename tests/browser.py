@@ -142,8 +142,9 @@ def faults() -> Faults:
 
 
 @pytest.fixture
-def new_page(browser: Browser, faults: Faults) -> Iterator[Callable[..., Page]]:
-    """Open pages, each as another person would: `new_page()`, `new_page(**PHONE)`, `new_page(**DARK)`."""
+def new_page(browser: Browser, faults: Faults, serve: object) -> Iterator[Callable[..., Page]]:
+    """Open pages, each as another person would: `new_page()`, `new_page(**PHONE)`, `new_page(**DARK)`. They close before
+    what serves them ends (`serve`): a page that still loads something would tell of it as a fault."""
     contexts: list[BrowserContext] = []
 
     def new(**options: Any) -> Page:

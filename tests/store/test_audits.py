@@ -1,5 +1,7 @@
 """Tests of store/audits.py: rows of the audit are added once, in order, and read back as they were."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy.exc import IntegrityError
 
@@ -10,10 +12,12 @@ from trueline.store.audits import (
     audit_writers,
     last_row,
     purge_texts,
+    recent_bodies,
     rows_of,
     rows_with,
     text_of,
     tokens_since,
+    traffic_since,
     unsettled,
 )
 from trueline.store.opening import open_database
@@ -80,3 +84,23 @@ def test_tokens_are_summed_by_key_and_time(url):
     assert tokens_since(database, "2030-01-03") == {"k": 2**40 + 5}
     assert tokens_since(database, "2031") == {}
     database.dispose()
+
+
+def test_traffic_is_counted_by_hour_kind_and_action(url):
+    """The counts are those of the decisions since a time, and of no other row; the last bodies come first."""
+    engine = open_database(url)
+    given = [
+        ("10:10", "accepted", "allow"), ("10:50", "accepted", "allow"), ("10:55", "accepted", "block"),
+        ("11:05", "accepted", "allow"), ("11:06", "opened", ""), ("09:00", "accepted", "block"),
+    ]  # fmt: skip
+    made = [
+        replace(row(seq, kind=kind), time=f"2026-01-01T{at}:00+00:00", action=action, body=f"{seq}")
+        for seq, (at, kind, action) in enumerate(given, start=1)
+    ]
+    add_rows(engine, made)
+    found = traffic_since(engine, "2026-01-01T10:00:00+00:00")
+    assert [(one.hour, one.kind, one.action, one.n) for one in found] == [
+        ("2026-01-01T10", "accepted", "allow", 2), ("2026-01-01T10", "accepted", "block", 1),
+        ("2026-01-01T11", "accepted", "allow", 1),
+    ]  # fmt: skip
+    assert recent_bodies(engine, "accepted", 2) == [made[3].body, made[2].body]

@@ -68,6 +68,10 @@ PASSWORD = "TRUELINE_WEB_PASSWORD"  # noqa: S105 - the variable's name
 @with_ask
 @click.option("--world-seed", type=int, default=0, show_default=True, help="Which world a model was trained in.")
 @with_threads
+@click.option(
+    "--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A guard's policy, of which the page of the guard can prove the coverage.",
+)  # fmt: skip
 @with_database
 @with_json
 @click.pass_context
@@ -76,7 +80,7 @@ def web(
     context: click.Context, host: str, port: int, names: tuple[str, ...], auth: bool, tls: bool, runs: Path,
     targets: tuple[str, ...], judge: str, goals: str, n: int | None, column: str, show_system: bool, tool_results: bool,
     an_hour: int, most_turns: int, most_characters: int, patience: float, temperature: float, max_tokens: int, template: str,
-    ask: tuple[str, ...], world_seed: int, threads: int, database: str | None, as_json: bool,
+    ask: tuple[str, ...], world_seed: int, threads: int, policy: Path | None, database: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Pages in the browser: what was trained, attacked and found; ranking by people; attacks by people.
 
@@ -111,6 +115,7 @@ def web(
     settings = Site(
         database=opened,
         runs=runs,
+        rooms={} if policy is None else {"policy": policy},
         accounts=Accounts(opened) if auth else None,
         outside=Outside(
             hosts=(*LOOPBACK, *(name.lower() for name in names), *([host] if host not in LOOPBACK else [])), tls=tls

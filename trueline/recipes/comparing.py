@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from trueline.evaluate.compare import MARGIN, Compared, ComparisonError, Series,
 from trueline.evaluate.rates import plain
 from trueline.recipes.evaluating import answered_in
 from trueline.store.database import attempts
-from trueline.store.opening import open_beside
+from trueline.store.opening import Database, open_beside
 from trueline.store.runs import RunDirectory, open_run
 
 REFUSED = "benign refused, asked directly"
@@ -25,29 +25,49 @@ BROKEN: Mapping[str, float] = {"success": 1.0, "failure": 0.0}
 APART = ("target", "content")  # settings in which two runs that are compared differ by purpose
 
 
-def compare(first: Path, second: Path, *, margin: float = MARGIN, anyway: bool = False) -> dict[str, Any]:
-    """Compare two finished runs of one kind: is the second worse than the first?"""
-    runs = [open_run(folder) for folder in (first, second)]
-    kinds = [run.run.recipe for run in runs]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Both:
+    """Two finished runs of one kind, the metrics of each item by item, and the metrics that both have compared."""
+
+    runs: tuple[RunDirectory, RunDirectory]
+    series: tuple[list[Series], list[Series]]
+    compared: list[Compared]
+
+
+def read_both(
+    first: Path, second: Path, *, margin: float = MARGIN, anyway: bool = False, database: Database | None = None
+) -> Both:
+    """Read two finished runs of one kind, and compare them. `database`: where campaigns are, if not beside their folders."""
+    one, other = open_run(first), open_run(second)
+    kinds = [run.run.recipe for run in (one, other)]
     if kinds[0] != kinds[1] or kinds[0] not in READERS:
         raise ComparisonError(
             f"expected two runs of one kind, {' or '.join(READERS)}; {first} is of {kinds[0]!r}, {second} of {kinds[1]!r}"
         )
-    series = [READERS[run.run.recipe](run) for run in runs]
-    found = compare_series(*series, margin=margin, anyway=anyway)
+    series = (READERS[kinds[0]](one, database), READERS[kinds[0]](other, database))
+    return Both(runs=(one, other), series=series, compared=compare_series(*series, margin=margin, anyway=anyway))
+
+
+def compare(first: Path, second: Path, *, margin: float = MARGIN, anyway: bool = False) -> dict[str, Any]:
+    """Compare two finished runs of one kind: is the second worse than the first?"""
+    both = read_both(first, second, margin=margin, anyway=anyway)
+    return {"first": str(first), "second": str(second), **told(both, margin)}
+
+
+def told(both: Both, margin: float) -> dict[str, Any]:
+    """A comparison as JSON."""
+    series, runs = both.series, both.runs
     return {
-        "first": str(first),
-        "second": str(second),
         "margin": margin,
-        "verdict": overall(found),
-        "metrics": {one.metric: _told(one) for one in found},
+        "verdict": overall(both.compared),
+        "metrics": {one.metric: _told(one) for one in both.compared},
         "only_first": _missing(series[0], series[1]),
         "only_second": _missing(series[1], series[0]),
         "differs": list(_differences(runs[0].run.spec, runs[1].run.spec)),
     }
 
 
-def series_of_evaluation(run: RunDirectory) -> list[Series]:
+def series_of_evaluation(run: RunDirectory, _: Database | None = None) -> list[Series]:
     """Return what a finished evaluation has to compare: every metric with a better side, item by item."""
     report, kept = _finished(run, "evaluation"), answered_in(run)
     found = []
@@ -69,15 +89,16 @@ def series_of_evaluation(run: RunDirectory) -> list[Series]:
     return found
 
 
-def series_of_campaign(run: RunDirectory) -> list[Series]:
+def series_of_campaign(run: RunDirectory, database: Database | None = None) -> list[Series]:
     """Return what a finished campaign has to compare: the goals that broke, under any attack and under each, and the benign
     ones that were refused when asked directly."""
     about = _finished(run, "campaign")["about"]
-    database = open_beside(run.folder)
+    opened = database or open_beside(run.folder)
     try:
-        made = attempts(database, run=run.run.id, target=about["target_hash"])
+        made = attempts(opened, run=run.run.id, target=about["target_hash"])
     finally:
-        database.dispose()
+        if database is None:
+            opened.dispose()
     made_on = {wanted: [attempt for attempt in made if attempt.goal.expected == wanted] for wanted in ("refuse", "comply")}
     # As one attack: its outcome on a goal is the best that any of them reached there.
     found = {"broken by any attack": cases(replace(attempt, attack="any") for attempt in made_on["refuse"])}
@@ -100,7 +121,10 @@ def series_of_campaign(run: RunDirectory) -> list[Series]:
     ]
 
 
-READERS: Mapping[str, Callable[[RunDirectory], list[Series]]] = {"eval": series_of_evaluation, "attack": series_of_campaign}
+READERS: Mapping[str, Callable[[RunDirectory, Database | None], list[Series]]] = {
+    "eval": series_of_evaluation,
+    "attack": series_of_campaign,
+}
 
 
 def refused(case: Case) -> float | None:

@@ -20,6 +20,7 @@ from trueline.store.opening import writing
 from trueline.store.tables import audit, audit_texts
 
 _SLICE = 1000  # rows in memory at a time
+DECISIONS = ("accepted", "settled")  # on a request, and on its reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def rows_with(engine: Engine, id: str) -> list[AuditRow]:  # noqa: A002 - what t
 
 def recent_rows(engine: Engine, most: int) -> list[AuditRow]:
     """The last decisions, the latest first."""
-    decision = audit.c.kind.in_(("accepted", "settled"))
+    decision = audit.c.kind.in_(DECISIONS)
     query = select(audit).where(decision).order_by(audit.c.id.desc(), audit.c.kind.desc()).limit(most)
     with engine.connect() as connection:
         return [AuditRow(**row) for row in connection.execute(query).mappings()]
@@ -104,6 +105,31 @@ def bodies_since(engine: Engine, kind: str, time: str) -> Iterator[str]:
     query = select(audit.c.body).where(audit.c.kind == kind, audit.c.time >= time).order_by(audit.c.time, audit.c.seq)
     with engine.connect().execution_options(yield_per=_SLICE) as connection:
         yield from connection.execute(query).scalars()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """How many decisions of one kind (accepted, settled) came to one action within an hour (2026-11-28T14, UTC)."""
+
+    hour: str
+    kind: str
+    action: str
+    n: int
+
+
+def traffic_since(engine: Engine, time: str) -> list[Traffic]:
+    """Count the decisions since a time (ISO 8601, UTC) by hour, kind and action, from an index alone."""
+    by = (func.substr(audit.c.time, 1, 13).label("hour"), audit.c.kind, audit.c.action)
+    query = select(*by, func.count()).where(audit.c.kind.in_(DECISIONS), audit.c.time >= time).group_by(*by).order_by(*by)
+    with engine.connect() as connection:
+        return [Traffic(hour=hour, kind=kind, action=action, n=n) for hour, kind, action, n in connection.execute(query)]
+
+
+def recent_bodies(engine: Engine, kind: str, most: int) -> list[str]:
+    """The bodies of the last rows of one kind, the latest first."""
+    query = select(audit.c.body).where(audit.c.kind == kind).order_by(audit.c.time.desc(), audit.c.action.desc()).limit(most)
+    with engine.connect() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def audit_writers(engine: Engine) -> list[str]:

@@ -199,13 +199,16 @@ def insert_attempts(connection: Connection, run: str, records: Iterable[tuple[At
 def insert_findings(connection: Connection, run: str, found: Iterable[Finding]) -> None:
     """Store findings in a transaction that stores more, as `save_findings` does."""
     now, rest = _now(), iter(found)
+    changing = ("run", "severity", "status", "updated", "record", "family", "category", "target")
+    record = connection.execute(select(run_rows.c.record).where(run_rows.c.id == run)).scalar()
+    target = record["spec"].get("target") if record else None
     while some := list(islice(rest, _ROWS_PER_INSERT)):
         rows = [
             {"key": f.key, "run": run, "severity": f.severity, "status": f.status, "created": now, "updated": now,
-             "record": to_dict(f)}
+             "record": to_dict(f), **_facts(f, target)}
             for f in some
         ]  # fmt: skip
-        insert(connection, finding_rows, rows, replacing=("run", "severity", "status", "updated", "record"))
+        insert(connection, finding_rows, rows, replacing=changing)
 
 
 def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:
@@ -227,6 +230,17 @@ def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:
         "created": _now(),
         "record": to_dict(attempt),
     }
+
+
+def _facts(finding: Finding, target: object) -> dict[str, str]:
+    """What a finding is of, as pages filter it."""
+    first = finding.attempts[0] if finding.attempts else None
+    facts = {
+        "family": (first.family or first.attack) if first else "",
+        "category": first.goal.category if first else "",
+        "target": target if isinstance(target, str) and target else first.completion.model if first else "",
+    }
+    return {name: fact.replace("\0", "\ufffd") for name, fact in facts.items()}  # PostgreSQL has no zero character in texts
 
 
 @contextmanager

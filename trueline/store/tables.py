@@ -98,6 +98,10 @@ findings = Table(
     Column("created", String, nullable=False),
     Column("updated", String, nullable=False),
     Column("record", JSON, nullable=False),  # core.types.Finding
+    Column("family", String, nullable=False, server_default=text("''")),  # of its first attempt, as is the category
+    Column("category", String, nullable=False, server_default=text("''")),
+    Column("target", String, nullable=False, server_default=text("''")),  # as the run that saw it last names it, else the model
+    Index(None, "updated", "key", "status", "severity", "family", "category", "target"),  # all that pages filter by: found.py
 )
 
 audit = Table(  # rows of the guard's gateway (guard/audit): the columns say what the body says, which the hash is over
@@ -114,7 +118,7 @@ audit = Table(  # rows of the guard's gateway (guard/audit): the columns say wha
     Column("tokens", BigInteger),
     Column("body", Text, nullable=False),  # canonical JSON, byte for byte as it was written
     Column("hash", String, nullable=False),
-    Index(None, "kind", "time"),
+    Index(None, "kind", "time", "action"),  # counted without a look at the rows: audits.py
     Index(None, "key", "time"),
 )
 

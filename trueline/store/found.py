@@ -1,0 +1,105 @@
+"""Findings as pages ask for them: counted, filtered, and a page at a time, the last changed first.
+
+    counts = finding_counts(database)                                   # how many of each status and severity
+    page = findings_page(database, status="open", family="role")        # page.findings, page.older, page.total
+
+All that is filtered by lies in one index (tables.py), from which the keys of a page are read; records are read of these alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
+
+from trueline.core.records import from_dict
+from trueline.core.types import Finding
+from trueline.store.tables import findings
+
+LIMIT = 25
+FACTS = ("status", "severity", "family", "category", "target")  # what a page filters by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A finding as the database has it: when it was first seen and last changed (ISO 8601, UTC), by which run."""
+
+    finding: Finding
+    run: str
+    family: str
+    category: str
+    target: str
+    created: str
+    updated: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPage:
+    """Some findings, the last changed first; `older` is where the next page begins, or empty; `total` are on all pages."""
+
+    findings: tuple[Found, ...]
+    older: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many findings have one status and one severity."""
+
+    status: str
+    severity: str
+    n: int
+
+
+def finding_counts(engine: Engine) -> list[Count]:
+    """Count all findings by status and severity."""
+    by = (findings.c.status, findings.c.severity)
+    with engine.connect() as connection:
+        rows = connection.execute(select(*by, func.count()).group_by(*by).order_by(*by))
+        return [Count(status=status, severity=severity, n=n) for status, severity, n in rows]
+
+
+def finding_values(engine: Engine, fact: str) -> list[str]:
+    """Every value of one of FACTS that some finding has."""
+    if fact not in FACTS:
+        raise ValueError(f"expected one of {', '.join(FACTS)}, got {fact!r}")
+    with engine.connect() as connection:
+        return list(connection.execute(select(findings.c[fact]).distinct().order_by(findings.c[fact])).scalars())
+
+
+def findings_page(engine: Engine, *, before: str = "", limit: int = LIMIT, **only: str | None) -> FoundPage:
+    """Read the findings that have every value given, the last changed first, from behind `before` (a page's `older`) on."""
+    if unknown := only.keys() - {*FACTS, "run"}:
+        raise ValueError(f"expected {', '.join((*FACTS, 'run'))}, got {', '.join(sorted(unknown))}")
+    fits = [findings.c[name] == value for name, value in only.items() if value is not None]
+    place = select(findings.c.updated, findings.c.key).where(*fits)
+    if before:
+        place = place.where(_behind(before))
+    with engine.connect() as connection:
+        total = connection.execute(select(func.count()).select_from(findings).where(*fits)).scalar_one()
+        some = connection.execute(place.order_by(findings.c.updated.desc(), findings.c.key.desc()).limit(limit + 1)).all()
+        shown = [key for _, key in some[:limit]]
+        rows = {row["key"]: row for row in connection.execute(select(findings).where(findings.c.key.in_(shown))).mappings()}
+    older = f"{some[limit - 1].updated}~{some[limit - 1].key}" if len(some) > limit else ""
+    return FoundPage(findings=tuple(_found(rows[key]) for key in shown if key in rows), older=older, total=total)
+
+
+def finding_of(engine: Engine, key: str) -> Found | None:
+    """Read one finding by its key; None where there is none."""
+    with engine.connect() as connection:
+        row = connection.execute(select(findings).where(findings.c.key == key)).mappings().first()
+    return None if row is None else _found(row)
+
+
+def _behind(before: str) -> ColumnElement[bool]:
+    updated, cut, key = before.partition("~")
+    if not cut:
+        raise ValueError(f"expected the place of a page (its `older`), got {before!r:.60}")
+    return or_(findings.c.updated < updated, and_(findings.c.updated == updated, findings.c.key < key))
+
+
+def _found(row: Mapping[str, Any]) -> Found:
+    names = ("run", "family", "category", "target", "created", "updated")
+    return Found(finding=from_dict(Finding, row["record"]), **{name: row[name] for name in names})
