@@ -33,7 +33,6 @@ from trueline.evaluate.pages import environment
 from trueline.evaluate.shape import visible
 from trueline.store.opening import Database
 from trueline.web.site.accounts import Accounts
-from trueline.web.site.drawing import DRAWINGS
 from trueline.web.site.login import cookie_name, login_routes
 from trueline.web.site.outside import Outside, Wall
 from trueline.web.site.reading import BodyError, read_form, wants_json
@@ -88,8 +87,8 @@ class Pages:
         self.site, self.rooms = settings, rooms
         self.files = files_of([("site", HERE), *((room.name, room.folder) for room in rooms)])
         self.env = environment(*(room.folder / "templates" for room in rooms), HERE / "templates").overlay()
-        self.env.globals = {**self.env.globals, "file": partial(address_of, self.files), **DRAWINGS}
-        self.env.filters = {**self.env.filters, "visible": visible}
+        self.env.globals["file"] = partial(address_of, self.files)
+        self.env.filters |= {"visible": visible}
 
     def routes(self) -> list[Route]:
         """Every route; a JSON twin stands before its page, for {key} would take `.json` too."""
@@ -122,7 +121,7 @@ class Pages:
                 return self._failed(request, visitor, error)
             title = page.title or str(values.get("title", room.title))
             told = {**values, "title": title, "room": room.name}
-            return await run_in_threadpool(self._html, request, visitor, page.template, 200, told)  # a chart takes its time
+            return await run_in_threadpool(self._html, request, visitor, page.template, 200, told)  # it may wait for drawings
 
         return handle
 
