@@ -5,8 +5,8 @@
     submit(engine, offer.assignment.id, person, given, now)  # or status="skipped", or "discarded" with given.reason
     offer = reopen(engine, project.id, person, now)          # undo: one's last answer is a draft again
 
-A page hands in the draft that it knew (`seen`; `Given()` where there was none): where another tab has written another one since,
-it gets a StaleError, and nothing is lost silently. How much is left for an annotator is counted in `ranking_left.py`.
+A page says whether the draft that stands is the one that it knew (`seen`, asked within the transaction): where another tab has
+written another one since, it gets a StaleError, and nothing is lost silently. `ranking_left.py` counts what is left for whom.
 
 Every function is one transaction that holds the project, so that ten annotators at once never get more than `overlap` answers
 and leases on an item. A *slot* of an item is held by a lease that runs, by an answer that was submitted, and by one that was
@@ -21,7 +21,7 @@ repeats are items that they submitted at least five answers ago, or as long ago 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -51,6 +51,7 @@ from trueline.store.ranking_tables import items as item_rows
 
 APART = 5  # answers between an item and its repeat, where there are so many
 _OPEN = ("leased", "draft")
+Seen = Callable[[Given | None], bool]
 
 
 def next_item(engine: Engine, project: str, person: str, now: datetime) -> Offer:
@@ -80,7 +81,7 @@ def assigned(engine: Engine, assignment: str, person: str) -> Offer:
 
 
 def save_draft(
-    engine: Engine, assignment: str, person: str, given: Given, now: datetime, *, seen: Given | None = None
+    engine: Engine, assignment: str, person: str, given: Given, now: datetime, *, seen: Seen | None = None
 ) -> Answer:
     """Keep what an annotator has so far, in the place of the draft before; the lease begins anew."""
     with writing(engine) as connection:
@@ -94,7 +95,7 @@ def save_draft(
 
 def submit(
     engine: Engine, assignment: str, person: str, given: Given, now: datetime, *, status: Status = "submitted",
-    seen: Given | None = None,
+    seen: Seen | None = None,
 ) -> Answer:  # fmt: skip
     """Store an answer, or that the item was skipped or discarded. The same again, as a second click sends it, is no error."""
     if status not in ("submitted", "skipped", "discarded"):
@@ -264,8 +265,8 @@ def _may_write(connection: Connection, settings: Project, row: Mapping[str, Any]
         raise LeaseError("the time for this item ran out and another annotator has taken it over; go on with the next one")
 
 
-def _check_seen(row: Mapping[str, Any], seen: Given | None) -> None:
-    if seen is not None and seen != (from_dict(Given, row["answer"]) if row["answer"] else Given()):
+def _check_seen(row: Mapping[str, Any], seen: Seen | None) -> None:
+    if seen and not seen(from_dict(Given, row["answer"]) if row["answer"] else None):
         raise StaleError("this item was changed in another tab since you opened it here; look at that first")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from trueline.web.ranking.pages import RANKING
 from trueline.web.site.login import PEOPLE
 from trueline.web.site.room import Room
 
-ROOMS: tuple[Room, ...] = (PEOPLE,)
+ROOMS: tuple[Room, ...] = (RANKING, PEOPLE)

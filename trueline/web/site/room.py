@@ -15,8 +15,8 @@
 
 A page's path plus `.json` is its twin: the very values that the template is filled with. An action is a POST: a form of a page
 (answered with a redirect), or JSON from a page's script (answered with JSON). Handlers are plain functions, run in a thread, or
-`async` ones where they wait for others. They raise NotThere, ValueError (400, its text is shown), Refused, or Back: it cannot be
-done as things stand, and there is a page to go on with. A file to take away is a Download, which gives a File.
+`async` ones where they wait for others. They raise NotThere, ValueError (400, its text is shown) or Refused; an action may
+raise Back, where it cannot be done as things stand and there is a page to go on with. A file to take away is a Download.
 """
 
 from __future__ import annotations
