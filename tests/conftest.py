@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["pytester", "tests.browser"]
+pytest_plugins = ["pytester", "tests.browser", "tests.databases"]
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.fsync = lambda handle: None

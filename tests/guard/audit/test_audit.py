@@ -11,7 +11,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-from alembic import command
 
 from tests.guard.audit.deciding import BASIS, QUIET, Policy, exchange
 from trueline.core.records import from_json
@@ -22,11 +21,9 @@ from trueline.guard.audit.digests import Secret
 from trueline.guard.audit.journal import JournalError, segments
 from trueline.guard.audit.record import Basis, Record, Usage
 from trueline.guard.ruling import allow, block, broken, fold, shadowed
-from trueline.store import migrations
 from trueline.store.audits import add_rows, audit_writers, rows_of, rows_with, text_of, tokens_since, unsettled
-from trueline.store.opening import DatabaseError, open_database, writing
+from trueline.store.opening import DatabaseError, open_database
 
-POSTGRES = os.environ.get("TRUELINE_TEST_POSTGRES", "")
 CALM = Settings(apart=False, every=QUIET, drain=5)
 # A process that forks a writer, which tells the ids that it was given; kills it once it has told so many; and begins again.
 KILLER = """
@@ -441,19 +438,16 @@ def test_what_can_be_no_database_is_refused_at_once(tmp_path):
         Settings(every=0)
 
 
-@pytest.mark.skipif(not POSTGRES, reason="TRUELINE_TEST_POSTGRES is not set")
-def test_two_writers_on_postgresql(tmp_path):
+def test_two_writers_on_postgresql(tmp_path, postgres_url):
     """With PostgreSQL two audits write at once, and both chains are whole."""
-    audits = [Audit.open(tmp_path / "audit", POSTGRES, Settings(apart=False, every=0.01)) for _ in range(2)]
+    audits = [Audit.open(tmp_path / "audit", postgres_url, Settings(apart=False, every=0.01)) for _ in range(2)]
     ids = [audit.accept(exchange("a\0b"), allow("a"), [], BASIS) for _ in range(500) for audit in audits]
     for audit in audits:
         close(audit)
-    database = open_database(POSTGRES)
+    database = open_database(postgres_url)
     assert [audit.trouble for audit in audits] == ["", ""]
     assert all(len(rows_with(database, id_)) == 1 for id_ in ids)
     assert whole(database, tmp_path / "audit")
-    with writing(database) as connection:
-        command.downgrade(migrations.config(connection), "base")
     database.dispose()
 
 
