@@ -67,7 +67,7 @@ def elo(games: Sequence[Game], *, prior: float = 0.5, resamples: int = RESAMPLES
         wins[at, b, a] += 1 - game.won
     whole = wins.sum(0)
     met = (whole + whole.T > 0).astype(float)
-    _all_met(models, met)
+    all_met(models, met)
     drawn = np.random.default_rng(seed).multinomial(len(prompts), [1 / len(prompts)] * len(prompts), size=resamples)  # (B, P)
     tables = np.concatenate([whole[None], np.tensordot(drawn, wins, 1)]) + prior * met
     points = ELO * _fit(tables)
@@ -109,7 +109,7 @@ def _fit(wins: np.ndarray) -> np.ndarray:
     return found - found.mean(-1, keepdims=True)
 
 
-def _all_met(models: Sequence[str], met: np.ndarray) -> None:
+def all_met(models: Sequence[str], met: np.ndarray) -> None:
     reached = np.linalg.matrix_power(met + np.eye(len(models)), len(models))[0] > 0
     if not reached.all():
         apart = ", ".join(name for name, there in zip(models, reached, strict=True) if not there)
