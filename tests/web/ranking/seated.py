@@ -20,7 +20,7 @@ from trueline.web.site.accounts import Accounts
 from trueline.web.site.site import Site, site
 
 GOOD = "a sentence will do"
-MODELS = ("aurora", "borealis", "corona", "dawnlight")
+MODELS = ("aurora", "borealis", "corona", "dawnlight", "eventide", "firth", "gloaming", "halcyon", "inverness")
 
 
 class Clock:
@@ -37,7 +37,7 @@ class Clock:
 
 
 def item(number: int, size: int = 3, words: str = "", **rest: Any) -> Item:
-    """An item of `size` models' completions, the models always in one order; a reply tells a test whose it is, by its length."""
+    """An item of `size` models' completions, the models always in one order; a test can tell whose a reply is by its dots."""
     asked = prompt(f"question {number} {words}")
     asked = replace(
         asked, conversation=replace(asked.conversation, tools=(Tool(name="look_up", description=f"Looks up. {words}"),))

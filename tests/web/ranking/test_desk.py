@@ -38,7 +38,7 @@ def test_nothing_tells_which_model_said_what(tmp_path):
         first.append(said_by_length(told["item"]["cards"])[0])
         assert here.post(browser, ANSWER, given(told["item"], helpful=[1, 2, 3, 4])).status_code == 200
     assert {first.count(place) > 2 for place in range(4)} == {True}  # 10 of each expected
-    assert {key for key in told["project"]} == {
+    assert set(told["project"]) == {
         "id", "name", "state", "created", "questions", "guidelines", "overlap", "cap",
     }  # fmt: skip
 
@@ -221,7 +221,7 @@ def test_records_hold_ids_and_never_names(tmp_path):
 
 
 def test_hostile_text_is_shown_as_text(tmp_path):
-    """Markup in prompts, cards, tools, calls, guidelines and names comes out escaped, with its control characters spelled out."""
+    """Markup in every field that is shown comes out escaped, with its control characters spelled out."""
     bad = [replace(item(1, words=HOSTILE), veiled=True)]
     here = house(tmp_path / "a.db", items=bad, guidelines=HOSTILE, name=HOSTILE)
     browser = here.browser()

@@ -138,6 +138,11 @@ async function finish(what, more = {}) {
     keeper.forget();
     leave(went);
   } catch (error) {
+    if (keeper.own(error, sending)) {
+      keeper.version = error.version;
+      sending = null;
+      return finish(what, more);
+    }
     if (error.kind) keeper.stop(error.kind, error);
     else if (error.status) announce(`Not sent: ${error.message}`);
     else announce("Not sent: no connection. Nothing is lost; try again with Enter");

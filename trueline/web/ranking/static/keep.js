@@ -71,11 +71,11 @@ export class Keeper {
       return true;
     } catch (error) {
       this.dirty = true;
-      // What stands is what this tab sent last, and only the answer got lost: then nobody else has changed it.
-      if (error.kind === "stale" && this.last && this.sheet.same(error.draft, this.last)) {
+      if (this.own(error, fields)) {
         this.version = error.version;
-        this.later(0);
-      } else if (error.kind) {
+        return await this.send();
+      }
+      if (error.kind) {
         this.stop(error.kind, error);
       } else if (error.status) {
         this.told("refused", error);
@@ -88,6 +88,11 @@ export class Keeper {
       this.last = fields;
       this.flying = null;
     }
+  }
+
+  /** Whether what stands is what this tab sent, and only the reply got lost: then nobody else has changed it. */
+  own(error, fields) {
+    return error.kind === "stale" && [fields, this.last].some(sent => sent && this.sheet.same(error.draft, sent));
   }
 
   stop(kind, error) {

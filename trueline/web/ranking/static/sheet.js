@@ -14,6 +14,11 @@ export class Sheet {
     return this.form.elements[`${name}.${card}`];
   }
 
+  /** Check one of a card's radio buttons; a RadioNodeList's own setter passes over the empty value. */
+  pick(question, card, rank) {
+    for (const one of this.field(question, card)) one.checked = one.value === String(rank ?? "");
+  }
+
   /** All that is said: ranks and flags in the order of the cards shown. */
   read() {
     const each = take => Array.from({ length: this.size }, (_, card) => take(card));
@@ -26,7 +31,7 @@ export class Sheet {
 
   write(said) {
     for (let card = 0; card < this.size; card++) {
-      for (const question of this.questions) this.field(question, card).value = said[question][card] ?? "";
+      for (const question of this.questions) this.pick(question, card, said[question][card]);
       for (const flag of ["refused", "refused_but_gave"]) this.field(flag, card).checked = said[flag][card];
     }
     this.form.elements.all_bad.checked = said.all_bad;
@@ -59,7 +64,7 @@ export class Sheet {
   }
 
   setRank(question, card, rank) {
-    this.field(question, card).value = rank ?? "";
+    this.pick(question, card, rank);
     this.ranked(question, card);
   }
 
