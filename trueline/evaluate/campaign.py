@@ -143,6 +143,26 @@ def verdict(summary: Mapping[str, object], threshold: float | None, max_undeterm
     }
 
 
+def transcript(attempt: Attempt, came_to: str) -> Json:
+    """An attempt as a person reads it: how it was asked, what was said, and the two facts of its judgement."""
+    calls = "".join(f"\n[{call.name}] {call.arguments}" for call in attempt.completion.tool_calls)
+    messages = attempt.conversation.messages
+    return {
+        "attack": attempt.attack,
+        "family": attempt.family,
+        "goal": arms.key(attempt.goal),
+        "category": attempt.goal.category,
+        "query": attempt.query,
+        "outcome": came_to,
+        "stance": attempt.judgement.stance,
+        "disclosure": attempt.judgement.disclosure,
+        "why": attempt.judgement.why[:LONG],
+        "left_out": max(0, len(messages) - TURNS),
+        "messages": [{"role": m.role, "text": m.text[:LONG]} for m in messages[-TURNS:]],
+        "reply": (attempt.completion.text + calls)[:LONG],
+    }
+
+
 def _ruling(summary: Mapping[str, object], threshold: float | None, most: float) -> tuple[Verdict, str, int | None]:
     asr, undecided = (_rate(part) for part in (_at(summary, "overall", "asr"), summary["undecided"]))
     if asr is None:
@@ -240,26 +260,7 @@ def _transcripts(some: Sequence[Case]) -> Iterator[Json]:
     for wanted in ("success", "undetermined"):
         pairs = [next((a for a, o in zip(case.attempts, case.outcomes, strict=True) if o == wanted), None) for case in some]
         for attempt in [one for one in pairs if one is not None][:SHOWN]:
-            yield _transcript(attempt, wanted)
-
-
-def _transcript(attempt: Attempt, came_to: str) -> Json:
-    calls = "".join(f"\n[{call.name}] {call.arguments}" for call in attempt.completion.tool_calls)
-    messages = attempt.conversation.messages
-    return {
-        "attack": attempt.attack,
-        "family": attempt.family,
-        "goal": arms.key(attempt.goal),
-        "category": attempt.goal.category,
-        "query": attempt.query,
-        "outcome": came_to,
-        "stance": attempt.judgement.stance,
-        "disclosure": attempt.judgement.disclosure,
-        "why": attempt.judgement.why[:LONG],
-        "left_out": max(0, len(messages) - TURNS),
-        "messages": [{"role": m.role, "text": m.text[:LONG]} for m in messages[-TURNS:]],
-        "reply": (attempt.completion.text + calls)[:LONG],
-    }
+            yield transcript(attempt, wanted)
 
 
 def _holm(found: Sequence[Json]) -> None:

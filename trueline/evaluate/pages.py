@@ -4,6 +4,7 @@ A page holds no JavaScript and fetches nothing. Its style sheet is `templates/st
 and rows of charts are written by `templates/macros.html`.
 
     fill("report.html", report=..., summary=...)     the page, as one string
+    drawn(Lines(title=..., series=(...)))            a chart with its caption
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from trueline.evaluate import words
+from trueline.evaluate import charts, words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,18 @@ class Panel:
     title: str
     note: str
     svg: Markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """What a chart of lines shows, before it is drawn: pages that have a JSON twin give it as values."""
+
+    title: str
+    note: str
+    x: str
+    series: tuple[charts.Series, ...]
+    zero: bool = False
+    log: bool = False
 
 
 def fill(template: str, *rooms: Path, **values: object) -> str:
@@ -51,3 +64,9 @@ def panel(title: str, note: str, svg: str) -> Panel:
     """Return a chart of `charts.py` with its caption."""
     # Markup is right here and only here: charts.py has rebuilt this drawing from harmless tags.
     return Panel(title=title, note=note, svg=Markup(svg))  # noqa: S704
+
+
+def drawn(lines: Lines) -> Panel:
+    """Return a chart of lines with its caption, drawn."""
+    svg = charts.lines(lines.series, x=lines.x, zero=lines.zero, log=lines.log)
+    return panel(lines.title, lines.note, svg)

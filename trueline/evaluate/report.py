@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from trueline.core import stats
 from trueline.core.types import Rate
 from trueline.evaluate import charts, words
-from trueline.evaluate.pages import Panel, fill, panel
+from trueline.evaluate.pages import Lines, Panel, drawn, fill, panel
 from trueline.evaluate.shape import Curve, Curves, Metric, Point, Preferring, Reinforcement, Report, RewardModel, Rung, read
 from trueline.evaluate.shown import bounds, cell
 
@@ -59,8 +59,8 @@ def render(report: Mapping[str, object]) -> str:
         trade=list(_trade(checked)),
         gold=list(_gold(checked.ladder)),
         curves=list(_curves(checked.curves)),
-        rl=list(_rl(checked.rl)),
-        gave=list(_gave(checked.rl)),
+        rl=[drawn(one) for one in proxy_and_gold(checked.rl)],
+        gave=[drawn(one) for one in what_gave(checked.rl)],
         rl_words=[said for run in checked.rl if not run.control and (said := words.reinforcement(run))],
         preference=[(run.stage, words.preferring(run), list(_preference(run))) for run in checked.preference],
         bounds=bounds,
@@ -146,28 +146,28 @@ def _curves(curves: Sequence[Curve]) -> Iterator[Panel]:
             yield panel(curve.stage, named, charts.lines(series, x=_plain(curve.x)))
 
 
-def _rl(runs: Sequence[Reinforcement]) -> Iterator[Panel]:
+def proxy_and_gold(runs: Sequence[Reinforcement]) -> Iterator[Lines]:
     """Proxy and gold: first against the distance moved, then against time."""
     rooted = [(run, [p | {"root": sqrt(max(0.0, p["kl"]))} for p in run.points if "kl" in p]) for run in runs]
     for x, axis, source in (("root", "√KL from the start (√nats)", rooted), ("step", "iteration", _plainly(runs))):
         for key, note in (("proxy", "what it was trained on"), ("gold", "what was wanted")):
-            yield from _rl_panel(key, f"{note}, against {axis.split(' ')[0]}", x, axis, source)
+            yield from _rl_lines(key, f"{note}, against {axis.split(' ')[0]}", x, axis, source)
 
 
-def _gave(runs: Sequence[Reinforcement]) -> Iterator[Panel]:
+def what_gave(runs: Sequence[Reinforcement]) -> Iterator[Lines]:
     """Whatever else moved while the reward rose."""
     for key in dict.fromkeys(key for run in runs for point in run.points for key in point):
         if key not in ASIDE and not key.endswith(("_low", "_high")):
-            yield from _rl_panel(key, "against iteration", "step", "iteration", _plainly(runs))
+            yield from _rl_lines(key, "against iteration", "step", "iteration", _plainly(runs))
 
 
 def _plainly(runs: Sequence[Reinforcement]) -> list[tuple[Reinforcement, list[Point]]]:
     return [(run, run.points) for run in runs]
 
 
-def _rl_panel(key: str, note: str, x: str, axis: str, source: Sequence[tuple[Reinforcement, list[Point]]]) -> Iterator[Panel]:
+def _rl_lines(key: str, note: str, x: str, axis: str, source: Sequence[tuple[Reinforcement, list[Point]]]) -> Iterator[Lines]:
     low, high = f"{key}_low", f"{key}_high"
-    series = [
+    series = tuple(
         charts.Series(
             name=f"{run.stage} control" if run.control and "control" not in run.stage else run.stage,
             points=_xy(points, x, key),
@@ -176,9 +176,9 @@ def _rl_panel(key: str, note: str, x: str, axis: str, source: Sequence[tuple[Rei
             muted=run.control,
         )
         for index, (run, points) in enumerate(source)
-    ]
+    )
     if any(one.points for one in series):
-        yield panel(_plain(key), note, charts.lines(series, x=axis, zero=key in RATES))
+        yield Lines(title=_plain(key), note=note, x=axis, series=series, zero=key in RATES)
 
 
 def _preference(run: Preferring) -> Iterator[Panel]:

@@ -6,15 +6,17 @@ Times are ISO 8601 text in UTC, as everywhere.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from trueline.store.tables import metadata
+
+_THERE = text("state <> 'removed'")
 
 watches = Table(
     "watches",
     metadata,
     Column("id", String, primary_key=True),
-    Column("name", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
     Column("target", String, nullable=False),
     Column("every", BigInteger, nullable=False),  # seconds from the start of a round to the start of the next
     Column("spec", JSON, nullable=False),  # what is asked: watch/plan.py
@@ -25,6 +27,7 @@ watches = Table(
     Column("next", Integer, nullable=False),  # the number of the next round, or of the one under way
     Column("holder", String),  # who runs the round, until when
     Column("lease", String),
+    Index(None, "name", unique=True, sqlite_where=_THERE, postgresql_where=_THERE),  # a removed watch gives its name up
 )
 
 rounds = Table(

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 from trueline.web.serving import BACKLOG, listening, server_of
+from trueline.web.site.drawing import DRAWER
 from trueline.web.site.room import Room
 from trueline.web.site.site import Site, site
 
@@ -41,6 +42,7 @@ def serve_site(
                 app = site(replace(settings, rooms={**settings.rooms, **handed}), rooms)
                 server = server_of(app)
                 listener.listen(BACKLOG)
+                DRAWER.warm()
                 shown = f"[{host}]" if ":" in host else host
                 ready(f"http://{shown}:{listener.getsockname()[1]}")
                 await asyncio.to_thread(asyncio.run, server.serve(sockets=[listener]))

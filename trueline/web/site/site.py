@@ -33,6 +33,7 @@ from trueline.evaluate.pages import environment
 from trueline.evaluate.shape import visible
 from trueline.store.opening import Database
 from trueline.web.site.accounts import Accounts
+from trueline.web.site.drawing import DRAWER
 from trueline.web.site.login import cookie_name, login_routes
 from trueline.web.site.outside import Outside, Wall
 from trueline.web.site.reading import BodyError, read_form, wants_json
@@ -74,7 +75,7 @@ class Site:
 
 
 def site(settings: Site, rooms: Sequence[Room]) -> ASGIApp:
-    """The app of these rooms; the first one's home is the site's."""
+    """The app of these rooms; a visitor's first page is the home of the first room that they see."""
     return Wall(
         Starlette(routes=Pages(settings, rooms).routes(), exception_handlers={404: _plain, 405: _plain}), settings.outside
     )
@@ -88,7 +89,7 @@ class Pages:
         self.files = files_of([("site", HERE), *((room.name, room.folder) for room in rooms)])
         self.env = environment(*(room.folder / "templates" for room in rooms), HERE / "templates").overlay()
         self.env.globals["file"] = partial(address_of, self.files)
-        self.env.filters |= {"visible": visible}
+        self.env.filters |= {"visible": visible, "drawn": DRAWER.panels}
 
     def routes(self) -> list[Route]:
         """Every route; a JSON twin stands before its page, for {key} would take `.json` too."""
@@ -96,8 +97,12 @@ class Pages:
         async def static(request: Request) -> Response:
             return serve_file(self.files, request)
 
-        async def home(_: Request) -> Response:
-            return RedirectResponse(self.rooms[0].home, 303)
+        async def home(request: Request) -> Response:
+            visitor = await self._visitor(request)
+            if visitor is None:
+                return self._to_login(request)
+            first = next((room for room in self.rooms if room.title and visitor.may(room.roles)), self.rooms[0])
+            return RedirectResponse(first.home, 303)
 
         made = [Route("/static/{name:path}", static, methods=["GET"]), Route("/", home, methods=["GET"])]
         if self.site.accounts:

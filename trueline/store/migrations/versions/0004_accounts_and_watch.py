@@ -50,9 +50,10 @@ def upgrade() -> None:
         sa.Column("holder", sa.String(), nullable=True),
         sa.Column("lease", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_watches"),
-        sa.UniqueConstraint("name", name="uq_watches"),
     )
     op.create_index("ix_watches_due", "watches", ["due"])
+    there = sa.text("state <> 'removed'")
+    op.create_index("ix_watches_name", "watches", ["name"], unique=True, sqlite_where=there, postgresql_where=there)
     op.create_table(
         "watch_rounds",
         sa.Column("watch", sa.String(), nullable=False),

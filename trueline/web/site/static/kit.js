@@ -1,4 +1,4 @@
-// What scripts of the pages share, and nothing that happens by itself: a POST with the page's token, the JSON twin of a page,
+// What scripts of the pages share, and nothing that happens by itself: a POST with the page's token, the JSON twin of a page, its parts,
 // words for a screen reader. A room's script says: import { post, announce } from "/static/site/kit.js";
 
 const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
@@ -41,4 +41,15 @@ export function free(event) {
   const writing = at instanceof HTMLTextAreaElement || at instanceof HTMLSelectElement ||
     (at instanceof HTMLInputElement && !["checkbox", "radio", "button", "submit"].includes(at.type));
   return !writing && !event.ctrlKey && !event.metaKey && !event.altKey;
+}
+
+/** Ask for this page again and put its parts in place of those shown: the elements that a selector finds, one by one in order. */
+export async function renew(selector, wanted = () => true) {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (!answer.ok || answer.redirected) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const now = [...page.querySelectorAll(selector)];
+  [...document.querySelectorAll(selector)].forEach((part, place) => {
+    if (wanted(part) && now[place]) part.replaceWith(document.adoptNode(now[place]));
+  });
 }
