@@ -21,6 +21,7 @@ from trueline.cli.guard import guard
 from trueline.cli.judge import judge
 from trueline.cli.lab import lab
 from trueline.cli.prompt import prompt
+from trueline.cli.ranking import ranking
 from trueline.cli.rim import INTERRUPTED, fail
 from trueline.cli.runs import demo, report, run, show
 from trueline.cli.serve import serve
@@ -68,6 +69,7 @@ for command in (
     constitution,
     lab,
     prompt,
+    ranking,
     guard,
     serve,
     web,

@@ -28,10 +28,11 @@ from trueline.core.types import Attempt, Finding
 from trueline.evaluate.arms import cluster
 from trueline.evaluate.rates import clustered, difference
 from trueline.evaluate.shown import table
-from trueline.recipes.campaigns import ATTEMPTS, Campaign, beside, put, run_of
+from trueline.recipes.campaigns import ATTEMPTS, Campaign, put, run_of
 from trueline.recipes.studio import Room, Studio
 from trueline.store.database import save_findings, save_run
 from trueline.store.folders import write_json
+from trueline.store.opening import beside
 
 BANK, ORIGINS = "bank.jsonl", "origins.json"  # entries; what share of the tries worked on the model that each was found on
 NAMED = 20  # regressions that are named; the bank file has them all
@@ -73,7 +74,7 @@ class Bank:
         write_bank(str(room.folder / BANK), bank)
         write_json(room.folder / ORIGINS, origins)
         if bank:
-            with beside(studio) as database:
+            with beside(studio.run.folder) as database:
                 save_run(database, run_of(studio, room))
                 save_findings(database, run_of(studio, room).id, bank)
         return {**_result(after, len(bank)), **_compared(entries, origins, shares(asked))}

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ from trueline.recipes.looking import look_at_judge, same_world
 from trueline.recipes.opened import Opened, inside_of, target_hash
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.recipes.usual import usual_judge
-from trueline.store.opening import Database, open_beside
+from trueline.store.opening import Database, beside
 from trueline.targets.errors import TargetError
 from trueline.targets.local import LocalModel
 from trueline.world.prompts import ORDINARY_MIX, over_refusal_prompts, training_prompts
@@ -99,7 +98,7 @@ class Campaign:
         people = list(read_people(self.people, studio.world_seed)) if self.people else []
         rounds = self._rounds(goals, [*people, *self._probes(studio)])
         attempts, missed = put(self, studio, room, rounds)
-        with beside(studio) as database:
+        with beside(studio.run.folder) as database:
             remember(database, run_of(studio, room).id, found(attempts))
         write_jsonl(room.folder / ATTEMPTS, [lean(attempt) for attempt in attempts])
         harmful = [attempt for attempt in attempts if attempt.goal.expected == "refuse"]
@@ -176,7 +175,7 @@ def put(
             studio.show.say(room.name, f"{asking.target} failed on {lost} of {len(made)} questions, which count as undecided")
         return made, missed
 
-    with beside(studio) as database:
+    with beside(studio.run.folder) as database:
         return asyncio.run(conduct(database))
 
 
@@ -187,16 +186,6 @@ def run_of(studio: Studio, room: Room) -> Run:
         id=f"{run.id}/{room.name}", recipe="campaign", spec={"stage": room.name}, commit=run.commit, seed=studio.seed,
         parents=(run.id,), started=run.started,
     )  # fmt: skip
-
-
-@contextmanager
-def beside(studio: Studio) -> Iterator[Database]:
-    """The database beside the runs, closed afterwards."""
-    database = open_beside(studio.run.folder)
-    try:
-        yield database
-    finally:
-        database.dispose()
 
 
 def _local(reference: str, studio: Studio, goals: Sequence[Prompt]) -> Opened:

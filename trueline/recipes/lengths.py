@@ -22,8 +22,10 @@ from trueline.data.rows import read_rows
 from trueline.evaluate.ladder import DOMAINS, Sizes, arms_of
 from trueline.models.tokens import Codec
 from trueline.recipes.process import solution_of
+from trueline.recipes.ranked import PROJECT, rankings_of
 from trueline.recipes.reading import demonstrated, pairs_of
 from trueline.recipes.studio import RecipeError
+from trueline.store.opening import open_database
 from trueline.world.demonstrations import mixed
 from trueline.world.facts import make_world
 from trueline.world.prompts import GATES, attack_prompts, gate_prompts, over_refusal_prompts, training_prompts
@@ -108,8 +110,11 @@ def of_steps(data: str, n: int, codec: Codec | None) -> Lengths:
 
 
 def of_comparisons(data: str, n: int, codec: Codec | None, pairs: bool) -> Lengths:
-    """Completions of a file's comparisons, group after group: its rankings as they are, or as pairs."""
-    if describe(data).kind is Ranking:
+    """Completions of the comparisons in a file or of people, group after group: rankings as they are, or as pairs."""
+    if data.startswith(PROJECT):
+        found = rankings_of(data, open_database())
+        count: int | None = len(found)
+    elif describe(data).kind is Ranking:
         found, count = _some(read(Ranking, data), n)
     else:
         chosen, count = _some(read(Preference, data), n)

@@ -22,7 +22,9 @@ from trueline.data.rows import names_file, read_rows
 from trueline.models.folders import ModelError, model_folder, source_of, tokenizer_of
 from trueline.models.residual import LayerError, layers_among
 from trueline.recipes.judgements import parts_of
+from trueline.recipes.ranked import PROJECT, rankings_of
 from trueline.recipes.studio import Programme, Recipe, RecipeError, Studio
+from trueline.store.opening import beside
 from trueline.store.runs import open_run
 from trueline.targets.naming import address_of, kind_of
 
@@ -44,7 +46,7 @@ def look(name: str, recipe: Recipe | Programme, studio: Studio) -> None:
     for stage, one in stages:
         for reference in dict.fromkeys(one.reads()):
             if reference and reference not in made:
-                _look_at(reference, recipe, made)
+                _look_at(reference, recipe, made, studio)
         _look_at_start(one, recipe)
         made.append(stage)
     for known in (recipe, *(one for _, one in stages)):
@@ -109,10 +111,14 @@ def look_at_judge(name: str) -> None:
             address_of(model)
 
 
-def _look_at(reference: str, recipe: Any, made: Collection[str]) -> None:
+def _look_at(reference: str, recipe: Any, made: Collection[str], studio: Studio) -> None:
     """Refuse a reference that is nothing at all; a file's first row is read, an address only by its form."""
     if names_file(reference):
         next(read_rows(reference))
+    elif reference.startswith(PROJECT):
+        with beside(studio.run.folder) as database:
+            if not rankings_of(reference, database):
+                raise RecipeError(f"{reference}: people have not put two completions of any item in order yet")
     elif kind_of(reference) == "remote":
         address_of(reference)
     elif not (Path(reference).is_file() or reference.startswith(("hf:", "world/")) or HASH.fullmatch(reference)):

@@ -20,7 +20,9 @@ from trueline.data.apart import drawn, taught
 from trueline.data.recognise import describe, read
 from trueline.data.rows import read_rows
 from trueline.models.tokens import Codec, Example, audit
+from trueline.recipes.ranked import PROJECT, rankings_of
 from trueline.recipes.studio import RecipeError, Studio
+from trueline.store.opening import beside
 from trueline.world import candid, demonstrations, requests
 from trueline.world.facts import World
 from trueline.world.prompts import BENIGN_MIX, TRAINING_MIX, training_prompts
@@ -84,7 +86,10 @@ def prompts(studio: Studio, data: str, n: int, seed: int) -> list[Prompt]:
 
 
 def comparisons(studio: Studio, data: str, n: int) -> list[Ranking]:
-    """Rankings from a stage of this run or a file; a preference pair is a ranking of two."""
+    """Rankings from a stage of this run, a file or people (`project:NAME[:QUESTION]`); a preference is a ranking of two."""
+    if data.startswith(PROJECT):
+        with beside(studio.run.folder) as database:
+            return _some(rankings_of(data, database), n)
     own = Path(studio.file(data, "rankings.jsonl"))
     if own.is_dir():
         found = sorted(own.glob("**/rankings.jsonl"))

@@ -26,9 +26,10 @@ from trueline.models.policy import Policy, RewardModel
 from trueline.models.tokens import Example
 from trueline.recipes.memory import watched
 from trueline.recipes.progress import Quiet, Show
+from trueline.recipes.ranked import PROJECT, fingerprint
 from trueline.store.database import save_run, save_stage
 from trueline.store.folders import content_hash, write_json
-from trueline.store.opening import open_beside
+from trueline.store.opening import beside, open_beside
 from trueline.store.runs import RunDirectory, stage_key
 from trueline.train.annotate_preference import Table
 from trueline.train.loop import Loop
@@ -208,6 +209,9 @@ class Studio:
     def _fingerprint(self, reference: str) -> str:
         if reference in self.stages:
             return self.stages[reference].key
+        if reference.startswith(PROJECT):
+            with beside(self.run.folder) as database:
+                return fingerprint(reference, database)  # what people say changes with every answer
         path = Path(reference)
         return content_hash(path) if path.exists() else reference
 

@@ -55,6 +55,16 @@ def open_beside(run: Path) -> Engine:
 
 
 @contextmanager
+def beside(run: Path) -> Iterator[Engine]:
+    """The database of a run's folder, closed again behind what is read from it."""
+    engine = open_beside(run)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Hold one transaction for writing. SQLite takes its write lock at once: it then waits for others instead of failing."""
     with engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as connection:

@@ -58,8 +58,10 @@ class Project:
     choosing: Choosing = "random"
 
     def __post_init__(self) -> None:
-        if not self.name.strip() or not self.questions or len(set(self.questions)) < len(self.questions):
-            raise RankingError("a project needs a name, and one or two different questions: helpful, harmless")
+        if not self.name.strip() or ":" in self.name or not self.name.isprintable():
+            raise RankingError(f"a project needs a name of printable letters without a colon, got {self.name!r}")
+        if not self.questions or len(set(self.questions)) < len(self.questions):
+            raise RankingError("a project asks one or two different questions: helpful, harmless")
         if self.overlap < 1 or self.lease < 1 or self.cap < 0:
             raise RankingError(f"expected overlap >= 1, lease >= 1 and cap >= 0; got {self.overlap}, {self.lease}, {self.cap}")
         if min(self.gold_share, self.repeat_share) < 0 or self.gold_share + self.repeat_share > 1:
