@@ -35,6 +35,10 @@ class LeaseError(RankingError):
     """An answer to an item that another annotator has taken over since, or that was never given to this one."""
 
 
+class StaleError(RankingError):
+    """A draft that was changed elsewhere, in another tab, since its writer read it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A set of things to rank, with its settings. Shares are of what an annotator is given; 0 is none."""

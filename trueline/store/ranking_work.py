@@ -5,6 +5,9 @@
     submit(engine, offer.assignment.id, person, given, now)  # or status="skipped", or "discarded" with given.reason
     offer = reopen(engine, project.id, person, now)          # undo: one's last answer is a draft again
 
+A page says whether the draft that stands is the one that it knew (`seen`, asked within the transaction): where another tab has
+written another one since, it gets a StaleError, and nothing is lost silently. `ranking_left.py` counts what is left for whom.
+
 Every function is one transaction that holds the project, so that ten annotators at once never get more than `overlap` answers
 and leases on an item. A *slot* of an item is held by a lease that runs, by an answer that was submitted, and by one that was
 submitted and is being changed. What is skipped or discarded frees its slot, and its annotator does not get the item again;
@@ -18,7 +21,7 @@ repeats are items that they submitted at least five answers ago, or as long ago 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -39,6 +42,7 @@ from trueline.store.ranking_records import (
     Offer,
     Project,
     RankingError,
+    StaleError,
     Status,
     check_given,
 )
@@ -47,6 +51,7 @@ from trueline.store.ranking_tables import items as item_rows
 
 APART = 5  # answers between an item and its repeat, where there are so many
 _OPEN = ("leased", "draft")
+Seen = Callable[[Given | None], bool]
 
 
 def next_item(engine: Engine, project: str, person: str, now: datetime) -> Offer:
@@ -59,7 +64,7 @@ def next_item(engine: Engine, project: str, person: str, now: datetime) -> Offer
         for row in unfinished:
             if row["expires"] > text(now):
                 return _offer(connection, row)
-        if settings.cap and _answered_today(connection, project, person, now) >= settings.cap:
+        if settings.cap and answered_today(connection, project, person, now) >= settings.cap:
             return Offer(why="cap")
         for row in unfinished:
             if _has_room(connection, settings, row, now):
@@ -69,19 +74,29 @@ def next_item(engine: Engine, project: str, person: str, now: datetime) -> Offer
         return replace(offer, why="busy") if waits else offer
 
 
-def save_draft(engine: Engine, assignment: str, person: str, given: Given, now: datetime) -> Answer:
+def assigned(engine: Engine, assignment: str, person: str) -> Offer:
+    """Read what an annotator was given, whatever became of it; a LeaseError where it was never theirs."""
+    with engine.connect() as connection:
+        return _offer(connection, _row(connection, assignment, person))
+
+
+def save_draft(
+    engine: Engine, assignment: str, person: str, given: Given, now: datetime, *, seen: Seen | None = None
+) -> Answer:
     """Keep what an annotator has so far, in the place of the draft before; the lease begins anew."""
     with writing(engine) as connection:
         settings, row = _held_row(connection, assignment, person)
         _may_write(connection, settings, row, now)
+        _check_seen(row, seen)
         check_given(given, _item(connection, row["item"]), settings.questions, whole=False)
         values = {"status": "draft", "answer": to_dict(given), "expires": _ends(settings, now)}
         return answer_of(_changed(connection, row, values))
 
 
 def submit(
-    engine: Engine, assignment: str, person: str, given: Given, now: datetime, *, status: Status = "submitted"
-) -> Answer:
+    engine: Engine, assignment: str, person: str, given: Given, now: datetime, *, status: Status = "submitted",
+    seen: Seen | None = None,
+) -> Answer:  # fmt: skip
     """Store an answer, or that the item was skipped or discarded. The same again, as a second click sends it, is no error."""
     if status not in ("submitted", "skipped", "discarded"):
         raise RankingError(f"an answer is submitted, skipped or discarded; got {status!r}")
@@ -90,6 +105,7 @@ def submit(
         if row["status"] == status and row["answer"] == to_dict(given):
             return answer_of(row)
         _may_write(connection, settings, row, now)
+        _check_seen(row, seen)
         check_given(given, _item(connection, row["item"]), settings.questions, whole=status == "submitted")
         if status == "discarded" and not given.reason.strip():
             raise RankingError("discard: expected the reason why; say it in a few words")
@@ -141,18 +157,23 @@ def _something_new(connection: Connection, settings: Project, person: str, now: 
 
 def _fresh(connection: Connection, settings: Project, person: str, now: str | None) -> str | None:
     """The first item that this annotator has not seen and that has a free slot; without `now`, leases count for nothing."""
+    urgent = [item_rows.c.priority.desc()] if settings.choosing == "uncertain" else []
+    query = select(item_rows.c.id).where(*fresh_items(settings, person, now))
+    return connection.execute(query.order_by(*urgent, item_rows.c.place).limit(1)).scalar()
+
+
+def fresh_items(settings: Project, person: str, now: str | None) -> list[Any]:
+    """What holds of an item that this annotator may be given anew; without `now`, leases count for nothing."""
     mine = select(rows.c.item).where(rows.c.project == settings.id, rows.c.person == person)
     slots = select(func.count()).where(rows.c.item == item_rows.c.id, rows.c.kind == "new", _holds_a_slot(now))
     thrown = select(func.count()).where(rows.c.item == item_rows.c.id, rows.c.status == "discarded")
-    query = select(item_rows.c.id).where(
+    return [
         item_rows.c.project == settings.id,
         item_rows.c.gold == 0,
         item_rows.c.id.not_in(mine),
         slots.scalar_subquery() < settings.overlap,
         thrown.scalar_subquery() < settings.overlap,
-    )
-    urgent = [item_rows.c.priority.desc()] if settings.choosing == "uncertain" else []
-    return connection.execute(query.order_by(*urgent, item_rows.c.place).limit(1)).scalar()
+    ]
 
 
 def _holds_a_slot(now: str | None) -> Any:
@@ -212,7 +233,8 @@ def _unfinished(connection: Connection, project: str, person: str) -> list[Mappi
     return list(connection.execute(query.order_by(rows.c.number)).mappings())
 
 
-def _answered_today(connection: Connection, project: str, person: str, now: datetime) -> int:
+def answered_today(connection: Connection, project: str, person: str, now: datetime) -> int:
+    """Count what an annotator answered since midnight (UTC)."""
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     mine = (rows.c.project == project) & (rows.c.person == person) & rows.c.status.in_(("submitted", "discarded"))
     return connection.execute(select(func.count()).where(mine, rows.c.answered >= text(midnight))).scalar_one()
@@ -241,6 +263,11 @@ def _may_write(connection: Connection, settings: Project, row: Mapping[str, Any]
         raise LeaseError(f"this item is {row['status']} already; take that back first, then change it")
     if not _has_room(connection, settings, row, now):
         raise LeaseError("the time for this item ran out and another annotator has taken it over; go on with the next one")
+
+
+def _check_seen(row: Mapping[str, Any], seen: Seen | None) -> None:
+    if seen and not seen(from_dict(Given, row["answer"]) if row["answer"] else None):
+        raise StaleError("this item was changed in another tab since you opened it here; look at that first")
 
 
 def _row(connection: Connection, assignment: str, person: str) -> Mapping[str, Any]:

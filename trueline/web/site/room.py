@@ -15,7 +15,8 @@
 
 A page's path plus `.json` is its twin: the very values that the template is filled with. An action is a POST: a form of a page
 (answered with a redirect), or JSON from a page's script (answered with JSON). Handlers are plain functions, run in a thread, or
-`async` ones where they wait for others. They raise NotThere, ValueError (400, its text is shown) or Refused.
+`async` ones where they wait for others. They raise NotThere, ValueError (400, its text is shown) or Refused; an action may
+raise Back, where it cannot be done as things stand and there is a page to go on with. A file to take away is a Download.
 """
 
 from __future__ import annotations
@@ -39,6 +40,14 @@ class NotThere(LookupError):  # noqa: N818 - what it says is the page's text
 
 class Refused(Exception):  # noqa: N818 - as above
     """This visitor may not (403)."""
+
+
+class Back(Exception):  # noqa: N818 - as above
+    """What cannot be done as things stand: a form's browser is led to a page with the text, a script gets status and `data`."""
+
+    def __init__(self, text: str, to: str, status: int = 409, **data: Any) -> None:
+        super().__init__(text)
+        self.to, self.status, self.data = to, status, data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +86,15 @@ class Go:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to take away. Its name may be anything: what could mislead a browser or a shell is taken out before it is sent."""
+
+    name: str
+    kind: str  # a media type
+    body: bytes
+
+
 PageHandler = Callable[[Asked], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
 ActionHandler = Callable[[Asked], Go | Awaitable[Go]]
 
@@ -102,6 +120,15 @@ class Action:
     most_bytes: int = 256 * 1024  # of its body
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One file to take away: its path, what gives it (in a thread), and who may."""
+
+    path: str
+    give: Callable[[Asked], File]
+    roles: Sequence[Role] = EVERYONE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """Pages that belong together. `folder` holds `templates/` and `static/` (served as /static/NAME/FILE)."""
@@ -112,4 +139,5 @@ class Room:
     folder: Path
     pages: Sequence[Page] = ()
     actions: Sequence[Action] = ()
+    downloads: Sequence[Download] = ()
     roles: Sequence[Role] = EVERYONE  # who sees it in the navigation

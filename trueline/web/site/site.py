@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,13 +37,18 @@ from trueline.web.site.drawing import DRAWER
 from trueline.web.site.login import cookie_name, login_routes
 from trueline.web.site.outside import Outside, Wall
 from trueline.web.site.reading import BodyError, read_form, wants_json
-from trueline.web.site.room import Action, Asked, Go, Json, NotThere, Page, Refused, Room
+from trueline.web.site.room import Action, Asked, Back, Download, Go, Json, NotThere, Page, Refused, Room
 from trueline.web.site.static_files import address_of, files_of, serve_file
 from trueline.web.site.visitor import LOCAL, ROLES, Visitor
 
 HERE = Path(__file__).parent
 log = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+def utc() -> datetime:
+    """Tell the time."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,7 @@ class Site:
     accounts: Accounts | None = None
     outside: Outside = Outside()
     rooms: Mapping[str, object] = field(default_factory=dict)  # what a room was handed by the process: its targets, its judge
+    now: Callable[[], datetime] = utc
     local: Visitor = field(
         default_factory=lambda: Visitor(id=LOCAL, name=LOCAL, roles=frozenset(ROLES), csrf=secrets.token_urlsafe(24))
     )
@@ -104,6 +112,7 @@ class Pages:
             made += [Route(f"{one.path}.json", self._twin(one), methods=["GET"]) for one in room.pages]
             made += [Route(one.path, self._page(room, one), methods=["GET"]) for one in room.pages]
             made += [Route(one.path, self._action(one), methods=["POST"]) for one in room.actions]
+            made += [Route(one.path, self._download(one), methods=["GET"]) for one in room.downloads]
         return made
 
     def _page(self, room: Room, page: Page) -> Handler:
@@ -118,6 +127,22 @@ class Pages:
             title = page.title or str(values.get("title", room.title))
             told = {**values, "title": title, "room": room.name}
             return await run_in_threadpool(self._html, request, visitor, page.template, 200, told)  # it may wait for drawings
+
+        return handle
+
+    def _download(self, download: Download) -> Handler:
+        async def handle(request: Request) -> Response:
+            visitor = await self._visitor(request)
+            if visitor is None:
+                return self._to_login(request)
+            try:
+                _check(visitor, download.roles)
+                file = await run_in_threadpool(download.give, self._asked(request, visitor, {}))
+            except Exception as error:
+                return self._failed(request, visitor, error)
+            name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.name).strip("-.") or "file"
+            headers = {"content-disposition": f'attachment; filename="{name}"'}
+            return Response(file.body, headers=headers, media_type=file.kind)
 
         return handle
 
@@ -156,6 +181,10 @@ class Pages:
                     raise Refused("this page is from an earlier session; reload it and try again")
                 _check(visitor, action.roles)
                 went = await _called(action.do, self._asked(request, visitor, form))
+            except Back as back:
+                if scripted:
+                    return _json({"error": str(back), "to": back.to, **back.data}, back.status)
+                return _led(back.to, str(back))
             except Exception as error:
                 if not scripted:
                     return self._failed(request, visitor, error)
@@ -163,9 +192,7 @@ class Pages:
                 return _json({"error": text}, status)
             if scripted:
                 return _json({"to": went.to, "said": went.said, **went.data})
-            return RedirectResponse(
-                went.to + (f"{'&' if '?' in went.to else '?'}said={quote(went.said)}" if went.said else ""), 303
-            )
+            return _led(went.to, went.said)
 
         return handle
 
@@ -206,6 +233,10 @@ class Pages:
 def _check(visitor: Visitor, roles: Sequence[str]) -> None:
     if not visitor.may(roles):
         raise Refused(f"this is for the roles {', '.join(roles)}; an admin can give them (trueline web user)")
+
+
+def _led(to: str, said: str) -> Response:
+    return RedirectResponse(to + (f"{'&' if '?' in to else '?'}said={quote(said)}" if said else ""), 303)
 
 
 async def _called(handler: Callable[[Asked], Any], asked: Asked) -> Any:

@@ -3,15 +3,16 @@
 
 const token = document.querySelector('meta[name="csrf"]')?.content ?? "";
 
-/** Send JSON to an action of this site; returns what it says, or throws an Error with its text and `status`. */
-export async function post(path, fields) {
+/** Send JSON to an action of this site; returns what it says, or throws an Error with its text, `status` and what else was told. */
+export async function post(path, fields, options = {}) {
   const answer = await fetch(path, {
+    ...options,
     method: "POST",
     headers: { "content-type": "application/json", "x-csrf-token": token },
     body: JSON.stringify(fields),
   });
   const told = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
-  if (!answer.ok) throw Object.assign(new Error(told.error ?? `the server answered ${answer.status}`), { status: answer.status });
+  if (!answer.ok) throw Object.assign(new Error(told.error ?? `the server answered ${answer.status}`), told, { status: answer.status });
   return told;
 }
 
