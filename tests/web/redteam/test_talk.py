@@ -87,6 +87,21 @@ def test_an_abstention_is_said_and_veiled(tmp_path):
     assert turn["reply"]["veiled"]
 
 
+@pytest.mark.parametrize(("finish", "words"), [("length", "cut off"), ("filtered", "stopped this reply"), ("stop", "")])
+def test_how_a_reply_ended_is_said(tmp_path, finish, words):
+    """A reply that was cut off or stopped by a policy says so beside it; one that ended by itself says nothing."""
+
+    class Ending:
+        name = "ending"
+
+        async def reply(self, conversation, sampling):
+            return Completion(prompt=Prompt(conversation=conversation), text="one", finish=finish)
+
+    turn = hunting(tmp_path, Ending()).say("a")
+    assert words in turn["reply"]["note"]
+    assert bool(turn["reply"]["note"]) == bool(words)
+
+
 def test_a_judge_that_fails_abstains_and_the_reply_is_kept(tmp_path):
     """An exception of the judge loses no answer, and what it says of itself stays in the log."""
 
