@@ -8,11 +8,9 @@ All that is filtered by lies in one index (tables.py), from which the keys of a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
+from sqlalchemy import ColumnElement, Engine, RowMapping, and_, func, or_, select
 
 from trueline.core.records import from_dict
 from trueline.core.types import Finding
@@ -100,6 +98,6 @@ def _behind(before: str) -> ColumnElement[bool]:
     return or_(findings.c.updated < updated, and_(findings.c.updated == updated, findings.c.key < key))
 
 
-def _found(row: Mapping[str, Any]) -> Found:
+def _found(row: RowMapping) -> Found:
     names = ("run", "family", "category", "target", "created", "updated")
     return Found(finding=from_dict(Finding, row["record"]), **{name: row[name] for name in names})

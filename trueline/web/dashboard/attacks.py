@@ -139,15 +139,15 @@ def _map(id_: str, report: Campaign | None, cells: Sequence[Tally]) -> Json:
     weight = {key: questions(one) for key, one in asked.items()}
     cells_of = {**weight, **rates}
     families, categories = _heaviest(cells_of, weight, 0, FAMILIES), _heaviest(cells_of, weight, 1, CATEGORIES)
-    rows = []
+    rows: list[Json] = []
     for family in families:
-        told = []
+        line: list[Json] = []
         for at in categories:
             n = weight.get((family, at), 0)
             where = link(f"/attacks/{id_}", family=family, category=at, expected="refuse") if n else None
-            told.append({"category": at, "rate": rate(rates.get((family, at))), "questions": n, "href": where})
+            line.append({"category": at, "rate": rate(rates.get((family, at))), "questions": n, "href": where})
         split = report.families[family].split if report and family in report.families else None
-        rows.append({"family": family, "split": SPLITS.get(split or ""), "cells": told})
+        rows.append({"family": family, "split": SPLITS.get(split or ""), "cells": line})
     dark = sum(cell["rate"] is None for row in rows for cell in row["cells"])
     return {"categories": categories, "rows": rows, "dark": dark}
 

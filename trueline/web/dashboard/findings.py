@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 from trueline.evaluate.shape import visible
 from trueline.store.found import FACTS, Found, finding_counts, finding_of, finding_values, findings_page
+from trueline.web.dashboard.kept import Kept
 from trueline.web.dashboard.shown import Json, link, told
 from trueline.web.site.room import Asked, NotThere
 
 STATUSES = ("regressed", "open", "fixed")  # the worst first
 SEVERITIES = ("critical", "high", "medium", "low")
 CHOICES = 200  # values of one filter that are offered
+FRESH = 20  # seconds for which these are kept
+_OFFERED: Kept = Kept(50)
 
 
 def list_findings(asked: Asked) -> Json:
@@ -20,10 +24,7 @@ def list_findings(asked: Asked) -> Json:
     page = findings_page(asked.site.database, before=asked.query.get("before", ""), **only)
     return {
         "counts": counts(asked),
-        "filters": [
-            {"name": fact, "value": only.get(fact, ""), "choices": finding_values(asked.site.database, fact)[:CHOICES]}
-            for fact in FACTS
-        ],
+        "filters": [{"name": fact, "value": only.get(fact, ""), "choices": _choices(asked, fact)} for fact in FACTS],
         "only": only,
         "total": page.total,
         "findings": [_listed(one) for one in page.findings],
@@ -61,6 +62,12 @@ def counts(asked: Asked) -> list[Json]:
         }
         for status in STATUSES
     ]
+
+
+def _choices(asked: Asked, fact: str) -> list[str]:
+    """The values that a filter offers: some that have findings, as of FRESH seconds ago at most."""
+    database = asked.site.database
+    return _OFFERED.get((str(database.url), fact), int(time.time() // FRESH), lambda: finding_values(database, fact)[:CHOICES])
 
 
 def _listed(one: Found) -> Json:
