@@ -6,12 +6,11 @@ import json
 
 import pytest
 
-from tests.store.conftest import url  # noqa: F401 - a fixture
 from trueline.store.opening import open_database
 
 
 @pytest.fixture
-def database(url):  # noqa: F811 - the fixture above
+def database(url):
     """An empty database that is open."""
     engine = open_database(url)
     yield engine
