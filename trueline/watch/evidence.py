@@ -7,8 +7,9 @@ Grünwald, Vovk and Shafer 2023, Statistical Science 38:576). Three bets, each e
   hypergeometric in quiet times; the bet is on a noncentral one (Fisher 1935; stratified as in Zelen 1971, Biometrika 58:129;
   as e-values in Turner, Ly and Grünwald 2024, JSPI 230:106116). With one round on each side it is a bet on McNemar's discordant
   pairs. A question that always gives the same answer bets nothing, so that no variance is divided by.
-- `pooled`: the same for one count of many. Where the parts of the count differ in their rates it is conservative: the true
-  conditional law has the hypergeometric's mean and a log-concave ratio to it (Newton's inequalities), so it is less spread out.
+- `pooled`: the same for one count of many. Where each round counts the same parts and these differ in their rates, it is
+  conservative: the true conditional law has the hypergeometric's mean and a log-concave ratio to it (Newton's inequalities),
+  so that it is less spread out, and every bet on a convex function of it is worth less.
 - `ranked`: values are replaced by their ranks within a stratum, and the bet tilts high or low ranks. Its mean over all
   permutations is an elementary symmetric polynomial, so that nothing is assumed of tails.
 
