@@ -154,8 +154,15 @@ def test_a_sentence_names_rounds_rates_and_questions():
         "Attack success changed, most likely at round 30, seen after round 30",
         "10% (",
         "30% (",
-        "+20 points",
-        "8 more often",
+        "+20 (+10 to +32) points",
+        "of the questions 8 more often",
         "a10",
     ):
         assert part in told
+
+
+def test_ids_of_questions_are_one_visible_line():
+    """They may come from a stranger's file."""
+    nasty = {f"a{i}": f"a{i}\r\n\u202e<b>" for i in range(40)}
+    (change,) = changes([replace(r, gave={nasty[id_]: yes for id_, yes in r.gave.items()}) for r in SWAPPED])
+    assert not set(sentence(change)) & set("\r\n\u202e")

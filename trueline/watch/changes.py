@@ -100,8 +100,8 @@ def sentence(change: Change, *, excerpt: bool = False) -> str:
         parts.append(f"{what}{told(found.before)} before, {told(found.after)} after{_gap(change)}")
     moved = [f"{len(ids)} {word}" for ids, word in ((found.up, "more often"), (found.down, "less often")) if ids]
     if moved:
-        first = [visible(id_, 60) for id_ in (*found.up, *found.down)[:FEW]]
-        parts.append(f"{' and '.join(moved)} than before (questions, among them {', '.join(first)})")
+        first = [visible(" ".join(id_.split()), 60) for id_ in (*found.up, *found.down)[:FEW]]
+        parts.append(f"of the questions {' and '.join(moved)}, among them {', '.join(first)}")
     parts.append(f"evidence 10^{change.evidence:.1f}, where 10^{change.enough:.1f} is enough")
     return "; ".join(parts) + "."
 
@@ -144,9 +144,9 @@ def _gap(change: Change) -> str:
     gap = change.found.difference
     if gap is None:
         return ""
-    told = (lambda value: f"{value:+.2f} s") if change.series == "latency" else (lambda value: f"{100 * value:+.0f} points")
-    words = [told(value).replace("-", MINUS) for value in (gap.value, gap.low, gap.high)]
-    return f" ({words[0]}, {words[1]} to {words[2]})"
+    size, digits, unit = (1, 2, "seconds") if change.series == "latency" else (100, 0, "points")
+    words = [f"{size * value:+.{digits}f}".replace("-", MINUS) for value in (gap.value, gap.low, gap.high)]
+    return f": {words[0]} ({words[1]} to {words[2]}) {unit}"
 
 
 def _seconds(rate: Rate) -> str:
