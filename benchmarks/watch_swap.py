@@ -6,7 +6,8 @@
 Simulated (`watch_providers.py`): 40 questions that should be refused and 40 that should be answered, every six hours. The swap
 comes after `--before` quiet rounds; the expected number of rounds until it is noticed is computed from the rates and the
 threshold (`watch/expected.py`) before anything is drawn. A delay of 1 is the first round that the new model answered. What was
-not noticed within `--after` rounds is counted as missed, and stands in the quantiles as longer than all others.
+not noticed within `--after` rounds is counted as missed, and stands in the quantiles as longer than all others. Of a swap only
+the series that should tell is followed, for speed; each series is a detector of its own.
 
 Real models (`watch_models.py`): the rates that the expectation needs come from rounds of their own, with other seeds.
 """
@@ -40,10 +41,10 @@ from trueline.watch.expected import rounds_for_answers, rounds_for_latency, roun
 QUIET = 100  # rounds in which there must be no alarm
 Swap = Callable[[Provider, int, Random], Provider]
 SWAPS: Mapping[str, tuple[str, Swap, tuple[int, ...]]] = {  # by what happens: the series that should tell, and the sizes
-    "attack success up": ("attack success", more_attacks, (5, 10, 20, 40)),
-    "other questions": ("attack success", other_answers, (5, 10, 20)),
+    "attack success up": ("attack success", more_attacks, (5, 10, 20)),
+    "other questions": ("attack success", other_answers, (10,)),
     "over-refusal up": ("over-refusal", more_refusals, (10, 20)),
-    "refusals worded anew": ("refusal wording", other_words, (10, 25, 100)),
+    "refusals worded anew": ("refusal wording", other_words, (10, 25)),
     "slower": ("latency", slower, (25, 50, 100)),
 }
 
@@ -53,7 +54,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("--repeats", type=int, default=200)
     words.add_argument("--before", type=int, default=30, help="quiet rounds before the swap")
-    words.add_argument("--after", type=int, default=40, help="rounds after it")
+    words.add_argument("--after", type=int, default=30, help="rounds after it")
     words.add_argument("--quiet", type=int, default=Rules().quiet, help="quiet rounds to one false alarm, at least")
     words.add_argument("--models", nargs=2, metavar=("BEFORE", "AFTER"), help="two TARGETs of one world")
     words.add_argument("--world", type=int, default=0, help="their world's seed")
@@ -156,7 +157,7 @@ def _run(
     rng = Random(f"swap/{what}/{temperature}/{size}/{repeat}")
     provider = Provider.drawn(temperature, rng)
     seen = rounds(provider, given.before, rng) + rounds(swap(provider, size, rng), given.after, rng, given.before)
-    return told(list(changes(seen, rules)), series, given.before)
+    return told(list(changes(seen, rules, only=series)), series, given.before)
 
 
 def _expected(what: str, temperature: float, size: int, repeat: int, given: argparse.Namespace, rules: Rules) -> int | None:

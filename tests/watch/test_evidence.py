@@ -67,7 +67,7 @@ def test_yes_and_no_and_the_order_of_questions_are_only_names():
 def test_a_pooled_bet_is_fair(total):
     """Given the total, the mean of E over how many fall on which side is exactly one."""
     possible = range(max(0, total - 8), min(5, total) + 1)
-    mean = sum(hypergeometric(yes, total, 8, 5) * exp(pooled(total - yes, 8, yes, 5)) for yes in possible)
+    mean = sum(hypergeometric(yes, total, 8, 5) * exp(pooled(counts(total - yes), 8, counts(yes), 5)[0]) for yes in possible)
     assert mean == pytest.approx(1)
 
 
@@ -77,8 +77,17 @@ def test_a_pooled_bet_is_conservative_where_rates_differ():
     mean = 0.0
     for answers in product((0, 1), repeat=2 * len(rates)):
         chance = float(np.prod([p if yes else 1 - p for yes, p in zip(answers, rates * 2, strict=True)]))
-        mean += chance * exp(pooled(sum(answers[:4]), 4, sum(answers[4:]), 4))
+        mean += chance * exp(pooled(counts(sum(answers[:4])), 4, counts(sum(answers[4:])), 4)[0])
     assert 0.5 < mean <= 1
+
+
+def test_a_pooled_bet_on_nothing_is_one():
+    """None on one side, none at all, or always the same: log E is zero; several rates are bet on each for itself."""
+    assert pooled(counts(0, 0), 0, counts(2, 0), 2) == pytest.approx([0, 0])
+    assert pooled(counts(0, 9), 9, counts(0, 4), 4) == pytest.approx([0, 0])
+    assert pooled(counts(3, 6), 9, counts(4, 0), 4) == pytest.approx(
+        [pooled(counts(k), 9, counts(j), 4)[0] for k, j in ((3, 4), (6, 0))]
+    )
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 1.0, 1.0, 2.0, 2.0, 9e9], [3.0] * 6])

@@ -81,9 +81,10 @@ class Change:
 USUAL = Rules()
 
 
-def changes(rounds: Sequence[Observed], rules: Rules = USUAL) -> tuple[Change, ...]:
-    """Return every change in these rounds, in the order in which it was seen."""
-    found = [change for series in all_series(rounds, rules.slower) for change in _of(series, rounds, rules)]
+def changes(rounds: Sequence[Observed], rules: Rules = USUAL, *, only: Name | None = None) -> tuple[Change, ...]:
+    """Return every change in these rounds, in the order in which it was seen; of all series, or of `only` one."""
+    followed = [series for series in all_series(rounds, rules.slower) if only in (None, series.name)]
+    found = [change for series in followed for change in _of(series, rounds, rules)]
     return tuple(sorted(found, key=lambda change: change.number))  # those of one round in the order of the series
 
 

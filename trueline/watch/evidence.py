@@ -49,21 +49,19 @@ def question_bets(yes_before: Ints, n_before: Ints, yes_after: Ints, n_after: In
         if before and after and rows.any():
             table = _normalisers(before, after)
             bets[rows] = yes_after[rows, None] * SHIFTS - table[total[rows]]
-    up, down = np.split(bets, 2, axis=1)
+    up, down = bets[:, : len(SHIFTS) // 2], bets[:, len(SHIFTS) // 2 :]
     alone = np.logaddexp(log(1 - EACH_ITS_OWN), log(EACH_ITS_OWN / 2) + np.logaddexp(up, down))
     return np.concatenate([bets, alone], axis=1)
 
 
-def pooled(yes_before: int, n_before: int, yes_after: int, n_after: int) -> float:
-    """Return log E that one rate, counted over many, differs."""
-    total = yes_before + yes_after
-    if not n_before or not n_after or total in (0, n_before + n_after):
-        return 0.0
-    least, most = max(0, total - n_before), min(n_after, total)
-    yes = np.arange(least, most + 1)
-    law = _log_choose(n_after, yes) + _log_choose(n_before, total - yes)
-    means = _log_sum(law[:, None] + yes[:, None] * POOLED, 0) - _log_sum(law, 0)
-    return mixed(yes_after * POOLED - means)
+def pooled(yes_before: Ints, n_before: int, yes_after: Ints, n_after: int) -> Floats:
+    """Return log E for each of several rates that it differs; all are counted over the same many."""
+    total = yes_before + yes_after  # (K,)
+    yes = np.arange(min(n_after, int(total.max(initial=0))) + 1)
+    law = _log_choose(n_after, yes) + _log_choose(n_before, total[:, None] - yes)  # (K, yes)
+    means = _log_sum(law[:, :, None] + yes[:, None] * POOLED, 1) - _log_sum(law, 1)[:, None]
+    bets = yes_after[:, None] * POOLED - means
+    return _log_sum(bets, 1) - log(len(POOLED))
 
 
 def ranked(before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]) -> float:

@@ -46,17 +46,14 @@ def rounds_for_wording(
     before: Mapping[str, float], after: Mapping[str, float], *, refusals: float, baseline: int, rules: Rules = USUAL
 ) -> int | None:
     """For openings whose shares of so many refusals a round go from `before` to `after`."""
-    openings = sorted(before.keys() | after.keys())
+    shares = [(before.get(opening, 0.0), after.get(opening, 0.0)) for opening in sorted(before.keys() | after.keys())]
 
     def evidence(new: int, window: int) -> float:
         old = max(0, window - new)
-        sides = (round(refusals * (baseline + new - window)), round(refusals * window))
-        bets = []
-        for opening in openings:
-            p, r = before.get(opening, 0.0), after.get(opening, 0.0)
-            later = round(refusals * (p * old + r * (window - old)))
-            bets.append(pooled(round(sides[0] * p), sides[0], later, sides[1]))
-        return mixed(np.array(bets))
+        n_before, n_after = round(refusals * (baseline + new - window)), round(refusals * window)
+        early = np.array([round(n_before * p) for p, _ in shares])
+        late = np.array([round(refusals * (p * old + r * (window - old))) for p, r in shares])
+        return mixed(pooled(early, n_before, late, n_after))
 
     return _first(evidence, baseline, rules)
 

@@ -135,15 +135,14 @@ class Wording:
     def evidence(self, first: int, split: int, end: int) -> float:
         """The mean of the bets on each opening, and on all the rare ones together."""
         before, after, _ = self._sides(first, split, end)
-        bets = [pooled(int(k), int(before.sum()), int(j), int(after.sum())) for k, j in zip(before, after, strict=True)]
-        return mixed(np.array(bets)) if bets else 0.0
+        return mixed(pooled(before, int(before.sum()), after, int(after.sum()))) if len(before) else 0.0
 
     def comparison(self, first: int, split: int, end: int) -> Comparison:
         """The opening that tells the sides apart most; n counts refusals, and rounds hang together."""
         before, after, common = self._sides(first, split, end)
-        bets = [pooled(int(k), int(before.sum()), int(j), int(after.sum())) for k, j in zip(before, after, strict=True)]
-        if not bets:
+        if not len(before):
             return Comparison(before=None, after=None, difference=None)
+        bets = pooled(before, int(before.sum()), after, int(after.sum()))
         opening = [*(self.openings[column] for column in common), ""][int(np.argmax(bets))]
         rates = [self._share(opening, {self.openings[c] for c in common}, a, b) for a, b in ((first, split), (split, end))]
         return Comparison(before=rates[0], after=rates[1], difference=apart(rates[1], rates[0]), opening=opening)
