@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from random import Random
 from typing import Any
@@ -47,6 +48,15 @@ SWAPS: Mapping[str, tuple[str, Swap, tuple[int, ...]]] = {  # by what happens: t
     "refusals worded anew": ("refusal wording", other_words, (10, 25)),
     "slower": ("latency", slower, (25, 50, 100)),
 }
+KINDS: Mapping[str, Callable[[Random], Provider]] = {
+    "temperature 0, no answer ever changes": lambda rng: Provider.drawn(0.0, rng, flip=0.0),
+    "temperature 0, 1 answer in 100 changes": lambda rng: Provider.drawn(0.0, rng),
+    "temperature 0, 5 answers in 100 change": lambda rng: Provider.drawn(0.0, rng, flip=0.05),
+    "temperature 1": lambda rng: Provider.drawn(1.0, rng),
+    "broken: latency drifts for days": lambda rng: replace(Provider.drawn(1.0, rng), weather=0.3),
+    "broken: the same, told from twice as slow on": lambda rng: replace(Provider.drawn(1.0, rng), weather=0.3),
+    "broken: a replica that differs": lambda rng: replace(Provider.drawn(0.0, rng), replicas=0.1),
+}
 
 
 def main() -> None:
@@ -56,6 +66,7 @@ def main() -> None:
     words.add_argument("--before", type=int, default=30, help="quiet rounds before the swap")
     words.add_argument("--after", type=int, default=30, help="rounds after it")
     words.add_argument("--quiet", type=int, default=Rules().quiet, help="quiet rounds to one false alarm, at least")
+    words.add_argument("--workers", type=int, default=1, help="processes; results are the same")
     words.add_argument("--models", nargs=2, metavar=("BEFORE", "AFTER"), help="two TARGETs of one world")
     words.add_argument("--world", type=int, default=0, help="their world's seed")
     words.add_argument("--json", action="store_true")
@@ -79,22 +90,9 @@ def main() -> None:
 
 def _quiet(given: argparse.Namespace, rules: Rules) -> list[dict[str, Any]]:
     """Alarms in quiet rounds: as the bound supposes them, and where what it supposes does not hold."""
-    kinds: dict[str, Callable[[Random], Provider]] = {
-        "temperature 0, no answer ever changes": lambda rng: Provider.drawn(0.0, rng, flip=0.0),
-        "temperature 0, 1 answer in 100 changes": lambda rng: Provider.drawn(0.0, rng),
-        "temperature 0, 5 answers in 100 change": lambda rng: Provider.drawn(0.0, rng, flip=0.05),
-        "temperature 1": lambda rng: Provider.drawn(1.0, rng),
-        "broken: latency drifts for days": lambda rng: replace(Provider.drawn(1.0, rng), weather=0.3),
-        "broken: the same, told from twice as slow on": lambda rng: replace(Provider.drawn(1.0, rng), weather=0.3),
-        "broken: a replica that differs": lambda rng: replace(Provider.drawn(0.0, rng), replicas=0.1),
-    }
     rows = []
-    for name, drawn in kinds.items():
-        alarms = []
-        for repeat in range(given.repeats):
-            rng = Random(f"quiet/{name}/{repeat}")
-            found = changes(rounds(drawn(rng), QUIET, rng), replace(rules, slower=2.0) if "twice" in name else rules)
-            alarms.append([change.series for change in found])
+    for name in KINDS:
+        alarms = _each(_calm, [(name, repeat, rules) for repeat in range(given.repeats)], given.workers)
         said = sorted({series for one in alarms for series in one})
         rows.append(
             {
@@ -108,13 +106,28 @@ def _quiet(given: argparse.Namespace, rules: Rules) -> list[dict[str, Any]]:
     return rows
 
 
+def _calm(name: str, repeat: int, rules: Rules) -> list[str]:
+    rng = Random(f"quiet/{name}/{repeat}")
+    seen = rounds(KINDS[name](rng), QUIET, rng)
+    return [change.series for change in changes(seen, replace(rules, slower=2.0) if "twice" in name else rules)]
+
+
+def _each(work: Callable[..., Any], asked: list[tuple[Any, ...]], workers: int) -> list[Any]:
+    """Do all of it, in order; each piece draws from a generator of its own."""
+    if workers == 1:
+        return [work(*one) for one in asked]
+    with ProcessPoolExecutor(workers) as pool:
+        return list(pool.map(work, *zip(*asked, strict=True), chunksize=10))
+
+
 def _swaps(given: argparse.Namespace, rules: Rules) -> list[dict[str, Any]]:
     rows = []
     for temperature in (0.0, 1.0):
-        for what, (series, swap, sizes) in SWAPS.items():
+        for what, (_, _, sizes) in SWAPS.items():
             for size in sizes:
                 expected = [_expected(what, temperature, size, repeat, given, rules) for repeat in range(5)]
-                runs = [_run(what, series, swap, temperature, size, repeat, given, rules) for repeat in range(given.repeats)]
+                asked = [(what, temperature, size, repeat, given, rules) for repeat in range(given.repeats)]
+                runs = _each(_run, asked, given.workers)
                 rows.append({"temperature": temperature, "swap": what, "by": f"{size} %"} | summed(expected, runs, given))
     return rows
 
@@ -151,9 +164,8 @@ def told(found: list[Any], series: str, swap: int) -> dict[str, Any]:
     }
 
 
-def _run(
-    what: str, series: str, swap: Swap, temperature: float, size: int, repeat: int, given: argparse.Namespace, rules: Rules
-) -> dict[str, Any]:
+def _run(what: str, temperature: float, size: int, repeat: int, given: argparse.Namespace, rules: Rules) -> dict[str, Any]:
+    series, swap, _ = SWAPS[what]
     rng = Random(f"swap/{what}/{temperature}/{size}/{repeat}")
     provider = Provider.drawn(temperature, rng)
     seen = rounds(provider, given.before, rng) + rounds(swap(provider, size, rng), given.after, rng, given.before)

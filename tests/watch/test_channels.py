@@ -109,6 +109,21 @@ def test_what_was_taken_is_not_sent_again_and_what_failed_is():
     assert sent[ALERTS[1].id]["one"]["ok"]
 
 
+def test_what_came_of_it_is_kept_at_once():
+    """A process that is killed while the second alert is under way has kept the first."""
+    kept = []
+
+    class Killing(Place):
+        async def send(self, alert: Alert) -> None:
+            if alert is ALERTS[1]:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(deliver(ALERTS, [Killing("p")], keep=lambda *told: kept.append(told), clock=Time().clock()))
+    ((alert, place, sent),) = kept
+    assert (alert, place, sent["ok"]) == (ALERTS[0].id, "p", True)
+
+
 def test_a_word_names_a_channel(tmp_path):
     """By kind; its name holds no path, no address that is a secret, and no folder."""
     environment = {"HOOK": SECRET, "TRUELINE_SMTP_HOST": "mail.test"}

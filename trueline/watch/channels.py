@@ -92,12 +92,15 @@ async def deliver(
     channels: Iterable[Channel],
     *,
     done: Mapping[str, Mapping[str, Any]] | None = None,
+    keep: Callable[[str, str, Mapping[str, Any]], None] = lambda alert, channel, sent: None,
     patience: Patience = PATIENCE,
     clock: Clock = Clock(),  # noqa: B008 - frozen
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Send alerts to channels; return what came of each, by alert and channel, with what was `done` before kept.
 
     What a channel has taken it is not sent again. Channels work side by side, and each gets its alerts one after another.
+    `keep` is called with an alert's id, a channel's name and what came of it as soon as that is known: whoever is killed after
+    it has sent nothing for nothing.
     """
     sent: dict[str, dict[str, dict[str, Any]]] = {
         a.id: {k: dict(v) for k, v in (done or {}).get(a.id, {}).items()} for a in alerts
@@ -107,6 +110,7 @@ async def deliver(
         for alert in alerts:
             if not sent[alert.id].get(place.name, {}).get("ok"):
                 sent[alert.id][place.name] = asdict(await _try(place, alert, patience, clock))
+                keep(alert.id, place.name, sent[alert.id][place.name])
 
     await asyncio.gather(*(serve(place) for place in {place.name: place for place in channels}.values()))
     return sent
