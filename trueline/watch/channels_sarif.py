@@ -82,7 +82,7 @@ def result(alert: Alert) -> dict[str, Any]:
         "ruleId": f"{CATEGORY}{alert.kind}",
         "ruleIndex": RULES.index(alert.kind),
         "kind": "fail",
-        "level": LEVELS.get(alert.severity, "note"),
+        "level": "note" if alert.severity == "low" else LEVELS[alert.severity],
         "message": {"text": escaped(alert.text)},
         "locations": [
             {

@@ -83,7 +83,8 @@ def mixed(logs: Floats) -> float:
 def _log_sum(logs: Floats, axis: int) -> Floats:
     """The same as `logaddexp.reduce`, several times as fast; some value along the axis is finite."""
     most = logs.max(axis, keepdims=True)
-    return np.log(np.exp(logs - most).sum(axis)) + most.squeeze(axis)
+    summed: Floats = np.log(np.exp(logs - most).sum(axis)) + most.squeeze(axis)
+    return summed
 
 
 @lru_cache(maxsize=1024)
@@ -120,4 +121,5 @@ def _mean_product(weights: Floats, chosen: int) -> Floats:
     sums[0] = 0.0
     for row in weights:  # the elementary symmetric polynomials of one row more
         sums[1:] = np.logaddexp(sums[1:], sums[:-1] + row)
-    return sums[chosen] - _log_choose(len(weights), np.array([chosen]))
+    mean: Floats = sums[chosen] - _log_choose(len(weights), np.array([chosen]))
+    return mean
