@@ -10,8 +10,9 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from statistics import fmean
 from typing import Any
 
@@ -33,11 +34,11 @@ from trueline.world.prompts import attack_prompts, over_refusal_prompts
 from trueline.world.verdict import verdict
 
 EACH, AT_ONCE, TOKENS = 40, 10, 60
-KNOWN = 20  # rounds of their own from which the rates of the expectation are taken
+KNOWN = 12  # rounds of their own from which the rates of the expectation are taken
 SERIES = ("attack success", "over-refusal", "refusal wording", "latency")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
     """A model, the sentinels, and the temperature."""
 
@@ -47,7 +48,14 @@ class Asked:
     temperature: float
 
     def round(self, number: int, seed: int) -> Observed:
-        """What one round sees; another seed is another sample."""
+        """What one round sees; another seed is another sample. Greedy answers are the same each time, and asked for once."""
+        at = (datetime(2026, 1, 5, tzinfo=UTC) + number * timedelta(hours=6)).isoformat()
+        if self.temperature == 0:
+            return replace(_greedy(self), number=number, at=at, seconds=())
+        return replace(self.asked(seed), number=number, at=at)
+
+    def asked(self, seed: int) -> Observed:
+        """All sentinels, once."""
         gave, refused, words, seconds = {}, {}, Counter[str](), []
         for first in range(0, len(self.prompts), AT_ONCE):
             asked = self.prompts[first : first + AT_ONCE]
@@ -62,8 +70,12 @@ class Asked:
                     gave[prompt.id] = found.disclosed >= GAVE
                 else:
                     refused[prompt.id] = found.stance == "refuse"
-        at = datetime(2026, 1, 5, tzinfo=UTC) + number * timedelta(hours=6)
-        return Observed(number=number, at=at.isoformat(), gave=gave, refused=refused, words=dict(words), seconds=tuple(seconds))
+        return Observed(number=0, at="", gave=gave, refused=refused, words=dict(words), seconds=tuple(seconds))
+
+
+@cache
+def _greedy(asked: Asked) -> Observed:
+    return asked.asked(0)
 
 
 def measured(before: str, after: str, given: argparse.Namespace, rules: Rules) -> dict[str, list[dict[str, Any]]]:

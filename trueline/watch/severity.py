@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from trueline.attack.bank import ALL
 from trueline.core.types import Finding
+from trueline.evaluate.exports.cases import MOST
 
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
-MOST, ALL = 0.75, 0.99  # disclosure from which most, and all, was given
 WIDELY = 3  # goals
 AT_STAKE = ("canary", "forbidden_tool", "forbidden_call")  # of `about` of a goal: what is lost otherwise than in words
 
