@@ -12,9 +12,9 @@ of quiet rounds that one false alarm is worth. In quiet times a series does so w
     E(rounds until one)                    >= R            the sum of 1 - n/(2 R) over n up to 2 R
 
 so R is a lower bound of the average run length of Page (1954, Biometrika 41:100). A union over rounds is coarser than the
-e-detectors of Shin, Ramdas and Rinaldo (2023, arXiv 2203.03532). Those need bets that stay fair from round to round; where rates
-are unknown no such supermartingale gains anything (Ramdas, Ruf, Larsson and Koolen 2022, arXiv 2102.00630). These know each
-question's past and are fair at each round, looked at by itself, which is all that a union needs.
+e-detectors of Shin, Ramdas and Rinaldo (2023, arXiv 2203.03532). Those need bets that stay fair from round to round, and where
+rates are unknown no such supermartingale gains anything (Ramdas, Ruf, Larsson and Koolen 2022, arXiv 2102.00630). These know
+each question's past and are fair at each round, looked at by itself, which is all that a union needs.
 
 After an alarm its series begins anew at the round where it most likely changed, and only rounds after the alarm are put to
 question again. Each series does so by itself: one swap may be seen in attack success at once, and in latency a week later.
