@@ -102,6 +102,7 @@ def test_new_words_of_refusal_are_seen():
     (change,) = changes(rounds)
     assert (change.series, change.since) == ("refusal wording", 30)
     assert change.found.opening in ("i am sorry", "<b>oh no\u202e")
+    assert change.found.after.high - change.found.after.low < 0.4  # one round, whose refusals count one by one
     assert "sorry" not in sentence(change)
     assert "oh no" not in sentence(change)
     assert "\u202e" not in sentence(change, excerpt=True)

@@ -19,7 +19,7 @@ import numpy as np
 from trueline.watch.changes import USUAL, WINDOWS, Rules
 from trueline.watch.evidence import Floats, Ints, mixed, pooled, question_bets, ranked
 
-MOST = 60
+MOST = 40
 
 
 def rounds_for_answers(before: Sequence[float], after: Sequence[float], *, baseline: int, rules: Rules = USUAL) -> int | None:

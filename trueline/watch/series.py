@@ -158,12 +158,14 @@ class Wording:
         return before[common], after[common], common
 
     def _share(self, opening: str, common: set[str], first: int, end: int) -> Rate | None:
-        values, places = [], []
+        values: list[float] = []
+        places: list[int] = []
         for place in range(first, end):
             for said, count in self.counts[place].items():
                 values += [float(said == opening if opening else said not in common)] * count
                 places += [place] * count
-        return clustered(values, places)
+        # Of one round nobody can tell how rounds differ: its refusals count one by one.
+        return clustered(values, places if end - first > 1 else range(len(values)))
 
 
 @dataclass(frozen=True)
