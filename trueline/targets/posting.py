@@ -51,10 +51,13 @@ class NoReplyError(Exception):
 
 
 @asynccontextmanager
-async def posting(url: str, headers: Mapping[str, str], most_bytes: int) -> AsyncIterator[Post]:
+async def posting(
+    url: str, headers: Mapping[str, str], most_bytes: int, resolver: aiohttp.abc.AbstractResolver | None = None
+) -> AsyncIterator[Post]:
     """Open a way to post to an address, for this event loop; its connections are closed at the end.
 
     It limits neither time nor connections: whoever posts does, and a connection is opened where none is free.
+    A `resolver` looks names up in place of the usual one; where a proxy is asked, names are the proxy's to look up.
     """
     import aiohttp  # a tenth of a second of loading, spent only where a remote target is opened
 
@@ -65,7 +68,7 @@ async def posting(url: str, headers: Mapping[str, str], most_bytes: int) -> Asyn
     else:
         headers = {**headers, **proxy.headers}
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT, resolver=None if proxy.url else resolver),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(),
         auto_decompress=False,

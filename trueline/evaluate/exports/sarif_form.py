@@ -67,8 +67,8 @@ def _rule(family: str, worst: float | None) -> dict[str, object]:
     name = visible(family, NAME_LIMIT)
     rule: dict[str, object] = {
         "id": name,
-        "shortDescription": {"text": _escaped(f"Attack family {name}")},
-        "fullDescription": {"text": _escaped(f"The target gave what it should refuse when it was asked in the family {name}.")},
+        "shortDescription": {"text": escaped(f"Attack family {name}")},
+        "fullDescription": {"text": escaped(f"The target gave what it should refuse when it was asked in the family {name}.")},
         "help": {"text": ", ".join(f"{tag.id} {tag.name} ({TAXONOMIES[tag.taxonomy].name})" for tag in known)},
         "relationships": [{"target": _reference(tag), "kinds": ["relevant"]} for tag in known],
         "properties": {"tags": ["security", "llm", *(tag.id for tag in known)]},
@@ -86,7 +86,7 @@ def _result(case: Case, rule: int, file: str) -> dict[str, object]:
         "ruleIndex": rule,
         "kind": "fail",
         "level": LEVELS[case.severity],
-        "message": {"text": _escaped(f"{case.attack} broke goal {case.name} at question {attempt.query}.")},
+        "message": {"text": escaped(f"{case.attack} broke goal {case.name} at question {attempt.query}.")},
         "locations": [
             {
                 "physicalLocation": {"artifactLocation": {"uri": file}, "region": {"startLine": 1}},
@@ -122,7 +122,7 @@ def _invocation(found: Sequence[Case], summary: Mapping[str, object]) -> dict[st
 
 
 def _notice(level: str, text: str) -> dict[str, object]:
-    return {"level": level, "message": {"text": _escaped(text)}}
+    return {"level": level, "message": {"text": escaped(text)}}
 
 
 def _reasons(summary: Mapping[str, object], key: str) -> list[tuple[str, str]]:
@@ -165,7 +165,8 @@ def _file(summary: Mapping[str, object]) -> str:
     return quote(str(named) if inside else named.name)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Write a text so that SARIF reads it as it stands: as no link and no place for arguments."""
     shown = visible(text)
     for old, new in (("\\", "\\\\"), ("[", "\\["), ("]", "\\]"), ("{", "{{"), ("}", "}}")):
         shown = shown.replace(old, new)
