@@ -173,10 +173,10 @@ def test_an_alert_is_raised_once_and_each_channel_keeps_its_word(database):
         id="h1", watch="w-shop", number=1, kind="failed", severity="high", text="down", record={}, created=stamp(NOW), sent={}
     )
     assert add_alert(database, row)
-    mark_sent(database, "h1", "slack", "sent")
-    mark_sent(database, "h1", "mail", "refused")
+    mark_sent(database, "h1", "slack", {"ok": True})
+    mark_sent(database, "h1", "mail", {"ok": False})
     assert not add_alert(database, replace(row, text="again"))
     assert add_alert(database, replace(row, id="h2", created=stamp(later(1))))
     assert alerts(database, watch="none") == []
     assert [found.id for found in alerts(database, watch="w-shop")] == ["h2", "h1"]
-    assert alerts(database)[1] == replace(row, sent={"slack": "sent", "mail": "refused"})
+    assert alerts(database)[1] == replace(row, sent={"slack": {"ok": True}, "mail": {"ok": False}})

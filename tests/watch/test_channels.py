@@ -9,7 +9,7 @@ import pytest
 
 from trueline.targets.patience import Clock, Patience
 from trueline.watch.alerts import Alert, of_failure
-from trueline.watch.channels import ChannelWordError, UndeliveredError, channel, deliver, storable
+from trueline.watch.channels import ChannelWordError, UndeliveredError, channel, check_word, deliver
 
 ALERTS = tuple(of_failure("w", "prod", number, "no key") for number in (1, 2))
 SECRET = "https://hooks.slack.com/services/T0/B0/hush"
@@ -152,7 +152,7 @@ def test_a_wrong_word_is_refused_in_one_line(word):
 def test_what_holds_a_secret_is_not_stored(word):
     """It is refused without being shown."""
     with pytest.raises(ChannelWordError) as refused:
-        storable(word)
+        check_word(word)
     assert "hush" not in str(refused.value)
 
 
@@ -161,4 +161,4 @@ def test_what_holds_a_secret_is_not_stored(word):
 )
 def test_what_holds_none_may_be_stored(word):
     """As it stands."""
-    assert storable(word) == word
+    check_word(word)

@@ -68,6 +68,10 @@ def watch() -> None:
 @click.option("--at-once", type=click.IntRange(min=1), default=8, show_default=True, help="Pairs of attack and goal at a time.")
 @with_ask
 @click.option("--world-seed", type=int, default=0, show_default=True, help="Which world a model was trained in.")
+@click.option(
+    "--alert", "alerts", multiple=True, metavar="CHANNEL",
+    help="Where alerts go: webhook:URL, slack:env:NAME, mail:ADDRESS, sarif:FILE; several times (docs/watch_alerts.md).",
+)  # fmt: skip
 @with_database
 @with_json
 @reports_errors
@@ -84,6 +88,7 @@ def add(
     Example:  trueline watch add runs/demo/safety --every 6h --packs all --budget questions=500
               trueline watch add openai:MODEL --budget cost=2.50,time=20m --price in=0.15,out=0.60 --threshold 0.2
               trueline watch add shop.yaml --goals goals.csv --judge rubric:openai:MODEL --name shop
+              trueline watch add runs/demo/safety --alert slack:env:OPS_SLACK --alert sarif:watch.sarif
     """
     from trueline.store.opening import open_database
     from trueline.store.watches import add_watch

@@ -8,12 +8,14 @@ All that is filtered by lies in one index (tables.py), from which the keys of a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Engine, RowMapping, and_, func, or_, select
 
 from trueline.core.records import from_dict
 from trueline.core.types import Finding
+from trueline.store.opening import writing
 from trueline.store.tables import findings
 
 LIMIT = 25
@@ -65,6 +67,27 @@ def finding_values(engine: Engine, fact: str) -> list[str]:
         raise ValueError(f"expected one of {', '.join(FACTS)}, got {fact!r}")
     with engine.connect() as connection:
         return list(connection.execute(select(findings.c[fact]).distinct().order_by(findings.c[fact])).scalars())
+
+
+def clusters_of(engine: Engine) -> dict[str, str]:
+    """Which cluster each finding was put into, of those that were."""
+    query = select(findings.c.key, findings.c.cluster).where(findings.c.cluster != "")
+    with engine.connect() as connection:
+        return {key: cluster for key, cluster in connection.execute(query)}  # noqa: C416 - rows are no pairs
+
+
+def save_clusters(engine: Engine, grouped: Mapping[str, tuple[str, str]]) -> int:
+    """Write each finding's cluster and severity where they are others by now; return how many there were."""
+    changed = 0
+    with writing(engine) as connection:
+        stored = select(findings.c.key, findings.c.cluster, findings.c.severity, findings.c.record)
+        for row in connection.execute(stored.order_by(findings.c.key)).all():  # in order: two who write wait, and do not lock
+            cluster, severity = grouped.get(row.key, (row.cluster, row.severity))
+            if (cluster, severity) != (row.cluster, row.severity):
+                told = {"cluster": cluster, "severity": severity, "record": {**row.record, "severity": severity}}
+                connection.execute(findings.update().where(findings.c.key == row.key).values(told))
+                changed += 1
+    return changed
 
 
 def findings_page(engine: Engine, *, before: str = "", limit: int = LIMIT, **only: str | None) -> FoundPage:

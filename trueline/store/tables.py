@@ -101,6 +101,7 @@ findings = Table(
     Column("family", String, nullable=False, server_default=text("''")),  # of its first attempt, as is the category
     Column("category", String, nullable=False, server_default=text("''")),
     Column("target", String, nullable=False, server_default=text("''")),  # as the run that saw it last names it, else the model
+    Column("cluster", String, nullable=False, server_default=text("''")),  # findings that are one weakness: watch/clusters.py
     Index(None, "updated", "key", "status", "severity", "family", "category", "target"),  # all that pages filter by: found.py
 )
 

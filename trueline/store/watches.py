@@ -131,6 +131,12 @@ def set_state(engine: Engine, name: str, state: WatchState) -> WatchRow:
     return next(found for found in watches(engine, removed=True) if found.id == row.id)
 
 
+def note_attestation(engine: Engine, name: str, attested: Mapping[str, str]) -> None:
+    """Remember the last attestation of a watch (its name, and when it expires), so that its end is told."""
+    row = watch_named(engine, name)
+    _change(engine, watch_rows.c.id == row.id, {"spec": {**row.spec, "attested": dict(attested)}})
+
+
 def bring_forward(engine: Engine, name: str, now: datetime) -> None:
     """Make a watch due by now, however long it has time."""
     row = watch_named(engine, name)
@@ -226,12 +232,12 @@ def add_alert(engine: Engine, row: AlertRow) -> bool:
         return connection.execute(once.returning(alert_rows.c.id), asdict(row)).first() is not None
 
 
-def mark_sent(engine: Engine, alert: str, channel: str, outcome: str) -> None:
-    """Say what became of an alert on a channel: when it was sent, or why it was not. Other channels' words stay."""
+def mark_sent(engine: Engine, alert: str, channel: str, outcome: Mapping[str, Any]) -> None:
+    """Say what became of an alert on a channel (`channels.Sent`: at, ok, tries, why). Other channels' words stay."""
     this = alert_rows.c.id == alert
     with writing(engine) as connection:
         sent = connection.execute(select(alert_rows.c.sent).where(this).with_for_update()).scalar_one()
-        connection.execute(alert_rows.update().where(this).values(sent={**sent, channel: outcome}))
+        connection.execute(alert_rows.update().where(this).values(sent={**sent, channel: dict(outcome)}))
 
 
 def alerts(engine: Engine, *, watch: str | None = None, limit: int | None = None) -> list[AlertRow]:

@@ -63,19 +63,17 @@ class Sent:
 
 def channel(word: str, environment: Mapping[str, str] = os.environ) -> Channel:
     """Open the channel that a word names. Raises ChannelWordError before anything is sent."""
-    kind, colon, rest = word.partition(":")
-    if kind not in _KINDS or not rest:
-        came = f"one of the kind {visible(kind, 40)!r}{nearest(kind, _KINDS)}" if colon else "a word without a colon"
-        raise ChannelWordError(f"expected a channel webhook:URL, slack:env:NAME, mail:ADDRESS or sarif:FILE, got {came}")
+    kind, rest = _parts(word)
     return _KINDS[kind](rest, environment)
 
 
-def storable(word: str) -> str:
-    """Return a word that may be kept in a database, or raise: an address with a secret in it belongs into the environment.
+def check_word(word: str) -> None:
+    """Raise ChannelWordError for a word that is none, or that may not be kept in a database.
 
-    Every address of Slack's has one. Any other may: so may none with a login or a query be kept.
+    An address with a secret in it belongs into the environment. Every address of Slack's has one; any other may: so none with a
+    login or a query is kept. What the environment holds is read where alerts are sent, which may be on another machine.
     """
-    kind, _, rest = word.partition(":")
+    kind, rest = _parts(word)
     address = rest.removeprefix(PRIVATE)
     if kind == "slack" and not address.startswith(ENVIRONMENT):
         raise ChannelWordError("the address of a Slack webhook is its secret; put it into a variable and write slack:env:NAME")
@@ -84,7 +82,6 @@ def storable(word: str) -> str:
             "an address with a login or a query is not kept, since it may hold a secret; "
             "put it into a variable and write webhook:env:NAME"
         )
-    return word
 
 
 async def deliver(
@@ -136,6 +133,14 @@ async def _try(place: Channel, alert: Alert, patience: Patience, clock: Clock) -
         why = f"it failed ({type(error).__name__})"  # its text may hold what was sent, or where to
     at = datetime.fromtimestamp(clock.today(), UTC).isoformat(timespec="seconds")
     return Sent(at=at, ok=not why, tries=tries, why=visible(why, 300))
+
+
+def _parts(word: str) -> tuple[str, str]:
+    kind, colon, rest = word.partition(":")
+    if kind not in _KINDS or not rest:
+        came = f"one of the kind {visible(kind, 40)!r}{nearest(kind, _KINDS)}" if colon else "a word without a colon"
+        raise ChannelWordError(f"expected a channel webhook:URL, slack:env:NAME, mail:ADDRESS or sarif:FILE, got {came}")
+    return kind, rest
 
 
 def _webhook(rest: str, environment: Mapping[str, str]) -> Channel:

@@ -98,7 +98,7 @@ async def carry_out(engine: Database, watch: WatchRow, *, holder: str, clock: Cl
         if halt.why:
             return None
         row = save_progress(engine, row, holder, result=found_out)
-    after_round(engine, watch, replace(row, state=row.result["state"]))
+    await after_round(engine, watch, replace(row, state=row.result["state"]), clock)
     return end_round(engine, row, holder, now_of(clock), row.result["state"], row.result)
 
 

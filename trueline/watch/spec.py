@@ -40,6 +40,7 @@ from trueline.targets.naming import address_of, kind_of
 from trueline.targets.patience import Budget
 from trueline.targets.wrappers import Scripted
 from trueline.watch.bandit import DISCOUNT, FLOOR
+from trueline.watch.channels import check_word
 from trueline.watch.sentinels import Sentinel, draw
 from trueline.world.facts import make_world
 from trueline.world.prompts import over_refusal_prompts
@@ -75,6 +76,7 @@ class Spec:
     discount: float = DISCOUNT  # what a result is worth a round later
     at_once: int = 8  # pairs of attack and goal at a time
     ask: tuple[str, ...] = ()  # how a remote target is asked, as KEY=VALUE
+    alerts: tuple[str, ...] = ()  # where alerts go, as words of watch/channels.py that hold no secret
 
     def __post_init__(self) -> None:
         for name in ("floor", "discount", "max_undetermined"):
@@ -131,6 +133,7 @@ def checked(spec: Spec) -> Spec:
         helpful=_whole(spec.helpful),
         judge=",".join(_whole_judge(part.strip()) for part in spec.judge.split(",")),
         goals=",".join(_whole_file(part.strip()) for part in (spec.goals or usual_goals(spec.target)).split(",")),
+        alerts=tuple(_whole_channel(word) for word in spec.alerts),
         packs=",".join(_whole_file(part.strip().removeprefix(PREFIX)) for part in spec.packs.split(",")),
     )
     for reference in filter(None, (spec.target, spec.attacker, spec.helpful)):
@@ -224,6 +227,13 @@ def _probes(goals: Sequence[Prompt], spec: Spec) -> Sequence[Prompt]:
 async def _only_checked(reference: str, template: str) -> tuple[Target, str]:
     check_target(reference, template)
     return Scripted(answers=()), reference
+
+
+def _whole_channel(word: str) -> str:
+    """A channel that another folder's daemon writes to the same file by."""
+    check_word(word)
+    kind, _, rest = word.partition(":")
+    return f"{kind}:{Path(rest).absolute()}" if kind == "sarif" else word
 
 
 def _whole(reference: str) -> str:

@@ -68,8 +68,15 @@ def alert(one: AlertRow, names: Mapping[str, str]) -> Json:
     name = names.get(one.watch, one.watch)
     return {
         "watch": name, "href": link(f"/watch/{name}"), "round": one.number, "kind": one.kind, "severity": one.severity,
-        "text": one.text, "created": one.created, "sent": {str(channel): str(word) for channel, word in one.sent.items()},
+        "text": one.text, "created": one.created, "sent": {str(channel): _sent(word) for channel, word in one.sent.items()},
     }  # fmt: skip
+
+
+def _sent(word: object) -> str:
+    """What came of sending an alert to one channel."""
+    if not isinstance(word, Mapping):
+        return str(word)
+    return f"sent {str(word.get('at', ''))[:16]}" if word.get("ok") else f"not taken: {word.get('why', '')}"
 
 
 def round_told(one: RoundRow) -> Json:

@@ -16,6 +16,7 @@ def upgrade() -> None:
     """Bring the tables to this revision, and read the facts of the findings that are there."""
     for name in FACTS:
         op.add_column("findings", sa.Column(name, sa.String(), nullable=False, server_default=sa.text("''")))
+    op.add_column("findings", sa.Column("cluster", sa.String(), nullable=False, server_default=sa.text("''")))
     _fill()
     op.create_index(
         "ix_findings_updated_key_status_severity_family_category_target",
@@ -31,7 +32,7 @@ def downgrade() -> None:
     op.drop_index("ix_audit_kind_time_action", "audit")
     op.create_index("ix_audit_kind_time", "audit", ["kind", "time"])
     op.drop_index("ix_findings_updated_key_status_severity_family_category_target", "findings")
-    for name in FACTS:
+    for name in ("cluster", *FACTS):
         op.drop_column("findings", name)
 
 
