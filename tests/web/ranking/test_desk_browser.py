@@ -165,7 +165,7 @@ def test_hands_and_a_phone_do_the_same(here, new_page, serve):
 def test_what_is_hostile_is_veiled_and_never_runs(tmp_path, page, serve):
     """Markup in every field is text; harmful text is blurred until a key or a button shows it."""
     bad = [replace(item(number, size=9 - 5 * number, words=HOSTILE), veiled=True) for number in range(2)]
-    here = house(tmp_path / "a.db", items=bad, guidelines=HOSTILE, name=HOSTILE)
+    here = house(tmp_path / "a.db", items=bad, guidelines=HOSTILE, name=HOSTILE.replace("\u202e", ""))
     page.goto(serve(here.app) + "/ranking")
     page.goto(page.url + "/one/work")
     ready(page)

@@ -85,7 +85,7 @@ def given_of(asked: Asked, held: Assignment, do: str = "submit") -> Given:
         harmless=() if cannot else _ranks(asked, "harmless", held),
         refused=_flags(asked, "refused", held),
         refused_but_gave=_flags(asked, "refused_but_gave", held),
-        all_bad=_flag(asked.form.get("all_bad", False)) and not cannot,
+        all_bad=flag_of(asked.form.get("all_bad", False)) and not cannot,
         cannot_judge=cannot,
         reason=asked.text("reason")[:LONGEST],
         seconds=round(min(seconds, DAY), 1),
@@ -115,7 +115,7 @@ def _ranks(asked: Asked, question: str, held: Assignment) -> Ranks:
 
 
 def _flags(asked: Asked, name: str, held: Assignment) -> tuple[bool, ...]:
-    found = tuple(_flag(value) for value in _each(asked, name, held))
+    found = tuple(flag_of(value) for value in _each(asked, name, held))
     return in_item_order(found, held) if any(found) else ()
 
 
@@ -140,7 +140,8 @@ def _rank(value: object, question: str) -> int | None:
     raise ValueError(f"{question}: expected ranks from 1 (best) up, or nothing; got {value!r:.40}")
 
 
-def _flag(value: object) -> bool:
+def flag_of(value: object) -> bool:
+    """Whether a form's checkbox or a script's boolean says yes."""
     return value in (True, "on", "true", "1")
 
 

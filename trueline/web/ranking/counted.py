@@ -1,25 +1,90 @@
-"""Figures of a project that take time, kept by the number of its last event: nothing is counted twice, and nothing is stale.
+"""Figures of a project that take time: kept until something happens in it, and counted again without holding a page up.
 
-A project of 5,000 items with five answers to each is read and counted in about a second; the pages ask every ten seconds.
+A project of 5,000 items with five answers to each takes seconds to be read and measured (docs/web_ranking.md says how many),
+and while people work, something happens every second. So a page waits for new figures for PATIENCE only, and is else given those
+before, and told so. One thread counts each kind, and it rests twice as long as it worked.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Lock
+from typing import Generic, TypeVar
 
+from trueline.recipes.ranked import Standing, standing
 from trueline.store.opening import Database
 from trueline.store.ranking import progress
 from trueline.store.ranking_left import last_event
 from trueline.store.ranking_records import Progress
 
-KEPT = 32  # figures of so many states of projects
+KEPT = 32  # projects whose figures are kept
+PATIENCE = 0.4  # seconds that a page waits for new figures where it has old ones
+RESTS = 2.0  # times as long as it worked, before it counts the same project again
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
-def progress_at(database: Database, project: str) -> Progress:
-    """How far a project is now. Leases are no events here: who has something open may be told a little late."""
-    return _progress(database, project, last_event(database, project))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class At(Generic[T]):
+    """Figures and the event after which they were counted; `behind` where something has happened since."""
+
+    value: T
+    event: int
+    behind: bool
 
 
-@lru_cache(maxsize=KEPT)
-def _progress(database: Database, project: str, event: int) -> Progress:
-    return progress(database, project)
+@dataclass
+class _Kept(Generic[T]):
+    event: int = -1
+    value: T | None = None
+    counting: Future[None] | None = None
+    not_before: float = 0.0
+
+
+class Counting(Generic[T]):
+    """One kind of figures, by project."""
+
+    def __init__(self, count: Callable[[Database, str], T], patience: float = PATIENCE) -> None:
+        self.count, self.patience = count, patience
+        self._kept: OrderedDict[tuple[Database, str], _Kept[T]] = OrderedDict()
+        self._lock = Lock()
+        self._hand = ThreadPoolExecutor(1, "ranking")
+
+    def at(self, database: Database, project: str) -> At[T]:
+        """Figures of a project as it is now, or as it was a little before."""
+        event = last_event(database, project)
+        with self._lock:
+            kept = self._kept.setdefault((database, project), _Kept())
+            self._kept.move_to_end((database, project))
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            idle = kept.counting is None or kept.counting.done()
+            if kept.event != event and idle and (kept.value is None or time.monotonic() >= kept.not_before):
+                kept.counting = self._hand.submit(self._again, kept, database, project)
+            waited = kept.counting
+        if kept.event != event and waited is not None:
+            wait([waited], timeout=None if kept.value is None else self.patience)
+            if kept.value is None:
+                waited.result()  # why it could not be counted
+        assert kept.value is not None, "what was counted is there"
+        return At(value=kept.value, event=kept.event, behind=kept.event != event)
+
+    def _again(self, kept: _Kept[T], database: Database, project: str) -> None:
+        began = time.monotonic()
+        event = last_event(database, project)  # before the figures: they may know more than it says, never less
+        try:
+            kept.value = self.count(database, project)
+        except Exception as error:
+            log.error("the figures of a ranking project cannot be counted", exc_info=error)
+            raise
+        kept.event = event
+        kept.not_before = time.monotonic() + RESTS * (time.monotonic() - began)
+
+
+PROGRESS: Counting[Progress] = Counting(progress)
+STANDING: Counting[Standing] = Counting(standing)

@@ -10,7 +10,7 @@ from trueline.store.ranking import projects
 from trueline.store.ranking_left import left_for
 from trueline.store.ranking_records import Project
 from trueline.store.ranking_work import next_item
-from trueline.web.ranking.counted import progress_at
+from trueline.web.ranking.counted import PROGRESS
 from trueline.web.ranking.told import ASKED, WHY, Json, project_at, project_told, work_told
 from trueline.web.site.room import Asked
 from trueline.web.site.visitor import OPERATORS
@@ -39,7 +39,7 @@ def desk(asked: Asked) -> Json:
 
 def progress_told(asked: Asked, project: Project) -> Json:
     """How far a project is, in all."""
-    found = progress_at(asked.site.database, project.id)
+    found = PROGRESS.at(asked.site.database, project.id).value
     return {"items": found.items, "complete": found.complete, "submitted": found.submitted, "wanted": found.wanted}
 
 

@@ -140,7 +140,9 @@ def _panel(one: Mapping[str, Any], future: Future[str] | None) -> Panel:
         return Panel(title=one["title"], note=f"{one['note']} · being drawn; reload the page to see it", svg=Markup())
     if error := future.exception():
         log.error("a chart cannot be drawn", exc_info=error)
-        return Panel(title=one["title"], note=f"{one['note']} · cannot be drawn; its values are in the page's JSON", svg=Markup())
+        return Panel(
+            title=one["title"], note=f"{one['note']} · cannot be drawn; its values are in the page's JSON", svg=Markup()
+        )
     return panel(one["title"], one["note"], future.result())
 
 
