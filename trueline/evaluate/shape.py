@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 from trueline.core.types import Expected, Rate, Stance
 
 TEXT_LIMIT = 1200  # characters of one text that are shown
+_LINES = {ord("\n"): None, ord("\t"): None}
 NAME_LIMIT = 80  # characters of a name: a run, a stage, a family, a metric
 
 
@@ -260,6 +261,8 @@ def visible(text: str, limit: int = TEXT_LIMIT) -> str:
     >>> visible("safe\\u202egnp.exe")
     'safe⟨U+202E⟩gnp.exe'
     """
+    if len(text) <= limit and text.isascii() and text.translate(_LINES).isprintable():
+        return text  # most texts are plain
     shown: list[str] = []
     length = 0
     for place, character in enumerate(text):

@@ -15,7 +15,7 @@ from trueline.core.types import Completion, Tool, ToolCall
 from trueline.store.opening import open_database
 from trueline.store.ranking import create
 from trueline.store.ranking_records import Item, Project
-from trueline.web.app import ROOMS
+from trueline.web.ranking.pages import RANKING
 from trueline.web.site.accounts import Accounts
 from trueline.web.site.site import Site, site
 
@@ -84,7 +84,7 @@ def house(
         known = Accounts(database, now=clock, hasher=PasswordHasher.from_parameters(CHEAPEST))
         for name, roles in accounts.items():
             known.add(name, GOOD, roles)
-    return House(site(Site(database=database, accounts=known, now=clock), ROOMS), clock, database)
+    return House(site(Site(database=database, accounts=known, now=clock), [RANKING]), clock, database)
 
 
 def said_by_length(cards: list[dict[str, Any]]) -> list[int]:

@@ -1,8 +1,8 @@
 """Figures of a project that take time: kept until something happens in it, and counted again without holding a page up.
 
 A project of 5,000 items with five answers to each takes seconds to be read and measured (docs/web_ranking.md says how many),
-and while people work, something happens every second. So a page waits for new figures for PATIENCE only, and is else given those
-before, and told so. One thread counts each kind, and it rests twice as long as it worked.
+and while people work, something happens every second. So a page waits for new figures for PATIENCE only, and is else given
+those before, and told so. One thread counts each kind, and after a long count it rests twice as long as it worked.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from trueline.store.ranking_left import last_event
 from trueline.store.ranking_records import Progress
 
 KEPT = 32  # projects whose figures are kept
-PATIENCE = 0.4  # seconds that a page waits for new figures where it has old ones
-RESTS = 2.0  # times as long as it worked, before it counts the same project again
+PATIENCE = 0.15  # seconds that a page waits for new figures
+LONG = 1.0  # seconds of a count after which
+RESTS = 2.0  # times as long as it took it rests, before it counts the same project again
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class At(Generic[T]):
-    """Figures and the event after which they were counted; `behind` where something has happened since."""
+    """Figures and the event after which they were counted; None before the first. `behind`: something has happened since."""
 
-    value: T
+    value: T | None
     event: int
     behind: bool
 
@@ -68,10 +69,9 @@ class Counting(Generic[T]):
                 kept.counting = self._hand.submit(self._again, kept, database, project)
             waited = kept.counting
         if kept.event != event and waited is not None:
-            wait([waited], timeout=None if kept.value is None else self.patience)
-            if kept.value is None:
-                waited.result()  # why it could not be counted
-        assert kept.value is not None, "what was counted is there"
+            wait([waited], timeout=self.patience)
+            if kept.value is None and waited.done():
+                waited.result()  # raises what kept it from being counted
         return At(value=kept.value, event=kept.event, behind=kept.event != event)
 
     def _again(self, kept: _Kept[T], database: Database, project: str) -> None:
@@ -83,7 +83,8 @@ class Counting(Generic[T]):
             log.error("the figures of a ranking project cannot be counted", exc_info=error)
             raise
         kept.event = event
-        kept.not_before = time.monotonic() + RESTS * (time.monotonic() - began)
+        took = time.monotonic() - began
+        kept.not_before = time.monotonic() + (RESTS * took if took > LONG else 0.0)
 
 
 PROGRESS: Counting[Progress] = Counting(progress)

@@ -37,10 +37,10 @@ def desk(asked: Asked) -> Json:
     }
 
 
-def progress_told(asked: Asked, project: Project) -> Json:
-    """How far a project is, in all."""
+def progress_told(asked: Asked, project: Project) -> Json | None:
+    """How far a project is, in all; None until that is counted."""
     found = PROGRESS.at(asked.site.database, project.id).value
-    return {"items": found.items, "complete": found.complete, "submitted": found.submitted, "wanted": found.wanted}
+    return found and {"items": found.items, "complete": found.complete, "submitted": found.submitted, "wanted": found.wanted}
 
 
 def mine_told(asked: Asked, project: Project) -> Json:

@@ -65,7 +65,8 @@ def settle(asked: Asked) -> Go:
         told = given_told(given, lies)
         kept = urlencode({question: _written(told[question]) for question in project.questions})
         raise Back(str(error), f"/ranking/{project.id}/items/{item.id}?{kept}", status=400) from None
-    queue = (key for one in STANDING.at(database, project.id).value.asked for key in one.adjudicate)
+    counted = STANDING.at(database, project.id).value
+    queue = (key for one in (counted.asked if counted else ()) for key in one.adjudicate)
     done = adjudications(database, project.id)
     following = next((key for key in queue if key not in done), None)
     to = f"/ranking/{project.id}" + (f"/items/{following}" if following else "")

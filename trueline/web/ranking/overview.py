@@ -23,7 +23,7 @@ from trueline.web.ranking.told import ASKED, Json, project_at, project_told
 from trueline.web.site.drawing import dots
 from trueline.web.site.room import Asked
 
-WORST = 12  # items that are listed of each kind
+WORST = 8  # items that are listed of each kind
 EXCERPT = 140  # characters of a prompt
 
 
@@ -32,7 +32,8 @@ def overview(asked: Asked) -> Json:
     database = asked.site.database
     project = project_at(database, asked.path["project"])
     found = STANDING.at(database, project.id)
-    listed = {key for one in found.value.asked for key in (*_worst(one.agreement), *one.adjudicate[:WORST])}
+    asked_of = found.value.asked if found.value else ()
+    listed = {key for one in asked_of for key in (*_worst(one.agreement), *one.adjudicate[:WORST])}
     known = {item.id: item for item in items(database, project.id, ids=listed)} if listed else {}
     names = names_of(database)
     return {
@@ -43,13 +44,13 @@ def overview(asked: Asked) -> Json:
         },
         "event": found.event,
         "behind": found.behind,
-        "progress": _progress(found.value.progress),
+        "progress": _progress(found.value.progress) if found.value else None,
         "people": [
             {**asdict(work), "id": work.person, "name": names.get(work.person, ""),
-             "asked": {one.question: _rater(one.agreement, work.person) for one in found.value.asked}}
-            for work in found.value.progress.people
+             "asked": {one.question: _rater(one.agreement, work.person) for one in asked_of}}
+            for work in (found.value.progress.people if found.value else ())
         ],
-        "asked": [_question(one, known) for one in found.value.asked],
+        "asked": [_question(one, known) for one in asked_of],
         "exports": [*FORMS, RECORDS],
     }  # fmt: skip
 

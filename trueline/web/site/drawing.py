@@ -4,8 +4,8 @@
     {{ charts(curves|drawn) }}                                                       # in its template (marks.html)
 
 A drawing costs some 60 ms, and the first of a process a second. So drawings are kept by their content, one thread makes them,
-and a page waits for what is not ready no longer than PATIENCE: what is missing then says so, and the page asks again by itself
-(site.js) or when it is reloaded.
+and a page waits for what is not ready no longer than PATIENCE in all: what is missing then says so, and the page asks
+again by itself (site.js) or when it is reloaded.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from markupsafe import Markup
@@ -104,9 +106,15 @@ class Drawer:
         """Charts with their captions. One that is not ready in time, or cannot be drawn, has its caption alone."""
         shown = [one for one in told if any(one.get(part) for part in ("series", "rows", "spots"))]
         waiting = [self._asked(one) for one in shown]
-        wait([one for one in waiting if one is not None], timeout=self.patience)
+        left = _UNTIL.get(None)
+        timeout = self.patience if left is None else max(0.0, min(self.patience, left - monotonic()))
+        wait([one for one in waiting if one is not None], timeout=timeout)
         panels = [_panel(one, future) for one, future in zip(shown, waiting, strict=True)]
         return Drawn(panels=tuple(panels), finished=all(one is not None and one.done() for one in waiting))
+
+    def begin_page(self) -> None:
+        """From here on, in this thread's context, all parts of a page together wait no longer than one may."""
+        _UNTIL.set(monotonic() + self.patience)
 
     def warm(self) -> None:
         """Import what draws, so that the first page need not wait for it."""
@@ -140,10 +148,9 @@ def _panel(one: Mapping[str, Any], future: Future[str] | None) -> Panel:
         return Panel(title=one["title"], note=f"{one['note']} · being drawn; reload the page to see it", svg=Markup())
     if error := future.exception():
         log.error("a chart cannot be drawn", exc_info=error)
-        return Panel(
-            title=one["title"], note=f"{one['note']} · cannot be drawn; its values are in the page's JSON", svg=Markup()
-        )
+        return Panel(title=one["title"], note=f"{one['note']} · cannot be drawn; the page's JSON has it", svg=Markup())
     return panel(one["title"], one["note"], future.result())
 
 
+_UNTIL: ContextVar[float | None] = ContextVar("until", default=None)
 DRAWER = Drawer()
