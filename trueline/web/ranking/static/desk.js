@@ -128,8 +128,11 @@ async function finish(what, more = {}) {
     ask(lacking, false);
     return announce(`Not submitted: rank one card or more by ${lacking}, or say that all are bad (b)`);
   }
-  while (keeper.flying) await keeper.flying;
-  if (keeper.done) return announce("Nothing was sent: look at the note above the prompt");
+  if (keeper.held) return;
+  if (!(await keeper.hold())) {
+    keeper.release();
+    return announce("Nothing was sent: look at the note above the prompt");
+  }
   // The very same is sent again after a lost answer, so that the server knows it for the same.
   if (sending?.do !== what || sending.reason !== more.reason) sending = { ...keeper.fields(), do: what, ...more };
   announce("Sending");
@@ -138,6 +141,7 @@ async function finish(what, more = {}) {
     keeper.forget();
     leave(went);
   } catch (error) {
+    keeper.release();
     if (keeper.own(error, sending)) {
       keeper.version = error.version;
       sending = null;

@@ -8,7 +8,7 @@ const AGAIN = 4000; // from a draft that did not get through to the next try
 export class Keeper {
   /** `told(state, error)` is called with saving, saved, offline, stale or lost. */
   constructor(form, sheet, clock, told) {
-    Object.assign(this, { form, sheet, clock, told, flying: null, timer: 0, dirty: false, done: false });
+    Object.assign(this, { form, sheet, clock, told, flying: null, timer: 0, dirty: false, held: false, done: false });
     this.key = `ranking/${form.elements.assignment.value}`;
     this.leased(Number(form.dataset.lease));
     addEventListener("pagehide", () => this.leave());
@@ -52,7 +52,7 @@ export class Keeper {
   async save() {
     clearTimeout(this.timer);
     while (this.flying) await this.flying;
-    if (this.done) return false;
+    if (this.done || this.held) return false;
     this.flying = this.send();
     const kept = await this.flying;
     return kept;
@@ -113,6 +113,20 @@ export class Keeper {
     post(this.form.action, { do: "draft", ...this.fields() }, { keepalive: true }).then(
       told => { this.version = told.version; }, () => {});
     this.last = this.sheet.read();
+  }
+
+  /** An answer is on its way: no draft must overtake it. Waits for the one that flies, and says whether there is still an item. */
+  async hold() {
+    this.held = true;
+    clearTimeout(this.timer);
+    while (this.flying) await this.flying;
+    return !this.done;
+  }
+
+  /** The answer did not get through: drafts go on. */
+  release() {
+    this.held = false;
+    if (this.dirty) this.later(AGAIN);
   }
 
   /** All is answered: nothing more is kept here. */
