@@ -1,17 +1,18 @@
 """What asking the most uncertain items first saves people, against random order, with simulated raters.
 
-    python benchmarks/ranking_saving.py [--seeds 10] [--items 1200] [--answers 600] [--rater noisy]
+    python benchmarks/ranking_saving.py [--seeds 10] [--items 1200] [--answers 600] [--rater noisy] [--uneven]
 
 In the world, twelve simulated models of different skill answer training prompts (each draws the best of four `mixed` replies
-more or less often), and every item is two of them on one prompt. A rater of world/raters.py answers one item after the other,
+more or less often), and every item is two of them on one prompt: any two alike, or, with --uneven, mostly two of four of them,
+as where new models come to old ones. A rater of world/raters.py answers one item after the other,
 in random order or in that of evaluate/choosing.py, which is asked anew every twenty answers. Two things are read on the way:
 
 - the board: root mean square error of the strengths (log-odds), against those that 20 answers to every item give;
 - the reward: how often the estimate orders the two completions of 600 other items as gold does, among those that differ in it.
 
 The target is what random order reaches on average at half of its answers. The figure is how many answers random order needs
-for it over how many the other order needs (1: nothing is saved), read off the means over all seeds; the interval is a bootstrap
-over seeds, which are paired: both orders ask of the same items.
+for it over how many the other order needs (1: nothing is saved), read off the means over all seeds, made falling; the interval
+is a bootstrap over seeds, which are paired: both orders ask of the same items.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from random import Random
 import numpy as np
 
 from trueline.core.types import Completion, Prompt
-from trueline.evaluate.choosing import Candidate, estimate, priorities, rows_of
+from trueline.evaluate.choosing import Features, estimate, features_of, priorities
 from trueline.evaluate.votes import Vote
 from trueline.world.demonstrations import mixed_reply
 from trueline.world.facts import World, make_world
@@ -52,11 +53,12 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=1200)
     parser.add_argument("--answers", type=int, default=600)
     parser.add_argument("--rater", default="noisy", choices=list(RATERS))
+    parser.add_argument("--uneven", action="store_true")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     curves: dict[str, list[list[float]]] = {}
     for seed in range(asked.seeds):
-        for name, curve in simulate(seed, asked.items, asked.answers, RATERS[asked.rater]).items():
+        for name, curve in simulate(seed, asked.items, asked.answers, RATERS[asked.rater], asked.uneven).items():
             curves.setdefault(name, []).append(curve)
     grid = list(range(EVERY, asked.answers + 1, EVERY))
     found = {}
@@ -65,8 +67,7 @@ def main() -> None:
             sign * np.array(curves[f"{what} {order}"]) for order in ("random", "chosen")
         )  # (S, G), lower is better
         found[what] = saving(random, chosen, np.array(grid), asked.answers / 2)
-        half = np.argmin(np.abs(np.array(grid) - asked.answers / 2))
-        target = sign * random.mean(0)[half]
+        target = sign * float(np.interp(asked.answers / 2, grid, _falling(random.mean(0))))
         value, low, high = found[what]
         if not asked.json:
             name = {"board": "error of the board", "reward": "accuracy of the reward"}[what]
@@ -80,37 +81,36 @@ def main() -> None:
         print(json.dumps({"saving": found, "grid": grid, "curves": curves, "seeds": asked.seeds, "rater": asked.rater}))
 
 
-def simulate(seed: int, items: int, answers: int, rater: Rater) -> dict[str, list[float]]:
+def simulate(seed: int, items: int, answers: int, rater: Rater, uneven: bool = False) -> dict[str, list[float]]:
     """One seed: the error of the board and the accuracy of the reward after every so many answers, in both orders."""
     world = make_world(0)
-    pool, held = (made(world, seed, part, n) for part, n in (("pool", items), ("held", HELD)))
+    pool, held = (made(world, seed, part, n, uneven) for part, n in (("pool", items), ("held", HELD)))
     everything = {item.name: item for item in (*pool, *held)}
     models = {name: item.models for name, item in everything.items()}
     texts = {name: [c.text for c in item.said] for name, item in everything.items()}
-    words, plain = rows_of(models, texts), rows_of(models, texts, words=0)
+    words, plain = features_of(models, texts), features_of(models, texts, words=0)
     truth = _strengths([answer(world, item, rater, seed, turn) for item in pool for turn in range(1, TRUTH + 1)], plain)
     found: dict[str, list[float]] = {}
     for order in ("random", "chosen"):
-        for what, rows in (("board", plain), ("reward", words)):
+        for what, features in (("board", plain), ("reward", words)):
             left, votes, curve = Random(f"saving/{seed}").sample(pool, len(pool)), [], []
             while len(votes) < answers:
                 if order == "chosen":
-                    waiting = [Candidate(item=item.name, rows=rows[item.name]) for item in left]
-                    urgent = priorities(waiting, votes, rows, n=EVERY)
+                    urgent = priorities([item.name for item in left], votes, features, n=EVERY)
                     left.sort(key=lambda item: -urgent.get(item.name, 0.0))
                 votes += [answer(world, item, rater, seed, 0) for item in left[:EVERY]]
                 left = left[EVERY:]
-                curve.append(_error(votes, rows, truth) if what == "board" else _accuracy(votes, rows, held))
+                curve.append(_error(votes, features, truth) if what == "board" else _accuracy(votes, features, held))
             found[f"{what} {order}"] = curve
     return found
 
 
-def made(world: World, seed: int, part: str, n: int) -> list[Item]:
+def made(world: World, seed: int, part: str, n: int, uneven: bool = False) -> list[Item]:
     """Items: two models on each of `n` prompts; model m takes the best of four replies, by gold, with a chance of its own."""
     found = []
     for i, prompt in enumerate(training_prompts(world, 1000 * seed + (part == "held"), n)):
         rng = Random(f"saving/{part}/{seed}/{i}")
-        pair = rng.sample(range(MODELS), 2)
+        pair = rng.sample(range(0, MODELS, 3) if uneven and rng.random() < 0.8 else range(MODELS), 2)
         said = [_reply(world, rng, prompt, m) for m in pair]
         worth = [gold(prompt, verdict(world, prompt, c)) for c in said]
         names = (f"model {pair[0]:02}", f"model {pair[1]:02}")
@@ -134,10 +134,21 @@ def saving(random: np.ndarray, chosen: np.ndarray, grid: np.ndarray, at: float) 
 
 
 def _ratio(random: np.ndarray, chosen: np.ndarray, grid: np.ndarray, at: float) -> float:
-    """Of two curves, lower being better: where each first stays at what random order has at `at` answers."""
-    smooth = np.minimum.accumulate(random)
+    """Of two curves, lower being better: where each comes to what random order has at `at` answers."""
+    smooth = _falling(random)
     target = float(np.interp(at, grid, smooth))
-    return _first(smooth, grid, target) / _first(np.minimum.accumulate(chosen), grid, target)
+    return at / _first(_falling(chosen), grid, target)
+
+
+def _falling(curve: np.ndarray) -> np.ndarray:
+    """The falling curve nearest to this one, by least squares (pool adjacent violators: Barlow et al. 1972)."""
+    blocks: list[list[float]] = []
+    for value in curve.tolist():
+        blocks.append([value])
+        while len(blocks) > 1 and np.mean(blocks[-2]) < np.mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    return np.concatenate([np.full(len(block), np.mean(block)) for block in blocks])
 
 
 def _first(curve: np.ndarray, grid: np.ndarray, target: float) -> float:
@@ -158,19 +169,19 @@ def _reply(world: World, rng: Random, prompt: Prompt, model: int) -> Completion:
     return drawn[0]
 
 
-def _strengths(votes: list[Vote], rows: dict[str, np.ndarray]) -> np.ndarray:
-    found = estimate(votes, rows).weights
+def _strengths(votes: list[Vote], features: Features) -> np.ndarray:
+    found = estimate(votes, features).weights
     return found - found.mean()
 
 
-def _error(votes: list[Vote], rows: dict[str, np.ndarray], truth: np.ndarray) -> float:
-    return float(np.sqrt(np.mean((_strengths(votes, rows) - truth) ** 2)))
+def _error(votes: list[Vote], features: Features, truth: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((_strengths(votes, features) - truth) ** 2)))
 
 
-def _accuracy(votes: list[Vote], rows: dict[str, np.ndarray], held: list[Item]) -> float:
-    weights = estimate(votes, rows).weights
+def _accuracy(votes: list[Vote], features: Features, held: list[Item]) -> float:
+    weights = estimate(votes, features).weights
     right = [
-        (float((rows[item.name][0] - rows[item.name][1]) @ weights) > 0) == (item.worth[0] > item.worth[1])
+        (float((features.rows[item.name][0] - features.rows[item.name][1]) @ weights) > 0) == (item.worth[0] > item.worth[1])
         for item in held
         if abs(item.worth[0] - item.worth[1]) > 1e-9
     ]

@@ -1,5 +1,6 @@
 """Tests of evaluate/agreement.py: alpha against worked examples, its identities, and the tables beside it."""
 
+import time
 from dataclasses import replace
 from itertools import combinations
 from random import Random
@@ -120,3 +121,12 @@ def test_nothing_measured_is_none():
     found = agreement(votes({"u": {"a": (1, 2)}}))
     assert (found.pairwise, found.alpha, found.tau, found.itself, found.gold, found.items) == (None,) * 5 + ((),)
     assert found.raters[0].others is None
+
+
+def test_five_thousand_items_are_measured_while_one_waits():
+    """5,000 items of four cards with five votes each take less than two seconds of one core."""
+    rng = Random(3)
+    given = [Vote(item=str(u), rater=str(r), ranks=shuffled_ranks(rng, 4)) for u in range(5000) for r in range(5)]
+    began = time.process_time()
+    assert agreement(given).alpha.n == 5000
+    assert time.process_time() - began < 2

@@ -21,6 +21,7 @@ from trueline.store.ranking import (
     new_id,
     progress,
     projects,
+    version,
 )
 from trueline.store.ranking_records import Assignment, Given, Item, Project, RankingError, as_shown, cards_of, in_item_order
 from trueline.store.ranking_work import next_item, submit
@@ -101,6 +102,20 @@ def test_progress_counts_answers_people_and_what_is_complete(url):
     }
     assert len(answers(engine, made.id)) == 3
     assert len(answers(engine, made.id, person="bob", status="skipped")) == 1
+
+
+def test_what_is_kept_of_a_project_holds_until_something_happens(url):
+    """The version grows with a lease, an answer and a final word, and reading changes nothing."""
+    engine = open_database(url)
+    made = project(engine, n=1)
+    seen = [version(engine, made.id), version(engine, made.id)]
+    offer = next_item(engine, made.id, "ann", START)
+    seen.append(version(engine, made.id))
+    submit(engine, offer.assignment.id, "ann", GIVEN, START)
+    seen.append(version(engine, made.id))
+    adjudicate(engine, made.id, offer.item.id, "judge", GIVEN, START)
+    seen.append(version(engine, made.id))
+    assert seen[0] == seen[1] < seen[2] < seen[3] < seen[4]
 
 
 @over(st.permutations(range(5)), st.lists(st.one_of(st.none(), st.integers(1, 5)), min_size=5, max_size=5))

@@ -1,8 +1,11 @@
 """Tests of store/ranking_work.py: who gets what, leases, drafts, undo, and ten annotators at once."""
 
+import subprocess
+import sys
 import threading
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,19 @@ from trueline.store.opening import open_database
 from trueline.store.ranking import answers, history, items, progress, set_priorities
 from trueline.store.ranking_records import Given, LeaseError
 from trueline.store.ranking_work import next_item, reopen, save_draft, shuffled, submit
+
+ROOT = Path(__file__).parents[2]
+ANNOTATOR = """
+import sys
+from tests.store.test_ranking_work import work
+from trueline.store.opening import open_database
+from trueline.store.ranking import named
+
+engine, start = open_database(sys.argv[1]), float(sys.argv[3])
+while work(engine, named(engine, "first"), sys.argv[2], most=1, start=start):
+    print("answered", flush=True)
+    start += 1
+"""
 
 
 def work(engine, made, person, most=100, start=0.0):
@@ -201,3 +217,25 @@ def test_ten_annotators_at_once_lose_nothing_and_double_nothing(url):
 def most_held(engine, made):
     """The most drafts and answers that any item has just now."""
     return max(Counter(a.assignment.item for a in answers(engine, made.id)).values())
+
+
+def test_an_annotator_killed_at_any_moment_leaves_nothing_half_done(tmp_path):
+    """A process that annotates is killed, three times over; every answer is whole, its event is there, and the rest is done."""
+    file = tmp_path / "a.db"
+    engine = open_database(file)
+    made = project(engine, n=30, overlap=2, lease=1)
+    for i, person in enumerate(("ann", "bob", "ann")):
+        words = [sys.executable, "-c", ANNOTATOR, str(file), person, str(1000 * i)]
+        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE)
+        for _ in range(5 + i):
+            assert process.stdout.readline()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    for person in ("ann", "bob"):
+        work(engine, made, person, start=9000.0)
+    done = answers(engine, made.id)
+    assert Counter(Counter(a.assignment.item for a in done).values()) == {2: 30}
+    assert {a.status for a in done} == {"submitted"}
+    submitted = [e.assignment for e in history(engine, made.id) if e.kind == "submitted"]
+    assert sorted(submitted) == sorted(a.assignment.id for a in done)

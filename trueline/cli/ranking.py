@@ -111,7 +111,12 @@ def new(
         click.echo(json.dumps({"id": project.id, "name": name, "items": len(made.items), "gold": len(known), **left_out}))
         return
     click.echo(f"{name}: {len(made.items)} items{f' and {len(known)} with gold' if known else ''}")
-    for line in told(made):
+    few = (
+        [f"{n} items were asked for, and {len(made.items)} prompts have two different completions"]
+        if len(made.items) < n
+        else []
+    )
+    for line in (*few, *told(made)):
         click.echo(f"note: {line}", err=True)
 
 

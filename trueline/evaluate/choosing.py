@@ -1,8 +1,10 @@
 """Which items to have people rank next: those whose answers are expected to tell the estimate so far the most.
 
 The estimate is Bradley and Terry's (1952), linear in what a completion is: who said it (one strength a model), and which words
-it says (hashed counts: a small reward model), under a standard normal prior. Its posterior is Laplace's, with covariance S at
-the most likely weights w. Of a pair whose features differ by d, the log-odds have mean d'w and variance d'Sd, and an answer to
+it says (hashed counts: a small reward model). Weights have a normal prior, whose variance is learned for models and for words
+apart (the evidence's EM step: MacKay 1992, Neural Computation 4:415): with one that is too wide, early noise passes for a known
+order, and what is chosen by it does worse than a draw. The posterior is Laplace's, with covariance S at the likeliest weights
+w. Of a pair whose features differ by d, the log-odds have mean d'w and variance d'Sd, and an answer to
 it is expected to tell
 
     I = H(E p) - E H(p)      nats, p = sigmoid(log-odds), H the entropy of an answer
@@ -13,8 +15,8 @@ w, which early estimates make small by mistake, it goes on asking where they are
 over its pairs times 2 / k: of its k (k - 1) / 2 pairs, k - 1 are independent. Items are taken one after the other, and S
 shrinks by what each will tell, so that twenty items do not ask the same thing.
 
-    rows = rows_of(models, texts)                       # features of the completions of every item
-    priorities([Candidate(item="i", rows=rows["i"])], votes, rows, n=200)
+    features = features_of(models, texts)               # of the completions of every item
+    priorities(["item", ...], votes, features, n=200)
 
 What it saves against random order is measured by `benchmarks/ranking_saving.py`, and told in docs/ranking.md.
 """
@@ -31,18 +33,20 @@ import numpy as np
 from trueline.evaluate.votes import Vote, words_of
 
 WORDS = 32  # hashed features of what a completion says
-PRIOR = 1.0  # precision of every weight
+PRIOR = 1.0  # precision of every weight, before anything was said
+ROUNDS, BOUNDS = 8, (0.05, 100.0)  # of learning the precision, and how far it may go
 STEPS, ENOUGH = 50, 1e-8
 _ROOTS, _SHARES = np.polynomial.hermite_e.hermegauss(9)  # exact enough: the chance is a smooth function of normal log-odds
 _NODES = (_ROOTS, _SHARES / _SHARES.sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """An item that may be shown next: the features of its completions, (K, F)."""
+class Features:
+    """What completions are, by item: rows (K, F) of which the first columns are `models`, and the rest words."""
 
-    item: str
-    rows: np.ndarray
+    rows: Mapping[str, np.ndarray]
+    models: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +57,7 @@ class Estimate:
     covariance: np.ndarray
 
 
-def rows_of(
-    models: Mapping[str, Sequence[str]], texts: Mapping[str, Sequence[str]], words: int = WORDS
-) -> dict[str, np.ndarray]:
+def features_of(models: Mapping[str, Sequence[str]], texts: Mapping[str, Sequence[str]], words: int = WORDS) -> Features:
     """Return the features of every item's completions: who said it, and hashed words (root counts, random signs, length one).
 
     With `words=0` the estimate is a board: models alone.
@@ -70,36 +72,48 @@ def rows_of(
             if words:
                 rows[k, len(names) :] = _hashed(text, words)
         found[item] = rows
-    return found
+    return Features(rows=found, models=len(names), size=len(names) + words)
 
 
-def estimate(votes: Sequence[Vote], rows: Mapping[str, np.ndarray], size: int = 0) -> Estimate:
-    """Fit the weights to the pairs that votes imply, ties being half a win for each; `size` is F where there are no votes."""
-    differences, wins, both = _games(votes, rows)
-    size = differences.shape[1] if len(differences) else size
-    weights, curve = np.zeros(size), PRIOR * np.eye(size)
-    for _ in range(STEPS if len(differences) else 0):
-        chance = _sigmoid(differences @ weights)
-        slope = differences.T @ (wins - both * chance) - PRIOR * weights
-        curve = (differences.T * (both * chance * (1 - chance))) @ differences + PRIOR * np.eye(size)
-        step = np.linalg.solve(curve, slope)
-        weights = weights + np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < ENOUGH:
-            break
+def estimate(votes: Sequence[Vote], features: Features) -> Estimate:
+    """Fit the weights to the pairs that votes imply, ties being half a win for each."""
+    size = features.size
+    differences, wins, both = _games(votes, features.rows)
+    precision, weights, curve = np.full(size, PRIOR), np.zeros(size), PRIOR * np.eye(size)
+    for _ in range(ROUNDS if len(differences) else 0):
+        weights, curve = _fit(differences, wins, both, precision, weights)
+        found = weights**2 + np.diag(np.linalg.inv(curve))
+        for part in (slice(0, features.models), slice(features.models, size)):
+            if len(found[part]):
+                precision[part] = np.clip(1 / found[part].mean(), *BOUNDS)
     return Estimate(weights=weights, covariance=np.linalg.inv(curve))
 
 
-def priorities(
-    waiting: Sequence[Candidate], votes: Sequence[Vote], rows: Mapping[str, np.ndarray], *, n: int
-) -> dict[str, float]:
-    """Return the `n` items to ask next, the most telling with the highest priority; the rest have none."""
+def _fit(
+    differences: np.ndarray, wins: np.ndarray, both: np.ndarray, precision: np.ndarray, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The most likely weights under this prior, by Newton's method, and the curvature there."""
+    weights, curve = start, np.diag(precision)
+    for _ in range(STEPS):
+        chance = _sigmoid(differences @ weights)
+        slope = differences.T @ (wins - both * chance) - precision * weights
+        curve = (differences.T * (both * chance * (1 - chance))) @ differences + np.diag(precision)
+        step = np.clip(np.linalg.solve(curve, slope), -2.0, 2.0)
+        weights = weights + step
+        if np.abs(step).max() < ENOUGH:
+            break
+    return weights, curve
+
+
+def priorities(waiting: Sequence[str], votes: Sequence[Vote], features: Features, *, n: int) -> dict[str, float]:
+    """Return the `n` items to ask next, of those that wait, the most telling with the highest priority; the rest have none."""
     if not waiting:
         return {}
-    fitted = estimate(votes, rows, waiting[0].rows.shape[1])
-    pairs = [(c, i, j) for c, one in enumerate(waiting) for i, j in combinations(range(len(one.rows)), 2)]
+    fitted, rows = estimate(votes, features), [features.rows[item] for item in waiting]
+    pairs = [(c, i, j) for c, one in enumerate(rows) for i, j in combinations(range(len(one)), 2)]
     owner = np.array([c for c, _, _ in pairs])  # (P,)
-    differences = np.stack([waiting[c].rows[i] - waiting[c].rows[j] for c, i, j in pairs])  # (P, F)
-    share = np.array([2 / len(waiting[c].rows) for c, _, _ in pairs])
+    differences = np.stack([rows[c][i] - rows[c][j] for c, i, j in pairs])  # (P, F)
+    share = np.array([2 / len(rows[c]) for c, _, _ in pairs])
     mean = differences @ fitted.weights
     weight = _sigmoid(mean) * _sigmoid(-mean)
     covariance = fitted.covariance.copy()
@@ -109,7 +123,7 @@ def priorities(
         told = np.bincount(owner, share * information(mean, np.maximum(spread, 0.0)), len(waiting))
         best = int(np.argmax(np.where(left, told, -1.0)))
         left[best] = False
-        found[waiting[best].item] = float(min(n, len(waiting)) - turn)
+        found[waiting[best]] = float(min(n, len(waiting)) - turn)
         for p in np.flatnonzero(owner == best):  # what its answer will tell is known for the next choice
             along = covariance @ differences[p]
             gain = share[p] * weight[p] / (1 + share[p] * weight[p] * float(differences[p] @ along))

@@ -21,7 +21,7 @@ from trueline.core.records import to_dict
 from trueline.core.types import Ranking
 from trueline.evaluate.agreement import Agreement, agreement
 from trueline.evaluate.board import Board, board
-from trueline.evaluate.choosing import Candidate, priorities, rows_of
+from trueline.evaluate.choosing import features_of, priorities
 from trueline.evaluate.votes import Vote
 from trueline.recipes.ranked_sources import models_of
 from trueline.store.folders import digest
@@ -127,10 +127,15 @@ def merged_of(engine: Database, project: Project, question: str) -> list[Merged]
 
 
 def rankings_of(reference: str, engine: Database) -> list[Ranking]:
-    """Comparisons of `[project:]NAME[:QUESTION]`: rankings where all pairs are ordered, else pairs."""
+    """Comparisons of `[project:]NAME[:QUESTION]`, all of one size, as training wants them.
+
+    They are rankings where every item has as many completions and all its pairs are ordered; else they are ordered pairs.
+    """
     name, _, question = reference.removeprefix(PROJECT).partition(":")
     project = named(engine, name)
-    return [ranking for one in merged_of(engine, project, question or project.questions[0]) for ranking in kwise(one)]
+    found = merged_of(engine, project, question or project.questions[0])
+    whole = [ranking for one in found for ranking in kwise(one)]
+    return whole if len({len(ranking.ranks) for ranking in whole}) < 2 else [pair for one in found for pair in ordered(one)]
 
 
 def kwise(one: Merged) -> list[Ranking]:
@@ -138,6 +143,12 @@ def kwise(one: Merged) -> list[Ranking]:
     cards = one.item.completions
     if ranks := ranks_of(one.pairs, len(cards)):
         return [Ranking(prompt=one.item.prompt, completions=cards, ranks=ranks, by=one.by)] if len(set(ranks)) > 1 else []
+    return ordered(one)
+
+
+def ordered(one: Merged) -> list[Ranking]:
+    """Every pair of an item that people order, as a ranking of two."""
+    cards = one.item.completions
     return [
         Ranking(prompt=one.item.prompt, completions=(cards[i], cards[j]), ranks=(1, 2) if word > 0 else (2, 1), by=one.by)
         for (i, j), word in sorted(one.pairs.items())
@@ -158,13 +169,13 @@ def prioritise(engine: Database, project: Project, n: int = URGENT) -> int:
     for answer in submitted:
         counts[answer.assignment.item] = counts.get(answer.assignment.item, 0) + 1
     found = [item for item in items(engine, project.id) if not item.gold]
-    rows = rows_of(
+    features = features_of(
         {item.id: models_of(item) for item in found}, {item.id: [c.text for c in item.completions] for item in found}
     )
-    votes = [vote for vote in votes_of(submitted, question) if vote.item in rows]
-    waiting = [Candidate(item=item.id, rows=rows[item.id]) for item in found if counts.get(item.id, 0) < project.overlap]
-    urgent = priorities(waiting, votes, rows, n=n)
-    set_priorities(engine, project.id, {item.id: 0.0 for item in found} | urgent)
+    votes = [vote for vote in votes_of(submitted, question) if vote.item in features.rows]
+    waiting = [item.id for item in found if counts.get(item.id, 0) < project.overlap]
+    urgent = priorities(waiting, votes, features, n=n)
+    set_priorities(engine, project.id, urgent)
     return len(urgent)
 
 

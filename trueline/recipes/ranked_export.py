@@ -89,21 +89,18 @@ def carry_out(engine: Database, name: str, form: str, path: Path, question: str 
 
 def pairs(one: Merged) -> Sequence[Preference]:
     """Every ordered pair of an item, the better completion first."""
-    cards, found = one.item.completions, []
-    for (i, j), word in sorted(one.pairs.items()):
-        if word:
-            better, worse = (i, j) if word > 0 else (j, i)
-            found.append(Preference(prompt=one.item.prompt, chosen=cards[better], rejected=cards[worse], by=one.by))
-    return found
+    return [replace(pair, margin=0.0) for pair in margins(one)]
 
 
 def margins(one: Merged) -> Sequence[Preference]:
-    """The same, each with its margin; a pair for which no more spoke than against it has none and is left out."""
-    ordered = [pair for pair, word in sorted(one.pairs.items()) if word]
-    return [
-        Preference(prompt=p.prompt, chosen=p.chosen, rejected=p.rejected, by=p.by, margin=one.margins[pair])
-        for pair, p in zip(ordered, pairs(one), strict=True)
-    ]
+    """The same, each with its margin."""
+    cards, found = one.item.completions, []
+    for (i, j), word in sorted(one.pairs.items()):
+        if word:
+            better, worse = (cards[i], cards[j]) if word > 0 else (cards[j], cards[i])
+            margin = one.margins[i, j]
+            found.append(Preference(prompt=one.item.prompt, chosen=better, rejected=worse, by=one.by, margin=margin))
+    return found
 
 
 def labelled(one: Merged) -> Sequence[Labelled]:

@@ -5,6 +5,7 @@ and, in the world, its accuracy against gold itself: a reward model can learn it
 
     trueline run reward start=MODEL data=hh_harmless.jsonl.gz
     trueline run reward start=MODEL data=judged.jsonl preference=probability    # soft labels: an AI judge's P(chosen is better)
+    trueline run reward start=MODEL data=project:NAME                           # what people said (docs/ranking.md)
     trueline run reward start=MODEL data=runs/FEEDBACK_RUN                      # the same, in the rankings of `feedback`
     trueline run reward start=MODEL data=pairs.jsonl members=3                  # an ensemble, for reward=ensemble:k=1,...
 """

@@ -4,7 +4,7 @@
     project = named(engine, "first")               # RankingError, with the names there are
     items(engine, project.id), answers(engine, project.id), adjudications(engine, project.id)
     adjudicate(engine, project.id, item, person, given, now)
-    progress(engine, project.id)
+    progress(engine, project.id); version(engine, project.id)     # the key of whatever a page keeps of it
 
 What annotators do (taking the next item, saving drafts, submitting, undoing) is in `ranking_work.py`; the records are in
 `ranking_records.py`. Times that come in are aware `datetime`s, and what is written is ISO 8601 text in UTC.
@@ -114,8 +114,9 @@ def items(engine: Engine, project: str, ids: Collection[str] | None = None) -> l
 
 
 def set_priorities(engine: Engine, project: str, priorities: Mapping[str, float]) -> None:
-    """Say how urgent items are, the higher the earlier; it counts in projects that choose the uncertain."""
+    """Say how urgent items are (the higher, the earlier; not named: 0); it counts in projects that choose the uncertain."""
     with writing(engine) as connection:
+        connection.execute(item_rows.update().where(item_rows.c.project == project).values(priority=0.0))
         for item, priority in priorities.items():
             found = item_rows.update().where(item_rows.c.id == item, item_rows.c.project == project)
             connection.execute(found.values(priority=priority))
@@ -160,6 +161,13 @@ def adjudications(engine: Engine, project: str) -> dict[str, Adjudication]:
             )
             for row in rows
         }  # fmt: skip
+
+
+def version(engine: Engine, project: str) -> int:
+    """A number that grows with all that happens in a project but drafts: what was computed of it holds while it stands."""
+    with engine.connect() as connection:
+        found = connection.execute(select(func.max(event_rows.c.id)).where(event_rows.c.project == project)).scalar()
+    return found or 0
 
 
 def history(engine: Engine, project: str, item: str | None = None) -> list[Event]:

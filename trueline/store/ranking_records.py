@@ -113,7 +113,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """An item as one annotator was given it. `shown[i]` is the place in the item of the card that is shown in place i."""
+    """An item as one annotator was given it. `shown[i]` is the place in the item of the card that is shown in place i.
+
+    `kind` is for whoever measures: annotators are not told that an item has gold ranks or is a repeat.
+    """
 
     id: str
     project: str

@@ -41,7 +41,7 @@ def test_what_operators_see_is_accessible_and_hostile_text_never_runs(here, new_
     """The overview and an item, with the models told: no serious fault, nothing runs, nothing sticks out on a phone."""
     page = new_page(**how)
     page.goto(serve(here.app) + ONE)
-    page.get_by_role("heading", name="People").wait_for(timeout=15_000)
+    page.get_by_role("heading", name="People", exact=True).wait_for(timeout=15_000)
     assert_accessible(page)
     assert_fits(page)
     page.goto(f"{page.url}/items/{items(here.database, 'one')[0].id}?models=1")
@@ -73,7 +73,7 @@ def test_a_final_word_by_the_keyboard(here, new_page, serve):
     page = new_page()
     hands = Hands(page)
     page.goto(serve(here.app) + ONE)
-    page.get_by_role("heading", name="People").wait_for()
+    page.get_by_role("heading", name="People", exact=True).wait_for()
     hands.tab_to(page.locator(".prompts a").first)
     hands.press("Enter")
     page.get_by_role("heading", name="The final word").wait_for()
