@@ -14,7 +14,6 @@ from sqlalchemy import Engine, func, select
 from trueline.store.ranking import text
 from trueline.store.ranking_records import Project
 from trueline.store.ranking_tables import assignments as rows
-from trueline.store.ranking_tables import events as event_rows
 from trueline.store.ranking_tables import items as item_rows
 from trueline.store.ranking_work import answered_today, fresh_items
 
@@ -41,10 +40,3 @@ def left_for(engine: Engine, project: Project, person: str, now: datetime) -> Le
         submitted = count(select(func.count()).where(mine, rows.c.status == "submitted"))
         today = answered_today(connection, project.id, person, now)
     return Left(items=fresh + held, submitted=submitted, today=today)
-
-
-def last_event(engine: Engine, project: str) -> int:
-    """Return the number of the last event of a project that changes what was said; a lease changes nothing."""
-    query = select(func.max(event_rows.c.id)).where(event_rows.c.project == project, event_rows.c.kind != "leased")
-    with engine.connect() as connection:
-        return connection.execute(query).scalar() or 0

@@ -11,6 +11,7 @@ from tests.web.ranking.seated import MODELS, house, item, said_by_length
 from tests.web.site.visiting import HOSTILE
 from trueline.store.ranking import answers, change, history
 from trueline.store.ranking_records import as_shown
+from trueline.web.ranking.counted import URGENT
 
 WORK, ANSWER, REOPEN = "/ranking/one/work", "/ranking/one/answer", "/ranking/one/reopen"
 
@@ -232,3 +233,14 @@ def test_hostile_text_is_shown_as_text(tmp_path):
         assert "\u202e" not in text
         assert "&lt;script&gt;" in text
     assert browser.get(WORK).text.count('class="veiled"') == 4  # the prompt and three cards
+
+
+def test_a_project_that_chooses_the_uncertain_learns_from_each_answer(tmp_path):
+    """After answers, priorities are worked out beside the pages, and the next items follow them."""
+    here = house(tmp_path / "a.db", n=12, size=2, choosing="uncertain", overlap=2)
+    browser = here.browser()
+    for _ in range(6):
+        here.post(browser, ANSWER, given(twin(browser)["item"], helpful=[1, 2]))
+    while URGENT.at(here.database, "one").behind:
+        pass
+    assert URGENT.at(here.database, "one").value > 0

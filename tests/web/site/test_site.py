@@ -117,3 +117,23 @@ def test_static_files_are_served_by_name_and_kept_by_their_hash(tmp_path):
     assert browser.get("/static/toy/toy.js").headers["content-type"].startswith("text/javascript")
     for path in ("/static/toy/../templates/toy.html", "/static/toy/..%2Ftemplates%2Ftoy.html", "/static//etc/passwd"):
         assert browser.get(path).status_code == 404
+
+
+def test_an_action_that_cannot_be_done_leads_back(tmp_path):
+    """A form is led to the page to go on with and told why; a script gets the status, the text and what else was said."""
+    browser = Browser(toy(tmp_path))
+    token = browser.token("/toy")
+    went = browser.form("/toy/change", {"csrf": token, "words": "late"})
+    assert (went.status_code, went.headers["location"]) == (303, "/toy?said=somebody%20was%20faster")
+    told = browser.json("/toy/change", {"words": "late"}, **{"x-csrf-token": token})
+    assert (told.status_code, told.json()) == (409, {"error": "somebody was faster", "to": "/toy", "by": "bob"})
+
+
+def test_a_file_is_taken_away_under_a_harmless_name(tmp_path):
+    """It is an attachment, byte for byte, and nothing of its name can mislead a browser or a shell."""
+    browser = Browser(toy(tmp_path))
+    sent = browser.get("/toy/file/known")
+    assert (sent.status_code, sent.content) == (200, HOSTILE.encode())
+    assert sent.headers["content-disposition"] == 'attachment; filename="script-alert-1-script-img-src-x-onerror-alert-2-7-7"'
+    assert sent.headers["content-type"].startswith("text/plain")
+    assert browser.get("/toy/file/other").status_code == 404

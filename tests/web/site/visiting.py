@@ -13,7 +13,7 @@ import httpx2
 from starlette.types import ASGIApp
 
 from trueline.store.opening import open_database
-from trueline.web.site.room import Action, Asked, Go, NotThere, Page, Refused, Room
+from trueline.web.site.room import Action, Asked, Back, Download, File, Go, NotThere, Page, Refused, Room
 from trueline.web.site.site import Site, site
 
 URL = "http://127.0.0.1:8100"
@@ -80,12 +80,20 @@ def toy(folder: Path, **settings: Any) -> ASGIApp:
     def change(asked: Asked) -> Go:
         if asked.text("words") == "no":
             raise Refused("not this word")
+        if asked.text("words") == "late":
+            raise Back("somebody was faster", "/toy", by="bob")
         told["words"] = asked.text("words")
         return Go("/toy", said=f"now {told['words']}", data={"words": told["words"]})
+
+    def take(asked: Asked) -> File:
+        if asked.path["key"] != "known":
+            raise NotThere(f"there is no {asked.path['key']}")
+        return File(HOSTILE, "text/plain", HOSTILE.encode())
 
     room = Room(
         name="toy", title="Toy", home="/toy", folder=folder / "toy",
         pages=(Page("/toy", show, "toy.html"), Page("/toy/{key}", one, "toy.html")),
         actions=(Action("/toy/change", change, roles=("operator",), most_bytes=1000),),
+        downloads=(Download("/toy/file/{key}", take),),
     )  # fmt: skip
     return site(Site(database=open_database(folder / "web.db"), **settings), [room])

@@ -24,6 +24,7 @@ from trueline.store.ranking_records import (
     in_item_order,
 )
 from trueline.store.ranking_work import Seen, assigned, reopen, save_draft, submit
+from trueline.web.ranking.counted import URGENT
 from trueline.web.ranking.told import given_told, project_at, version_of, work_told
 from trueline.web.site.room import Asked, Back, Go
 
@@ -58,6 +59,7 @@ def answer(asked: Asked) -> Go:
         stands = assigned(database, held.id, asked.visitor.id).draft
         told = given_told(stands or Given(), held)
         raise Back(str(error), desk, kind="stale", version=version_of(stands, held), draft=told) from None
+    URGENT.at(database, held.project)
     return Go(desk, said=STATUS[do])
 
 

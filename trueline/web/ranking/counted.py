@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, TypeVar
 
-from trueline.recipes.ranked import Standing, standing
+from trueline.recipes.ranked import Standing, prioritise, standing
 from trueline.store.opening import Database
-from trueline.store.ranking import progress
-from trueline.store.ranking_left import last_event
+from trueline.store.ranking import named, progress, version
 from trueline.store.ranking_records import Progress
 
 KEPT = 32  # projects whose figures are kept
@@ -45,6 +44,7 @@ class _Kept(Generic[T]):
     value: T | None = None
     counting: Future[None] | None = None
     not_before: float = 0.0
+    long: bool = False  # whether the last count was
 
 
 class Counting(Generic[T]):
@@ -56,9 +56,9 @@ class Counting(Generic[T]):
         self._lock = Lock()
         self._hand = ThreadPoolExecutor(1, "ranking")
 
-    def at(self, database: Database, project: str) -> At[T]:
-        """Figures of a project as it is now, or as it was a little before."""
-        event = last_event(database, project)
+    def at(self, database: Database, project: str, patience: float | None = None) -> At[T]:
+        """Figures of a project as it is now, or as it was a little before. What took long the last time is not waited for."""
+        event = version(database, project)
         with self._lock:
             kept = self._kept.setdefault((database, project), _Kept())
             self._kept.move_to_end((database, project))
@@ -69,14 +69,14 @@ class Counting(Generic[T]):
                 kept.counting = self._hand.submit(self._again, kept, database, project)
             waited = kept.counting
         if kept.event != event and waited is not None:
-            wait([waited], timeout=self.patience)
+            wait([waited], timeout=0.0 if kept.long else self.patience if patience is None else patience)
             if kept.value is None and waited.done():
                 waited.result()  # raises what kept it from being counted
         return At(value=kept.value, event=kept.event, behind=kept.event != event)
 
     def _again(self, kept: _Kept[T], database: Database, project: str) -> None:
         began = time.monotonic()
-        event = last_event(database, project)  # before the figures: they may know more than it says, never less
+        event = version(database, project)  # before the figures: they may know more than it says, never less
         try:
             kept.value = self.count(database, project)
         except Exception as error:
@@ -84,8 +84,17 @@ class Counting(Generic[T]):
             raise
         kept.event = event
         took = time.monotonic() - began
-        kept.not_before = time.monotonic() + (RESTS * took if took > LONG else 0.0)
+        kept.long = took > LONG
+        kept.not_before = time.monotonic() + (RESTS * took if kept.long else 0.0)
 
 
 PROGRESS: Counting[Progress] = Counting(progress)
 STANDING: Counting[Standing] = Counting(standing)
+
+
+def _urgent(database: Database, project: str) -> int:
+    found = named(database, project)
+    return prioritise(database, found) if found.choosing == "uncertain" else 0
+
+
+URGENT: Counting[int] = Counting(_urgent, patience=0.0)  # asked after an answer: what to ask next is worked out meanwhile

@@ -6,11 +6,13 @@ whoever looks again gets the same one, and the lease frees it if nobody comes ba
 
 from __future__ import annotations
 
+import time
+
 from trueline.store.ranking import projects
 from trueline.store.ranking_left import left_for
 from trueline.store.ranking_records import Project
 from trueline.store.ranking_work import next_item
-from trueline.web.ranking.counted import PROGRESS
+from trueline.web.ranking.counted import PATIENCE, PROGRESS
 from trueline.web.ranking.told import ASKED, WHY, Json, project_at, project_told, work_told
 from trueline.web.site.room import Asked
 from trueline.web.site.visitor import OPERATORS
@@ -19,7 +21,8 @@ from trueline.web.site.visitor import OPERATORS
 def listed(asked: Asked) -> Json:
     """The projects, open ones first: how far each is, and what there is for this visitor to do."""
     found = sorted(projects(asked.site.database), key=lambda one: one.state == "closed")
-    told = [{**project_told(one), "progress": progress_told(asked, one), "mine": mine_told(asked, one)} for one in found]
+    until = time.monotonic() + PATIENCE  # for all of them together
+    told = [{**project_told(one), "progress": progress_told(asked, one, until), "mine": mine_told(asked, one)} for one in found]
     return {"projects": told, "operator": asked.visitor.may(OPERATORS)}
 
 
@@ -37,9 +40,9 @@ def desk(asked: Asked) -> Json:
     }
 
 
-def progress_told(asked: Asked, project: Project) -> Json | None:
+def progress_told(asked: Asked, project: Project, until: float) -> Json | None:
     """How far a project is, in all; None until that is counted."""
-    found = PROGRESS.at(asked.site.database, project.id).value
+    found = PROGRESS.at(asked.site.database, project.id, max(0.0, until - time.monotonic())).value
     return found and {"items": found.items, "complete": found.complete, "submitted": found.submitted, "wanted": found.wanted}
 
 
