@@ -184,7 +184,7 @@ def test_the_most_urgent_items_come_first_where_a_project_asks_for_it(url):
 
 def test_ten_annotators_at_once_lose_nothing_and_double_nothing(url):
     """Ten threads, each with an engine of its own: every item gets exactly its overlap, from different people."""
-    made = project(open_database(url), n=12, overlap=3)
+    made = project(open_database(url), n=8, overlap=3)
     failed = []
 
     def annotate(person):
@@ -208,10 +208,10 @@ def test_ten_annotators_at_once_lose_nothing_and_double_nothing(url):
     assert not failed
     done = answers(open_database(url), made.id)
     assert {a.status for a in done} == {"submitted"}
-    assert Counter(Counter(a.assignment.item for a in done).values()) == {3: 12}
-    assert len({(a.assignment.item, a.assignment.person) for a in done}) == 36
+    assert Counter(Counter(a.assignment.item for a in done).values()) == {3: 8}
+    assert len({(a.assignment.item, a.assignment.person) for a in done}) == 24
     events = Counter(e.kind for e in history(open_database(url), made.id))
-    assert events == {"leased": 36, "submitted": 36}
+    assert events == {"leased": 24, "submitted": 24}
 
 
 def most_held(engine, made):
@@ -223,11 +223,11 @@ def test_an_annotator_killed_at_any_moment_leaves_nothing_half_done(tmp_path):
     """A process that annotates is killed, three times over; every answer is whole, its event is there, and the rest is done."""
     file = tmp_path / "a.db"
     engine = open_database(file)
-    made = project(engine, n=30, overlap=2, lease=1)
+    made = project(engine, n=16, overlap=2, lease=1)
     for i, person in enumerate(("ann", "bob", "ann")):
         words = [sys.executable, "-c", ANNOTATOR, str(file), person, str(1000 * i)]
         process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE)
-        for _ in range(5 + i):
+        for _ in range(3 + i):
             assert process.stdout.readline()
         process.kill()
         process.wait()
@@ -235,7 +235,7 @@ def test_an_annotator_killed_at_any_moment_leaves_nothing_half_done(tmp_path):
     for person in ("ann", "bob"):
         work(engine, made, person, start=9000.0)
     done = answers(engine, made.id)
-    assert Counter(Counter(a.assignment.item for a in done).values()) == {2: 30}
+    assert Counter(Counter(a.assignment.item for a in done).values()) == {2: 16}
     assert {a.status for a in done} == {"submitted"}
     submitted = [e.assignment for e in history(engine, made.id) if e.kind == "submitted"]
     assert sorted(submitted) == sorted(a.assignment.id for a in done)
