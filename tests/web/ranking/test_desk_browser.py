@@ -1,41 +1,27 @@
-"""Tests of the desk in a real browser: with the keyboard alone, on a phone, in two tabs, without a connection."""
+"""Tests of the desk in a real browser: with the keyboard alone, by finger, veiled, light and dark."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from tests.accessible import assert_accessible
 from tests.browser import DARK, PHONE
 from tests.walking import Hands, assert_fits, focus
+from tests.web.ranking.at_desk import WORK, heard, last, ready
 from tests.web.ranking.seated import house, item
 from tests.web.site.visiting import HOSTILE
-from trueline.store.ranking import answers, history
+from trueline.store.ranking import history
 from trueline.store.ranking_records import as_shown
-
-WORK = "/ranking/one/work"
+from trueline.web.ranking.told import in_words
 
 
 @pytest.fixture
 def here(tmp_path):
     """Give a site whose project asks both questions of four cards."""
     return house(tmp_path / "a.db", n=6, size=4, questions=("helpful", "harmless"), guidelines="Be fair.")
-
-
-def heard(page, words):
-    """Wait until the live region says so."""
-    page.locator("[data-live]").filter(has_text=re.compile(re.escape(words))).wait_for()
-
-
-def ready(page):
-    """Wait until the page's script is there."""
-    page.locator("html[data-ready]").wait_for(state="attached")
-
-
-def last(here, status):
-    return [one for one in answers(here.database, "one") if one.status == status][-1]
 
 
 def test_a_session_with_the_keyboard_alone(here, page, serve):
@@ -199,84 +185,11 @@ def test_the_pages_have_no_serious_fault(here, new_page, serve, how):
     assert_accessible(page)
 
 
-def test_two_tabs_and_a_choice(here, new_page, serve, faults):
-    """The tab that comes second is told, keeps what it has, and decides; nothing is overwritten before."""
-    base = serve(here.app)
-    first, second = new_page(), new_page()
-    for page in (first, second):
-        page.goto(base + WORK)
-        ready(page)
-    first.keyboard.press("1")
-    first.keyboard.press("Control+s")
-    heard(first, "Draft saved")
-    second.keyboard.press("2")
-    second.get_by_role("button", name="Keep what is here").wait_for()
-    assert focus(second) == "button Take what is stored"
-    stands = last(here, "draft")
-    assert as_shown(stands.given.helpful, stands.assignment)[0] == 1
-    second.get_by_role("button", name="Keep what is here").click()
-    heard(second, "your draft is saved")
-    stands = last(here, "draft")
-    assert as_shown(stands.given.helpful, stands.assignment)[0] == 2
-    first.keyboard.press("3")
-    first.get_by_role("button", name="Take what is stored").click()
-    ready(first)
-    first.locator("[data-card='0'] [value='2']:checked").first.wait_for(state="attached")
-    faults.take("409")
-
-
-def test_a_lost_connection_loses_nothing(here, new_page, serve, faults):
-    """What is done without a connection stays in the tab, over a reload too, and is sent when there is one again."""
-    page = new_page()
+def test_page_and_server_say_the_same_of_a_ranking(here, new_page, serve):
+    """What is implied is told in the same words by the script and by told.in_words, for any ranks."""
+    page, rng = new_page(), Random(0)
     page.goto(serve(here.app) + WORK)
     ready(page)
-    page.route("**/answer", lambda route: route.abort())
-    page.keyboard.press("3")
-    heard(page, "No connection")
-    page.keyboard.press("Enter")
-    heard(page, "Not submitted")
-    page.reload()
-    ready(page)
-    heard(page, "No connection")
-    assert page.locator("[data-card='0'] [value='3']:checked").count() == 1
-    page.unroute("**/answer")
-    page.keyboard.press("Control+s")
-    heard(page, "Draft saved")
-    stands = last(here, "draft")
-    assert as_shown(stands.given.helpful, stands.assignment)[0] == 3
-    told = faults.take("ERR_FAILED|409")  # 409: a draft that was sent while the page was left got through after all
-    assert any("ERR_FAILED" in one for one in told)
-
-
-def test_an_item_that_was_taken_over_is_told(here, new_page, serve, faults):
-    """When another annotator has the item by now, the page says so and offers the next."""
-    page = new_page()
-    page.goto(serve(here.app) + WORK)
-    ready(page)
-    here.clock.move(901)
-    from trueline.store.ranking_work import next_item
-
-    assert next_item(here.database, "one", "p2", here.clock()).assignment
-    page.keyboard.press("1")
-    page.get_by_role("button", name="Next item").wait_for()
-    assert "another annotator has taken it over" in page.locator("[data-notice]").inner_text()
-    assert focus(page) == "button Next item"
-    page.keyboard.press("Enter")
-    ready(page)
-    page.locator("[data-notice]").wait_for(state="hidden")
-    faults.take("409")
-
-
-def test_active_time_stops_when_nobody_is_there(here, new_page, serve):
-    """Ten minutes of which one was touched count as one, and a minute more until it is quiet."""
-    page = new_page()
-    page.clock.install()
-    page.goto(serve(here.app) + WORK)
-    ready(page)
-    page.keyboard.press("j")
-    page.clock.run_for(30_000)
-    page.keyboard.press("1")
-    page.clock.run_for(600_000)
-    page.keyboard.press("Control+s")
-    heard(page, "Draft saved")
-    assert 89 <= last(here, "draft").given.seconds <= 92
+    ranks = [[rng.choice([None, *range(1, size + 1)]) for _ in range(size)] for size in range(2, 10) for _ in range(12)]
+    words = page.evaluate("async all => all.map((await import('/static/ranking/sheet.js')).inWords)", ranks)
+    assert words == [in_words(tuple(one)) for one in ranks]

@@ -16,6 +16,7 @@ const reopening = document.querySelector("[data-reopen]").action;
 const desk = form.action.replace(/answer$/, "work");
 let card = 0; // the one that keys are for
 let asked = sheet.questions[0];
+let over = false; // whether the notice tells of a lease that ran out
 let sending = null; // what is on its way, to be sent again as it was
 
 const capital = text => text[0].toUpperCase() + text.slice(1);
@@ -164,9 +165,11 @@ function kept(state, error) {
   const place = form.querySelector("[data-saved]");
   const words = { saving: "saving", saved: "draft saved", offline: "not saved yet: no connection; kept in this tab" };
   place.textContent = words[state] ?? "not saved";
+  if (state === "saved" && over && !notice.hidden) hush();
+  if (state !== "saving") over = state === "over";
   if (state === "offline") announce("No connection: what you do is kept in this tab, and sent when there is one");
   if (state === "refused") announce(`The draft was not saved: ${error.message}`);
-  if (state === "over") tell("The time for this item ran out. If nobody has taken it over, you can go on.", ["Go on", async () => (await keeper.save()) && hush()]);
+  if (state === "over") tell("The time for this item ran out. If nobody has taken it over, you can go on.", ["Go on", () => keeper.save()]);
   if (state === "lost") tell(capital(error.message) + ".", ["Next item", () => location.replace(desk)]);
   if (state === "stale") tell(capital(error.message) + ".", ["Take what is stored", () => { keeper.forget(); location.replace(desk); }], ["Keep what is here", async () => (await keeper.over(error.version)) && hush()]);
 }
