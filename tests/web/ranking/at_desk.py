@@ -1,4 +1,7 @@
-"""What tests of the desk in a real browser wait for, and look up afterwards."""
+"""What tests of the desk in a real browser wait for, and look up afterwards.
+
+They ask for `serve` before `new_page`, so that pages, which save drafts and renew themselves, are closed before the server is.
+"""
 
 from __future__ import annotations
 

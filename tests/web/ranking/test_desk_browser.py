@@ -24,7 +24,7 @@ def here(tmp_path):
     return house(tmp_path / "a.db", n=6, size=4, questions=("helpful", "harmless"), guidelines="Be fair.")
 
 
-def test_a_session_with_the_keyboard_alone(here, page, serve):
+def test_a_session_with_the_keyboard_alone(here, serve, page):
     """From the list to help, ranks, ties, flags, undo, draft, submit, reopen, skip, discard: focus and words at every step."""
     hands = Hands(page)
     page.goto(serve(here.app) + "/ranking")
@@ -109,7 +109,7 @@ def test_a_session_with_the_keyboard_alone(here, page, serve):
     ]  # fmt: skip
 
 
-def test_single_keys_can_be_turned_off(here, page, serve):
+def test_single_keys_can_be_turned_off(here, serve, page):
     """Who speaks to their machine turns single keys off: then only ?, Enter, arrows and Ctrl+S mean anything (WCAG 2.1.4)."""
     page.goto(serve(here.app) + WORK)
     ready(page)
@@ -124,7 +124,7 @@ def test_single_keys_can_be_turned_off(here, page, serve):
     assert "0 of 4" in page.locator("[data-implied=helpful]").inner_text()
 
 
-def test_hands_and_a_phone_do_the_same(here, new_page, serve):
+def test_hands_and_a_phone_do_the_same(here, serve, new_page):
     """A finger ranks, flags, undoes and submits; nothing is wider than the phone, and targets are 44 pixels."""
     page = new_page(**PHONE)
     page.goto(serve(here.app) + "/ranking")
@@ -148,7 +148,7 @@ def test_hands_and_a_phone_do_the_same(here, new_page, serve):
     assert not any(done.given.refused)
 
 
-def test_what_is_hostile_is_veiled_and_never_runs(tmp_path, page, serve):
+def test_what_is_hostile_is_veiled_and_never_runs(tmp_path, serve, page):
     """Markup in every field is text; harmful text is blurred until a key or a button shows it."""
     bad = [replace(item(number, size=9 - 5 * number, words=HOSTILE), veiled=True) for number in range(2)]
     here = house(tmp_path / "a.db", items=bad, guidelines=HOSTILE, name=HOSTILE.replace("\u202e", ""))
@@ -172,7 +172,7 @@ def test_what_is_hostile_is_veiled_and_never_runs(tmp_path, page, serve):
 
 
 @pytest.mark.parametrize("how", [{}, DARK])
-def test_the_pages_have_no_serious_fault(here, new_page, serve, how):
+def test_the_pages_have_no_serious_fault(here, serve, new_page, how):
     """The list, the desk with its dialog open and shut, and the desk without an item, light and dark."""
     page = new_page(**how)
     page.goto(serve(here.app) + "/ranking")
@@ -185,7 +185,7 @@ def test_the_pages_have_no_serious_fault(here, new_page, serve, how):
     assert_accessible(page)
 
 
-def test_page_and_server_say_the_same_of_a_ranking(here, new_page, serve):
+def test_page_and_server_say_the_same_of_a_ranking(here, serve, new_page):
     """What is implied is told in the same words by the script and by told.in_words, for any ranks."""
     page, rng = new_page(), Random(0)
     page.goto(serve(here.app) + WORK)

@@ -17,7 +17,7 @@ def here(tmp_path):
     return house(tmp_path / "a.db", n=6, size=4, questions=("helpful", "harmless"), guidelines="Be fair.")
 
 
-def test_two_tabs_and_a_choice(here, new_page, serve, faults):
+def test_two_tabs_and_a_choice(here, serve, new_page, faults):
     """The tab that comes second is told, keeps what it has, and decides; nothing is overwritten before."""
     base = serve(here.app)
     first, second = new_page(), new_page()
@@ -43,7 +43,7 @@ def test_two_tabs_and_a_choice(here, new_page, serve, faults):
     faults.take("409")
 
 
-def test_a_lost_connection_loses_nothing(here, new_page, serve, faults):
+def test_a_lost_connection_loses_nothing(here, serve, new_page, faults):
     """What is done without a connection stays in the tab, over a reload too, and is sent when there is one again."""
     page = new_page()
     page.goto(serve(here.app) + WORK)
@@ -66,7 +66,7 @@ def test_a_lost_connection_loses_nothing(here, new_page, serve, faults):
     assert any("ERR_FAILED" in one for one in told)
 
 
-def test_an_item_that_was_taken_over_is_told(here, new_page, serve, faults):
+def test_an_item_that_was_taken_over_is_told(here, serve, new_page, faults):
     """When another annotator has the item by now, the page says so and offers the next."""
     page = new_page()
     page.goto(serve(here.app) + WORK)
@@ -83,7 +83,7 @@ def test_an_item_that_was_taken_over_is_told(here, new_page, serve, faults):
     faults.take("409")
 
 
-def test_active_time_stops_when_nobody_is_there(here, new_page, serve):
+def test_active_time_stops_when_nobody_is_there(here, serve, new_page):
     """Ten minutes of which one was touched count as one, and a minute more until it is quiet."""
     page = new_page()
     page.clock.install()
@@ -98,7 +98,7 @@ def test_active_time_stops_when_nobody_is_there(here, new_page, serve):
     assert 89 <= last(here, "draft").given.seconds <= 92
 
 
-def test_a_lease_that_ran_out_is_told_and_may_be_gone_on_with(tmp_path, new_page, serve):
+def test_a_lease_that_ran_out_is_told_and_may_be_gone_on_with(tmp_path, serve, new_page):
     """Who comes back after the lease is told, and goes on by one key as long as nobody has taken the item over."""
     here = house(tmp_path / "a.db", lease=120)
     page = new_page()
@@ -116,7 +116,7 @@ def test_a_lease_that_ran_out_is_told_and_may_be_gone_on_with(tmp_path, new_page
     assert focus(page).startswith("article Card A")
 
 
-def test_a_lease_is_renewed_while_somebody_is_reading(tmp_path, new_page, serve):
+def test_a_lease_is_renewed_while_somebody_is_reading(tmp_path, serve, new_page):
     """Touching the page is enough: no rank needs to be given for the item to stay one's own."""
     here = house(tmp_path / "a.db", lease=120)
     page = new_page()
@@ -131,7 +131,7 @@ def test_a_lease_is_renewed_while_somebody_is_reading(tmp_path, new_page, serve)
     assert page.locator("[data-notice]").is_hidden()
 
 
-def test_a_session_that_ended_loses_nothing(tmp_path, new_page, serve, faults):
+def test_a_session_that_ended_loses_nothing(tmp_path, serve, new_page, faults):
     """Who is logged out while ranking is told; after the next login what the tab had is there again, and is saved."""
     here = house(tmp_path / "a.db", accounts={"ann": ["annotator"]})
     page, base = new_page(), serve(here.app)

@@ -37,7 +37,7 @@ def answer_all(here, person, ranks):
 
 
 @pytest.mark.parametrize("how", [{}, {**PHONE, **DARK}])
-def test_what_operators_see_is_accessible_and_hostile_text_never_runs(here, new_page, serve, how):
+def test_what_operators_see_is_accessible_and_hostile_text_never_runs(here, serve, new_page, how):
     """The overview and an item, with the models told: no serious fault, nothing runs, nothing sticks out on a phone."""
     page = new_page(**how)
     page.goto(serve(here.app) + ONE)
@@ -50,7 +50,7 @@ def test_what_operators_see_is_accessible_and_hostile_text_never_runs(here, new_
     assert_fits(page)
 
 
-def test_the_overview_renews_itself(here, new_page, serve):
+def test_the_overview_renews_itself(here, serve, new_page):
     """A new answer is in the figures of an open page soon, without anybody touching it."""
     page = new_page()
     page.clock.install()
@@ -68,7 +68,7 @@ def test_the_overview_renews_itself(here, new_page, serve):
     page.get_by_text("12 of 12 answers").wait_for()
 
 
-def test_a_final_word_by_the_keyboard(here, new_page, serve):
+def test_a_final_word_by_the_keyboard(here, serve, new_page):
     """From the queue to the item, ranks by Tab, arrows and space, and the next item in dispute."""
     page = new_page()
     hands = Hands(page)
@@ -87,7 +87,7 @@ def test_a_final_word_by_the_keyboard(here, new_page, serve):
     assert sorted(final.given.helpful, key=str) == [1, None, None]
 
 
-def test_without_scripts_people_rank_all_the_same(here, new_page, serve):
+def test_without_scripts_people_rank_all_the_same(here, serve, new_page):
     """With JavaScript off, text can be shown, ranks given, and answers submitted, by Tab and keys of forms."""
     page = new_page(java_script_enabled=False)
     page.goto(serve(here.app) + f"{ONE}/work")

@@ -21,7 +21,7 @@ READ = "() => [...document.querySelectorAll('article .text > pre:not(.call)')].m
 
 
 @pytest.mark.slow
-def test_a_session_of_fifty_items_trains_a_reward_model(tmp_path, page, serve, monkeypatch):
+def test_a_session_of_fifty_items_trains_a_reward_model(tmp_path, serve, page, monkeypatch):
     """A model's samples are ranked by keys alone, the shorter the better, and a reward model orders held-out ones likewise."""
     monkeypatch.delenv("TRUELINE_DATABASE", raising=False)
     model = toys.world_model(tmp_path)
