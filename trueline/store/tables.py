@@ -94,14 +94,16 @@ findings = Table(
     Column("key", String, primary_key=True),
     Column("run", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),  # the run that saw it last
     Column("severity", String, nullable=False),
-    Column("status", String, nullable=False, index=True),
+    Column("status", String, nullable=False),
     Column("created", String, nullable=False),
     Column("updated", String, nullable=False),
     Column("record", JSON, nullable=False),  # core.types.Finding
     Column("family", String, nullable=False, server_default=text("''")),  # of its first attempt, as is the category
     Column("category", String, nullable=False, server_default=text("''")),
     Column("target", String, nullable=False, server_default=text("''")),  # as the run that saw it last names it, else the model
-    Index(None, "updated", "key", "status", "severity", "family", "category", "target"),  # all that pages filter by: found.py
+    Index(
+        None, "updated", "key", "status", "severity", "family", "category", "target"
+    ),  # all that pages count and filter by: found.py
 )
 
 audit = Table(  # rows of the guard's gateway (guard/audit): the columns say what the body says, which the hash is over
