@@ -7,8 +7,8 @@ document.addEventListener("click", (event) => {
   const veil = event.target instanceof Element && event.target.closest("[data-veil]");
   if (!veil) return;
   const open = veil.closest(".veiled").classList.toggle("open");
-  veil.setAttribute("aria-pressed", String(open));
-  veil.textContent = open ? "Blur" : "Show";
+  if (veil.hasAttribute("aria-pressed")) veil.setAttribute("aria-pressed", String(open));
+  (veil.querySelector("[data-word]") ?? veil).textContent = open ? "Blur" : "Show";
 });
 
 function tellTimes(within) {
