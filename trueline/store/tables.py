@@ -94,7 +94,7 @@ findings = Table(
     Column("key", String, primary_key=True),
     Column("run", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, index=True),  # the run that saw it last
     Column("severity", String, nullable=False),
-    Column("status", String, nullable=False, index=True),
+    Column("status", String, nullable=False),
     Column("created", String, nullable=False),
     Column("updated", String, nullable=False),
     Column("record", JSON, nullable=False),  # core.types.Finding

@@ -10,7 +10,7 @@ from trueline.web.site import drawing
 @pytest.fixture(autouse=True)
 def _drawn_at_once(request, monkeypatch):
     if not request.module.__name__.endswith("_browser"):
-        monkeypatch.setattr(drawing, "draw", lambda _: '<svg xmlns="http://www.w3.org/2000/svg"/>')
+        monkeypatch.setattr(drawing.DRAWER, "_draw", lambda _: '<svg xmlns="http://www.w3.org/2000/svg"/>')
         drawing.DRAWER._kept.clear()
         yield
         drawing.DRAWER._kept.clear()

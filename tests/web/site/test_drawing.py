@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future
 
+import pytest
+
 from tests.web.site.visiting import HOSTILE
 from trueline.core.stats import wilson
 from trueline.evaluate.charts import Series, Spot
 from trueline.evaluate.pages import Lines
 from trueline.web.site.drawing import Drawer, chart, dots, draw, frontier
+from trueline.web.site.drawing_apart import DrawingError, Hand
 
 
 def lines(name: str = "loss", points=((0.0, 1.0), (1.0, 0.5))) -> Lines:
@@ -38,7 +41,7 @@ def test_values_are_what_is_drawn():
 
 def test_a_drawing_is_kept_by_what_it_shows():
     """The same values under another caption are not drawn again; other values are."""
-    drawer = Drawer(patience=30)
+    drawer = Drawer(patience=30, hand=draw)
     first, again = drawer.panels([chart(lines())]), drawer.panels([{**chart(lines()), "title": "another"}])
     assert first.finished
     assert (again.panels[0].svg, again.panels[0].title) == (first.panels[0].svg, "another")
@@ -49,7 +52,7 @@ def test_a_drawing_is_kept_by_what_it_shows():
 
 def test_no_page_waits_for_what_is_not_ready():
     """With the drawing thread busy, the page gets the caption and what to do, at once."""
-    drawer, busy = Drawer(patience=0.0), Future()
+    drawer, busy = Drawer(patience=0.0, hand=draw), Future()
     drawer._hand.submit(busy.result)
     began = time.monotonic()
     told = drawer.panels([chart(lines())])
@@ -61,7 +64,7 @@ def test_no_page_waits_for_what_is_not_ready():
 
 def test_what_cannot_be_drawn_says_so(caplog):
     """A fault of the drawing leaves the caption, and is in the log."""
-    told = Drawer(patience=30).panels([{**chart(lines()), "kind": "lines", "series": [{"name": "torn"}]}])
+    told = Drawer(patience=30, hand=draw).panels([{**chart(lines()), "kind": "lines", "series": [{"name": "torn"}]}])
     assert told.finished
     assert "cannot be drawn" in told.panels[0].note
     assert "cannot be drawn" in caplog.text
@@ -69,4 +72,22 @@ def test_what_cannot_be_drawn_says_so(caplog):
 
 def test_an_empty_chart_is_left_out():
     """Series without a point make no panel."""
-    assert Drawer(patience=30).panels([chart(lines(points=()))]).panels == ()
+    assert Drawer(patience=30, hand=draw).panels([chart(lines(points=()))]).panels == ()
+
+
+def test_the_process_apart_draws_the_same_and_is_started_again():
+    """What it answers is what is drawn here; a chart that it cannot draw leaves it at work; killed, the next chart finds it."""
+    hand, one = Hand(), chart(lines(HOSTILE))
+    try:
+        assert hand(one) == draw(one)
+        with pytest.raises(DrawingError, match="KeyError"):
+            hand({"kind": "lines", "series": [{"name": "torn"}]})
+        child = hand._child
+        assert hand(one) == draw(one)
+        assert hand._child is child
+        child.kill()
+        child.wait()
+        assert hand(one) == draw(one)
+    finally:
+        hand.close()
+    assert hand._child is None

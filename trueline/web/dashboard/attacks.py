@@ -18,7 +18,7 @@ from trueline.store.latest import latest_runs
 from trueline.store.latest import run_of as stored_run
 from trueline.store.tallies import Tally, tallied
 from trueline.store.transcripts import transcript, transcripts
-from trueline.web.dashboard.folders import folder_of, run_folders
+from trueline.web.dashboard.folders import folder_of, report_of, run_folders
 from trueline.web.dashboard.shown import Json, link, rate, told
 from trueline.web.dashboard.shown import run as run_told
 from trueline.web.dashboard.standing import Counted, Refusals, counted, questions, refused, reported, standings
@@ -68,6 +68,7 @@ def show_attack(asked: Asked) -> Json:
         "over_refusal": rate(spared.rate if spared else report.over_refusal if report else None),
         "over_refusal_note": _refused_note(spared),
         "map": _map(id_, report, cells),
+        "catalogue": _catalogue(report_of(folder) if folder else None),
         "families": _families(report, cells),
         "arms": _arms(report),
         "unmeasured": say.unmeasured(report) if report else [],
@@ -150,6 +151,14 @@ def _map(id_: str, report: Campaign | None, cells: Sequence[Tally]) -> Json:
         rows.append({"family": family, "split": SPLITS.get(split or ""), "cells": line})
     dark = sum(cell["rate"] is None for row in rows for cell in row["cells"])
     return {"categories": categories, "rows": rows, "dark": dark}
+
+
+def _catalogue(found: Mapping[str, Any] | None) -> Json | None:
+    """How many cells of all families that there are, by the categories asked, no question was decided in."""
+    told = found.get("coverage") if found else None
+    if not isinstance(told, Mapping) or not isinstance(told.get("cells"), int) or not isinstance(told.get("dark"), list):
+        return None
+    return {"cells": told["cells"], "dark": len(told["dark"])}
 
 
 def _families(report: Campaign | None, cells: Sequence[Tally]) -> list[Json]:

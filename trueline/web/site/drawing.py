@@ -3,16 +3,16 @@
     {"curves": [chart(Lines(title="loss", note="", x="step", series=(...,)))]}       # in a handler
     {{ charts(curves|drawn) }}                                                       # in its template (marks.html)
 
-A drawing costs some 60 ms, and the first of a process a second. So drawings are kept by their content, one thread makes them,
-and a page waits for what is not ready no longer than PATIENCE in all: what is missing then says so, and the page asks
-again by itself (site.js) or when it is reloaded.
+A drawing costs some 60 ms, and the first of a process a second. So drawings are kept by their content, a process apart makes
+them (drawing_apart.py), and a page waits for what is not ready no longer than PATIENCE in all: what is missing then says so,
+and the page asks again by itself (site.js) or when it is reloaded.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -28,10 +28,11 @@ from trueline.evaluate import charts
 from trueline.evaluate.charts import Series, Spot
 from trueline.evaluate.pages import Lines, Panel, panel
 from trueline.evaluate.shape import NAME_LIMIT, visible
+from trueline.web.site.drawing_apart import Hand
 
 MOST = 400  # drawings that are kept, about 6 kB each
 WAITING = 120  # of them that may still be waited for; more are told to come again
-PATIENCE = 0.1  # seconds that a page waits for drawings
+PATIENCE = 0.06  # seconds that a page waits for drawings
 Chart = dict[str, Any]
 log = logging.getLogger(__name__)
 
@@ -94,10 +95,11 @@ def draw(one: Mapping[str, Any]) -> str:
 
 
 class Drawer:
-    """Drawings by content: made in one thread, and kept, the last used ones."""
+    """Drawings by content: made one after the other, and kept, the last used ones."""
 
-    def __init__(self, patience: float = PATIENCE) -> None:
+    def __init__(self, patience: float = PATIENCE, hand: Callable[[Chart], str] | None = None) -> None:
         self.patience = patience
+        self._draw = hand or Hand()
         self._kept: OrderedDict[str, Future[str]] = OrderedDict()
         self._lock = Lock()
         self._hand = ThreadPoolExecutor(1, "drawing")
@@ -117,8 +119,10 @@ class Drawer:
         _UNTIL.set(monotonic() + self.patience)
 
     def warm(self) -> None:
-        """Import what draws, so that the first page need not wait for it."""
-        self._hand.submit(draw, chart(Lines(title="", note="", x="x", series=(Series(name="a", points=((0, 0), (1, 1))),))))
+        """Start what draws, so that the first page need not wait for it."""
+        self._hand.submit(
+            self._draw, chart(Lines(title="", note="", x="x", series=(Series(name="a", points=((0, 0), (1, 1))),)))
+        )
 
     def _asked(self, one: Mapping[str, Any]) -> Future[str] | None:
         key = json_line({name: part for name, part in one.items() if name not in ("title", "note")})
@@ -128,7 +132,7 @@ class Drawer:
                 return self._kept[key]
             if sum(not future.done() for future in self._kept.values()) >= WAITING:
                 return None
-            future = self._kept[key] = self._hand.submit(draw, one)
+            future = self._kept[key] = self._hand.submit(self._draw, dict(one))
             while len(self._kept) > MOST:
                 self._kept.popitem(last=False)
         return future

@@ -23,6 +23,7 @@ def upgrade() -> None:
         "findings",
         ["updated", "key", "status", "severity", *FACTS],
     )
+    op.drop_index("ix_findings_status", "findings")  # the other has all of it, and SQLite would choose this one
     op.drop_index("ix_audit_kind_time", "audit")
     op.create_index("ix_audit_kind_time_action", "audit", ["kind", "time", "action"])
 
@@ -31,6 +32,7 @@ def downgrade() -> None:
     """Bring the tables back to the revision before."""
     op.drop_index("ix_audit_kind_time_action", "audit")
     op.create_index("ix_audit_kind_time", "audit", ["kind", "time"])
+    op.create_index("ix_findings_status", "findings", ["status"])
     op.drop_index("ix_findings_updated_key_status_severity_family_category_target", "findings")
     for name in ("cluster", *FACTS):
         op.drop_column("findings", name)

@@ -7,8 +7,8 @@ document.addEventListener("click", (event) => { // here, and not on each: script
   const veil = event.target instanceof Element && event.target.closest("[data-veil]");
   if (!veil) return;
   const open = veil.closest(".veiled").classList.toggle("open");
-  veil.setAttribute("aria-pressed", String(open));
-  veil.textContent = open ? "Blur" : "Show";
+  if (veil.hasAttribute("aria-pressed")) veil.setAttribute("aria-pressed", String(open));
+  (veil.querySelector("[data-word]") ?? veil).textContent = open ? "Blur" : "Show";
   for (const text of veil.closest(".veiled").querySelectorAll(".text[aria-hidden]")) text.ariaHidden = String(!open);
 });
 
