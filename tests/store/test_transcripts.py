@@ -72,8 +72,9 @@ def test_nothing_fits(engine):
     for wanted in ({"run": "none"}, {"family": "code", "before": 0}):
         page = transcripts(engine, **wanted)
         assert (page.transcripts, page.older) == ((), None)
-    with pytest.raises(ValueError, match="at least 1"):
-        transcripts(engine, limit=0)
+    for limit in (0, 1000):
+        with pytest.raises(ValueError, match="a page of 1 to 250"):
+            transcripts(engine, limit=limit)
 
 
 def test_pages_hold_still_while_attempts_come(engine):

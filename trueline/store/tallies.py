@@ -36,7 +36,7 @@ class Tally:
 
 
 def tallied(engine: Engine, *by: Axis, **only: str | Collection[str] | None) -> list[Tally]:
-    """Count the attempts that have every value given, or one of several, apart for each value of the axes `by`, in their order."""
+    """Count the attempts that have every value given (or one of several), apart for each value of the axes `by`, in order."""
     if unknown := [axis for axis in (*by, *only) if axis not in AXES]:
         raise ValueError(f"expected axes of tallies ({', '.join(AXES)}), got {', '.join(unknown)}")
     columns = [tallies.c[axis] for axis in by]

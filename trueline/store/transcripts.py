@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Engine, TextClause, func, select, text
 
 from trueline.core.outcome import Outcome
 from trueline.core.records import from_dict
@@ -24,7 +25,9 @@ from trueline.store.tables import attempts
 from trueline.store.tally_tables import tallies
 
 LIMIT = 50
+MOST = 250
 _MOST = 150  # cells that are looked into one by one; more than these have new attempts everywhere
+_SIZES = (1, 4, 16, 64, 256, 450)  # SQLite takes no more than 500 at once
 _WINDOW = 2000  # ids that are looked through at once, where they are more
 
 
@@ -63,8 +66,8 @@ def transcripts(
     limit: int = LIMIT,
 ) -> Page:
     """Read the newest attempts that fit every condition given and have an id below `before`."""
-    if limit < 1:
-        raise ValueError(f"expected a page of at least 1 transcript, got limit={limit}")
+    if not 1 <= limit <= MOST:
+        raise ValueError(f"expected a page of 1 to {MOST} transcripts, got limit={limit}")
     wanted = {"run": run, "target": target, "judge": judge, "family": family, "category": category, "expected": expected}
     fits = [tallies.c[name] == value for name, value in {**wanted, "outcome": outcome}.items() if value is not None]
     extent = select(func.sum(tallies.c["count"]), func.min(tallies.c.oldest), func.max(tallies.c.newest)).where(*fits)
@@ -103,16 +106,17 @@ def _newest(connection: Connection, fits: list[ColumnElement[bool]], oldest: int
 
 
 def _one_by_one(connection: Connection, cells: list[str], below: int, limit: int) -> list[int]:
-    if not cells:
-        return []
-    newest = [select(_in(cell, below, limit).subquery().c.id) for cell in cells]
-    found = union_all(*newest).subquery()
-    return list(connection.execute(select(found.c.id).order_by(found.c.id.desc()).limit(limit)).scalars())
+    size = next(size for size in _SIZES if len(cells) <= size)
+    padded = {f"cell{number}": cell for number, cell in enumerate(cells + ["none"] * (size - len(cells)))}
+    return list(connection.execute(_union(size), {**padded, "below": below, "limit": limit}).scalars())
 
 
-def _in(cell: str, below: int, limit: int) -> Select[tuple[int]]:
-    query = select(attempts.c.id).where(attempts.c.cell == cell, attempts.c.id < below)
-    return query.order_by(attempts.c.id.desc()).limit(limit)
+@cache
+def _union(size: int) -> TextClause:
+    """The newest of so many cells, as a text of few sizes: to build and plan it anew each time would cost most of a page."""
+    one = "SELECT id FROM (SELECT id FROM attempts WHERE cell = :cell{0} AND id < :below ORDER BY id DESC LIMIT :limit) AS c{0}"
+    cells = " UNION ALL ".join(one.format(number) for number in range(size))
+    return text(f"SELECT id FROM ({cells}) AS cells ORDER BY id DESC LIMIT :limit")  # noqa: S608 - nothing in it was given
 
 
 def _together(connection: Connection, fits: list[ColumnElement[bool]], oldest: int, below: int, limit: int) -> list[int]:
