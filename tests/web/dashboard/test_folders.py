@@ -12,6 +12,7 @@ import pytest
 from tests.web.dashboard.planted import metrics, write_run
 from tests.web.site.visiting import Browser
 from trueline.core.types import Run
+from trueline.store.database import save_run, save_stage
 from trueline.store.opening import open_database
 from trueline.web.dashboard.folders import UNDER_WAY, folder_named, folder_of, report_of, run_folders
 from trueline.web.dashboard.rooms import DASHBOARD
@@ -90,3 +91,24 @@ def test_broken_records_are_passed_over_and_said(tmp_path):
         assert browser.get("/runs/two").status_code == 404
     (runs / "one" / "report.json").write_text(json.dumps({"run": "one", "recipe": "attack"}))  # of a campaign, and none
     assert browser.get("/attacks/one-id").status_code == 200
+
+
+def test_runs_are_listed_page_by_page_each_once(tmp_path):
+    """Folders come latest first, fifty on a page; a run that the database alone knows stands apart, and has its page."""
+    runs, database = tmp_path / "runs", open_database(tmp_path / "web.db")
+    for number in range(53):
+        write_run(
+            runs / f"run{number:02}", Run(id=f"id{number:02}", recipe="dpo", started=f"2026-01-01T00:{number:02}:00"), None
+        )
+    save_run(database, Run(id="id00", recipe="dpo", started="2026-01-01"))
+    save_run(database, Run(id="alone/part", recipe="campaign", started="2026-01-02"))
+    save_stage(database, "alone/part", "first", "key", metrics={"loss": 1.5})
+    browser = Browser(site(Site(database=database, runs=runs), DASHBOARD))
+    first = browser.get("/runs.json").json()
+    second = browser.get(first["older"].replace("?", ".json?")).json()
+    assert [one["folder"] for one in first["runs"] + second["runs"]] == [f"run{number:02}" for number in reversed(range(53))]
+    assert second["older"] is None
+    assert [one["id"] for one in first["stored"]] == ["alone/part"]
+    alone = browser.get("/runs/alone/part.json").json()
+    assert (alone["run"]["folder"], alone["stages"][0]["metrics"]) == (None, {"loss": "1.5"})
+    assert browser.get("/runs/alone/part").status_code == 200
