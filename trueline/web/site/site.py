@@ -12,7 +12,7 @@ import inspect
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -87,9 +87,11 @@ class Pages:
     def __init__(self, settings: Site, rooms: Sequence[Room]) -> None:
         self.site, self.rooms = settings, rooms
         self.files = files_of([("site", HERE), *((room.name, room.folder) for room in rooms)])
-        self.env = environment(*(room.folder / "templates" for room in rooms), HERE / "templates").overlay()
-        self.env.globals["file"] = partial(address_of, self.files)
-        self.env.filters |= {"visible": visible, "drawn": DRAWER.panels}
+        folders = dict.fromkeys((*(room.folder / "templates" for room in rooms), HERE / "templates"))
+        _check_names(folders)
+        self.env = environment(*folders).overlay()
+        self.env.globals = {**self.env.globals, "file": partial(address_of, self.files)}
+        self.env.filters = {**self.env.filters, "visible": visible, "drawn": DRAWER.panels}
 
     def routes(self) -> list[Route]:
         """Every route; a JSON twin stands before its page, for {key} would take `.json` too."""
@@ -228,6 +230,16 @@ class Pages:
     def _to_login(self, request: Request) -> Response:
         after = quote(request.url.path) if request.method == "GET" else ""
         return RedirectResponse(f"/login?to={after}" if after else "/login", 303)
+
+
+def _check_names(folders: Iterable[Path]) -> None:
+    """Raise ValueError where two rooms have a template of one name: one of them would be shown the other's."""
+    seen: dict[str, Path] = {}
+    for folder in folders:
+        for path in folder.rglob("*.html"):
+            name = path.relative_to(folder).as_posix()
+            if seen.setdefault(name, folder) != folder:
+                raise ValueError(f"{path}: expected a template name that no other room has, found {seen[name] / name} too")
 
 
 def _check(visitor: Visitor, roles: Sequence[str]) -> None:
