@@ -9,39 +9,62 @@ from pathlib import Path
 
 import click
 
-from trueline.cli.rim import reports_errors, with_json
+from trueline.cli.rim import reports_errors, with_database, with_json
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 NAME = "attestation.json"
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False)
+@click.option(
+    "--watch", "name", default="", help="In place of FOLDER: the rounds of this watch, since its target last changed."
+)
 @click.option("--key", "key_file", type=FILE, help="The private key's file (default: TRUELINE_WATCH_KEY, the PEM or its file).")
 @click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long it stands.")
-@click.option("--out", type=FILE, help=f"The file to write (default: {NAME} in the campaign's folder).")
+@click.option("--out", type=FILE, help=f"The file to write (default: {NAME} in the campaign's folder, NAME-{NAME} of a watch).")
 @click.option("--html", is_flag=True, help="Also write a page for people, beside it.")
+@with_database
 @with_json
 @reports_errors
-def attest(folder: Path, key_file: Path | None, days: int, out: Path | None, html: bool, as_json: bool) -> None:
-    """Attest what the campaign in FOLDER tested: target, packs, goals, judge, results with intervals, what was left dark, and
-    until when it stands. Signed with Ed25519. Nothing is asked of the target.
+def attest(
+    folder: Path | None, name: str, key_file: Path | None, days: int, out: Path | None, html: bool, database: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Attest what the campaign in FOLDER or a watch tested: target, packs, goals, judge, results with intervals, what was left
+    dark, and until when it stands. Signed with Ed25519. Nothing is asked of the target.
+
+    Of a watch, rates are those of its sentinels, and its alerts tell when the attestation ends.
 
     \b
     Example:  trueline watch attest runs/attack-1a2b3c4d --key team.key --html
+              trueline watch attest --watch safety --key team.key
     """
     from trueline.attack.packs import shipped
     from trueline.evaluate.shape import visible
     from trueline.store.folders import write_text
+    from trueline.store.opening import open_database
+    from trueline.store.watches import note_attestation, watch_named
     from trueline.watch.attest import newer, signed, statement
     from trueline.watch.attest_keys import read_key
     from trueline.watch.attest_page import page
+    from trueline.watch.attest_rounds import RoundsSource
     from trueline.watch.attest_source import CampaignSource
 
-    private = read_key(key_file)
-    said = statement(CampaignSource(folder), now=datetime.now(UTC), shipped=shipped(), days=days)
-    file = out or folder / NAME
+    if (folder is None) == (not name):
+        raise click.UsageError("expected the FOLDER of a campaign, or --watch NAME, and not both")
+    private, engine = read_key(key_file), None
+    if folder is not None:
+        said = statement(CampaignSource(folder), now=datetime.now(UTC), shipped=shipped(), days=days)
+        file = out or folder / NAME
+    else:
+        engine = open_database(database)
+        source = RoundsSource(engine, watch_named(engine, name))
+        said = statement(source, now=datetime.now(UTC), shipped=shipped(), days=days)
+        file = out or Path(f"{name}-{NAME}")
     write_text(file, signed(said, private))
+    if engine is not None:
+        note_attestation(engine, name, {"name": file.name, "expires": said.expires})
     signer = private.public.fingerprint
     shown = {"file": str(file), "signer": signer, "expires": said.expires}
     if html:
