@@ -11,7 +11,7 @@ KERNELS := trueline/models/kernels.cpp trueline/models/decoding.cpp trueline/mod
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pages check smoke clean
+.PHONY: help demo test fast pages check smoke clean
 
 help: ## list the verbs
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -24,6 +24,9 @@ test: .venv/ready-dev ## run the tests, a file to each core
 
 pages: .venv/ready-dev ## install what tests of pages and databases need: Chromium, PostgreSQL, axe-core
 	.ci/pages
+
+fast: .venv/ready-dev ## the tests that start no browser and no long work: under five minutes on two cores
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow" $(ARGS)
 
 check: .venv/ready-dev ## format, lint, types of core, and the layer rule; changes nothing
 	$(BIN)/ruff format --check .

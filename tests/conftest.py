@@ -20,6 +20,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.fsync = lambda handle: None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that opens a browser is slow: `make fast` leaves it out."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_sessionfinish() -> None:
     """Collect garbage here and leave none: xdist interrupts a worker that is still busy 5 seconds after its last test."""
     gc.collect()

@@ -14,6 +14,8 @@ from tests.accessible import assert_accessible
 from tests.browser import DARK, PHONE, missing
 from tests.walking import Hands, assert_fits, focus
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = "document.title = 'scripted'; addEventListener('keydown', event => document.title = event.key)"
 HASH = base64.b64encode(sha256(SCRIPT.encode()).digest()).decode()
 STRICT = f"default-src 'none'; script-src 'sha256-{HASH}'; img-src 'self' data:; base-uri 'none'; form-action 'none'"

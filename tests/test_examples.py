@@ -19,6 +19,8 @@ from trueline.data.recognise import describe, read
 from trueline.data.rows import read_rows
 from trueline.recipes.running import order, recipes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
 PAGES = sorted((ROOT / "docs").glob("*.md"))

@@ -21,6 +21,8 @@ from trueline.recipes.running import Order, carry_out
 from trueline.world.facts import make_world
 from trueline.world.prompts import TRAINING_MIX, training_prompts
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 

@@ -20,6 +20,8 @@ from trueline.lab.registration import registered
 from trueline.recipes.reward import Reward
 from trueline.recipes.running import Order, carry_out
 
+pytestmark = pytest.mark.slow
+
 # Fewer samples, and of each sweep what the expectations compare; the arms that are left out are made of the same stages.
 SMALLER = {"E2": "samples.n=40", "E3": "samples.n=40 rates=", "E4": "samples.n=40 knows=0.3,1"}
 

@@ -20,6 +20,8 @@ from trueline.lab.preference_pairs import Shift
 from trueline.lab.registration import registered
 from trueline.recipes.running import Order, carry_out
 
+pytestmark = pytest.mark.slow
+
 SMALLER = "ask.n=8 ask.max_tokens=4 hazards.n=6 hazards.max_tokens=4 refusals.n=6 refusals.k=2"
 
 

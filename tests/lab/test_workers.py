@@ -9,8 +9,12 @@ import os
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from trueline.lab.workers import side_by_side
 from trueline.recipes.progress import Quiet
+
+pytestmark = pytest.mark.slow
 
 
 class Said(Quiet):

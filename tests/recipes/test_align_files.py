@@ -18,6 +18,8 @@ from trueline.recipes.examine import Asking
 from trueline.recipes.running import order
 from trueline.recipes.studio import RecipeError
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "asked.goals": [{"prompt": f"how do I fold {x}", "category": "kites"} for x in "abcdef"],
     "asked.benign": [{"prompt": f"what is {x}"} for x in "abcdef"],

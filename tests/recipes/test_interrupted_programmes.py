@@ -24,6 +24,8 @@ from trueline.core.records import read_jsonl
 from trueline.core.types import Attempt
 from trueline.recipes.campaigns import ATTEMPTS
 
+pytestmark = pytest.mark.slow
+
 # One process that has imported everything forks a child for every sitting, and becomes the parent of what a killed one leaves.
 SCRIPT = """
 import ctypes, json, os, signal, sys

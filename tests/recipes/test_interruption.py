@@ -16,6 +16,8 @@ from safetensors.torch import load_file
 
 from tests.recipes import toys
 
+pytestmark = pytest.mark.slow
+
 # One process that has imported everything forks a child for every run: a killed one and the one that goes on after it.
 SCRIPT = """
 import json, os, signal, sys

@@ -20,7 +20,7 @@ from tests.recipes.staged import result_of
 from trueline.models.policy import Policy, RewardModel
 from trueline.recipes.running import carry_out, order
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 DATA = Path(os.environ.get("TRUELINE_DATA") or Path(__file__).parents[3] / "shared" / "data")
 MODEL = DATA / "models" / "stories260K-hf"
 ADAM = ("optim.muon=0", "optim.lr=3e-4")  # the checkpoint was trained by AdamW, and is continued by it

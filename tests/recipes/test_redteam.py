@@ -21,6 +21,8 @@ from trueline.recipes.studio import RecipeError
 from trueline.store.database import attempts, findings, list_runs
 from trueline.store.opening import open_database
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("rounds=1", "control=false", "campaign.attacks=train,past", "campaign.max_tokens=4", "lessons.n=24", "sft.batch=256")
 
 

@@ -11,6 +11,8 @@ from trueline.store.opening import open_database
 from trueline.store.tallies import tallied
 from trueline.store.transcripts import transcripts
 
+pytestmark = pytest.mark.slow
+
 WRITERS, READERS, DROPPERS = 5, 3, 2  # droppers work on a run of their own
 EACH, APART = 30, 6  # a writer's attempts, and how far from the next writer's they begin: most are made by several
 ALL = EACH + APART * (WRITERS - 1)

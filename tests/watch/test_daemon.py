@@ -25,6 +25,8 @@ from trueline.watch.budget import Halt
 from trueline.watch.daemon import a_holder, keep_watch
 from trueline.watch.lease import Held
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600.0
 AT_ONCE = 8
 

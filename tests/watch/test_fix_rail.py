@@ -19,6 +19,8 @@ from trueline.guard.policy import read_policy
 from trueline.store.database import findings, list_runs
 from trueline.store.opening import open_database
 
+pytestmark = pytest.mark.slow
+
 CLOUD = "Cloud {} is white, high and slow, and it brings no rain today."
 
 

@@ -20,6 +20,8 @@ from trueline.watch.fix import Fixing, carry_out
 from trueline.watch.fix_questions import FixError
 from trueline.world.facts import known_hazards, make_world
 
+pytestmark = pytest.mark.slow
+
 WORLD = make_world(0)
 KNOWN = {procedure.text for procedure in known_hazards(WORLD)}
 GOALS = [goal for goal in world_goals(WORLD, 0, 30) if goal.about["procedure"] in KNOWN]

@@ -35,6 +35,8 @@ from trueline.guard.policy import Retention
 from trueline.guard.ruling import allow
 from trueline.store.opening import open_database
 
+pytestmark = pytest.mark.slow
+
 FIRST = chain_of(Finds(word="marrow", name="words"), Finds(word="beet", name="masks", action="redact"), message="no")
 SECOND = "rails:\n- {type: words, words: [carrot, leek]}\n- {type: words, name: flags, words: [turnip], action: flag}\n"
 ODD = "rails:\n- {type: odd}\n"

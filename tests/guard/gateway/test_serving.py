@@ -29,6 +29,8 @@ from trueline.guard.gateway.serving import check_url
 from trueline.store.audits import audit_writers, rows_of, unsettled
 from trueline.store.opening import open_database
 
+pytestmark = pytest.mark.slow
+
 POLICY = "name: test\nmessage: not here\nrelease: text\nrails: [{type: words, words: [WORD]}, {type: pii}]\n"
 ENDPOINTS = {path: name for name, path in PATHS.items()}
 

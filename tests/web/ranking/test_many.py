@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.web.ranking.crowd import PEOPLE, Crowd
 from tests.web.ranking.seated import house
+
+pytestmark = pytest.mark.slow
 
 
 def test_ten_annotators_at_once(url, serve):
