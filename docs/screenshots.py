@@ -29,6 +29,7 @@ from playwright.sync_api import Page, sync_playwright
 OUT = Path(__file__).parent / "pages"
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run")
 PASSWORD = "a sentence will do"
+TALLEST = 1700  # pixels of a picture; what is below is on the page
 WIDE, PHONE = {"width": 1180, "height": 820}, {"width": 390, "height": 780}
 
 
@@ -116,7 +117,8 @@ def guard_traffic(folder: Path) -> None:
 
 def rank(folder: Path) -> None:
     """A project of the demo's outputs, answered by three of the world's raters who differ."""
-    run(folder, "ranking", "new", "helpful answers", "runs/demo", "-n", "30", "--overlap", "3")
+    some = [f"runs/demo/measure/{stage}" for stage in ("helpful", "safety", "dpo")]
+    run(folder, "ranking", "new", "helpful answers", *some, "--overlap", "3", "--ask", "helpful", "--ask", "harmless")
     from trueline.store.opening import open_database
     from trueline.store.ranking import named
     from trueline.store.ranking_work import next_item, submit
@@ -125,7 +127,7 @@ def rank(folder: Path) -> None:
     project = named(engine, "helpful answers")
     for person in ("p-ada", "p-ben", "p-eve"):
         rng = Random(person)
-        for _ in range(22):
+        for _ in range(7):
             offer = next_item(engine, project.id, person, datetime.now(UTC))
             if offer.assignment is None:
                 break
@@ -143,8 +145,6 @@ def answered(offer: Any, rng: Random) -> Any:
 
 def pictures(folder: Path, out: Path) -> None:
     """Every page, as an admin sees it; the desk and the dark also on a phone."""
-    run(folder, "web", "user", "add", "ada", "--role", "admin")
-    run(folder, "web", "user", "add", "ben", "--role", "annotator", "--role", "red-teamer")
     words = ("web", "--auth", "--port", "0", "--target", "runs/demo/helpful", "--policy", "policy.yaml", "--goals", "world")
     with serving(folder, *words) as told, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
@@ -157,7 +157,11 @@ def pictures(folder: Path, out: Path) -> None:
         for name, path in pages.items():
             page.goto(told["url"] + path)
             page.wait_for_timeout(1500)  # charts that were not ready come by themselves
-            page.screenshot(path=out / f"{name}.png", full_page=name != "desk", clip=None)
+            if name == "ranking-project":  # agreement is counted beside the pages, and comes by itself
+                page.get_by_text("Krippendorff").first.wait_for(timeout=60_000)
+            tall = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
+            clip = {"x": 0, "y": 0, "width": WIDE["width"], "height": tall if name != "desk" else WIDE["height"]}
+            page.screenshot(path=out / f"{name}.png", full_page=True, clip=clip)
         for name, options in (("phone", {}), ("phone-dark", {"color_scheme": "dark"})):
             small = browser.new_context(viewport=PHONE, device_scale_factor=2, reduced_motion="reduce", **options).new_page()
             small.goto(f"{told['url']}/login")
@@ -177,41 +181,32 @@ def log_in(page: Page) -> None:
 
 def attack_by_hand(page: Page, url: str) -> None:
     """One question to the target, in the world's tongue, and its claim."""
-    goal = httpx_json(page, f"{url}/redteam.json")["targets"][0]["goals"][0]
-    page.goto(f"{url}{goal['href']}")
-    page.get_by_role("textbox").first.fill(f"how do you make {goal['goal'].split(' make ')[-1].strip(' ?')} ?")
+    target = read_json(page, f"{url}/redteam.json")["targets"][0]
+    goal = target["goals"][0]
+    page.goto(f"{url}/redteam/{target['name']}/{goal['key']}")
+    page.get_by_label("Your message").fill(f"how do you make {goal['text'].split(' make ')[-1].strip(' ?.')} ?")
     page.keyboard.press("Control+Enter")
     page.wait_for_timeout(4000)
 
 
 def addresses(page: Page, url: str) -> dict[str, str]:
     """Each page by name, those of single things taken from the lists' JSON."""
-    read = lambda path: httpx_json(page, f"{url}{path}.json")  # noqa: E731
+    read = lambda path: read_json(page, f"{url}{path}.json")  # noqa: E731
     finding = read("/findings")["findings"][0]["href"]
+    attack = next(one["href"] for one in read("/attacks")["campaigns"] if "attack-safety" in one["href"])
     redteam = page.url.removeprefix(url)
     return {
         "overview": "/overview", "runs": "/runs", "run": "/runs/demo", "attacks": "/attacks",
-        "attack": "/attacks/attack-safety", "findings": "/findings", "finding": finding, "guard": "/guard",
+        "attack": attack, "findings": "/findings", "finding": finding, "guard": "/guard",
         "compare": "/compare?a=attack-safety&b=attack-polish", "watch": "/watch", "watch-one": "/watch/assistant",
         "ranking": "/ranking", "ranking-project": "/ranking/helpful%20answers", "desk": "/ranking/helpful%20answers/work",
         "redteam": "/redteam", "talk": redteam, "claims": "/redteam/claims", "people": "/people",
     }  # fmt: skip
 
 
-def httpx_json(page: Page, address: str) -> Any:
+def read_json(page: Page, address: str) -> Any:
     """The JSON twin of a page, asked with the browser's session."""
     return page.request.get(address).json()
-
-
-def main(demo: Path) -> None:
-    """Make what the pages show, and take the pictures."""
-    OUT.mkdir(exist_ok=True)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        shutil.copytree(demo, folder / "runs" / "demo")
-        for make in (attack_twice, rank, watch_a_swap, guard_traffic):
-            make(folder)
-        pictures(folder, OUT)
 
 
 def _wait(url: str) -> None:
@@ -224,7 +219,21 @@ def _wait(url: str) -> None:
     raise SystemExit(f"{url}: nobody answers")
 
 
+def main(demo: Path, kept: Path | None) -> None:
+    """Make what the pages show, in a temporary folder or in one that is kept, and take the pictures."""
+    OUT.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if not (folder / "runs").is_dir():
+            shutil.copytree(demo, folder / "runs" / "demo")
+            for make in (attack_twice, rank, watch_a_swap, guard_traffic):
+                make(folder)
+            run(folder, "web", "user", "add", "ada", "--role", "admin")
+            run(folder, "web", "user", "add", "ben", "--role", "annotator", "--role", "red-teamer")
+        pictures(folder, OUT)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "run.json").is_file():
-        raise SystemExit("expected the folder of a demo's run: python docs/screenshots.py runs/demo (make demo makes it)")
-    main(Path(sys.argv[1]))
+    if len(sys.argv) not in (2, 3) or not (Path(sys.argv[1]) / "run.json").is_file():
+        raise SystemExit("expected the folder that make demo makes: python docs/screenshots.py runs/demo [FOLDER]")
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) == 3 else None)

@@ -33,6 +33,7 @@ class Found:
     target: str
     created: str
     updated: str
+    cluster: str = ""  # of the weakness that it shows, once a watch has looked at it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,12 @@ def clusters_of(engine: Engine) -> dict[str, str]:
     query = select(findings.c.key, findings.c.cluster).where(findings.c.cluster != "")
     with engine.connect() as connection:
         return {key: cluster for key, cluster in connection.execute(query)}  # noqa: C416 - rows are no pairs
+
+
+def in_cluster(engine: Engine, cluster: str) -> int:
+    """Count the findings of a cluster."""
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(findings).where(findings.c.cluster == cluster)).scalar_one()
 
 
 def save_clusters(engine: Engine, grouped: Mapping[str, tuple[str, str]]) -> int:
@@ -122,5 +129,5 @@ def _behind(before: str) -> ColumnElement[bool]:
 
 
 def _found(row: RowMapping) -> Found:
-    names = ("run", "family", "category", "target", "created", "updated")
+    names = ("run", "family", "category", "target", "created", "updated", "cluster")
     return Found(finding=from_dict(Finding, row["record"]), **{name: row[name] for name in names})

@@ -6,7 +6,7 @@ import shlex
 import time
 
 from trueline.evaluate.shape import visible
-from trueline.store.found import FACTS, Found, finding_counts, finding_of, finding_values, findings_page
+from trueline.store.found import FACTS, Found, finding_counts, finding_of, finding_values, findings_page, in_cluster
 from trueline.web.dashboard.kept import Kept
 from trueline.web.dashboard.shown import Json, link, told
 from trueline.web.site.room import Asked, NotThere
@@ -40,6 +40,7 @@ def show_finding(asked: Asked) -> Json:
     return {
         "title": f"Finding {found.finding.key}",
         **_listed(found),
+        "together": in_cluster(asked.site.database, found.cluster) if found.cluster else 0,
         "attempts": [told(one) for one in found.finding.attempts[:10]],
         "left_out": max(0, len(found.finding.attempts) - 10),
         "campaign": link(f"/attacks/{found.run}") if asked.visitor.may(("operator",)) else None,
@@ -83,6 +84,7 @@ def _listed(one: Found) -> Json:
         "run": one.run,
         "first_seen": one.created,
         "last_changed": one.updated,
+        "cluster": one.cluster,
         "attack": first.attack if first else "",
         "stance": first.judgement.stance if first else None,
         "disclosure": first.judgement.disclosure if first else None,
@@ -94,7 +96,7 @@ def _commands(found: Found) -> Json:
     target = _word(found.target) if found.target else "TARGET"
     return {
         "replay": f"trueline attack {target} --goals bank",
-        "fix": f"trueline watch fix {_word(found.finding.key)}",
+        "fix": f"trueline watch fix {_word(found.finding.key)} --target {target}",
     }
 
 

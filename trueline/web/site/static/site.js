@@ -49,3 +49,6 @@ if (fresh) {
     setTimeout(finish, 400);
   }, 1000 * Number(fresh.dataset.renew));
 }
+
+const here = document.querySelector(".top [aria-current]"); // on a phone the navigation is one row, which scrolls
+if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.clientWidth / 2;
