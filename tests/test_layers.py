@@ -44,8 +44,8 @@ TORCH_ROOMS = (
     "evaluate.ladder",
     "recipes",
     "lab",
-    "watch.fix",
-    "watch.fix_training",
+    "watch.fix.fixing",
+    "watch.fix.training",
 )
 KEEPERS: Mapping[str, tuple[str, ...]] = {
     "torch": TORCH_ROOMS,

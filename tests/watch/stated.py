@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from trueline.attack.packs import Pack
 from trueline.core.stats import wilson
-from trueline.watch.attest import (
+from trueline.watch.attest.statement import (
     BudgetOf,
     FamilyOf,
     FindingsOf,

@@ -45,11 +45,11 @@ def attest(
     from trueline.store.folders import write_text
     from trueline.store.opening import open_database
     from trueline.store.watches import note_attestation, watch_named
-    from trueline.watch.attest import newer, signed, statement
-    from trueline.watch.attest_keys import read_key
-    from trueline.watch.attest_page import page
-    from trueline.watch.attest_rounds import RoundsSource
-    from trueline.watch.attest_source import CampaignSource
+    from trueline.watch.attest.campaign import CampaignSource
+    from trueline.watch.attest.keys import read_key
+    from trueline.watch.attest.page import page
+    from trueline.watch.attest.rounds import RoundsSource
+    from trueline.watch.attest.statement import newer, signed, statement
 
     if (folder is None) == (not name):
         raise click.UsageError("expected the FOLDER of a campaign, or --watch NAME, and not both")
@@ -101,10 +101,10 @@ def verify(file: Path, keys: tuple[str, ...], target: str, as_json: bool) -> Non
     from trueline.attack.packs import shipped
     from trueline.core.records import to_dict
     from trueline.recipes.opened import target_hash
-    from trueline.watch.attest_form import MOST
-    from trueline.watch.attest_keys import trusted
-    from trueline.watch.attest_page import lines
-    from trueline.watch.attest_verify import verify as check
+    from trueline.watch.attest.form import MOST
+    from trueline.watch.attest.keys import trusted
+    from trueline.watch.attest.page import lines
+    from trueline.watch.attest.verify import verify as check
 
     if not file.is_file():
         raise click.BadParameter(f"{file}: expected an attestation's file, found none")
@@ -146,7 +146,7 @@ def new(out: Path, as_json: bool) -> None:
     \b
     Example:  trueline watch key new --out team.key
     """
-    from trueline.watch.attest_keys import new_key, write_key
+    from trueline.watch.attest.keys import new_key, write_key
 
     made = new_key()
     public = write_key(made, Path(out))

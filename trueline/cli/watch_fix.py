@@ -79,9 +79,9 @@ def fix(
     from trueline.recipes.running import use_threads
     from trueline.targets.http import Asking
     from trueline.targets.naming import kind_of
-    from trueline.watch.fix import Fixing, carry_out
-    from trueline.watch.fix_gate import CODES
-    from trueline.watch.fix_history import sentence
+    from trueline.watch.fix.fixing import Fixing, carry_out
+    from trueline.watch.fix.gate import CODES
+    from trueline.watch.fix.history import sentence
 
     if not finding:
         _list(runs, as_json)

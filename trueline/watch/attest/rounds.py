@@ -25,9 +25,9 @@ from trueline.store.database import attempts, findings
 from trueline.store.folders import digest
 from trueline.store.opening import Database
 from trueline.store.watches import RoundRow, WatchRow, rounds
-from trueline.watch.attest import Tested
-from trueline.watch.attest_form import AttestationError
-from trueline.watch.attest_source import facts_of
+from trueline.watch.attest.campaign import facts_of
+from trueline.watch.attest.form import AttestationError
+from trueline.watch.attest.statement import Tested
 from trueline.watch.sentinels import goals_of
 from trueline.watch.spec import read, sentinels_of, spec_of
 

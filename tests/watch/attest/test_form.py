@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trueline.watch.attest_form import MOST, AttestationError, bytes_of, canonical, opened, pae, plain, sealed
+from trueline.watch.attest.form import MOST, AttestationError, bytes_of, canonical, opened, pae, plain, sealed
 
 WHOLE = st.integers(-(2**53) + 1, 2**53 - 1)
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)

@@ -14,7 +14,7 @@ pytest.importorskip("ahocorasick_rs", reason="the extra `guard` is not installed
 
 from tests.calling import trueline
 from tests.recipes.endpoint import endpoint
-from tests.watch.test_fix_rail import answer, rows
+from tests.watch.fix.test_rail import answer, rows
 from trueline.evaluate.interview import AT_ONCE
 from trueline.store.database import findings
 from trueline.store.opening import open_database

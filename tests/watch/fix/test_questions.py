@@ -13,7 +13,7 @@ from trueline.attack.goals import world_goals
 from trueline.core.types import Conversation, Prompt
 from trueline.data.apart import measured
 from trueline.evaluate.arms import cluster
-from trueline.watch.fix_questions import FixError, find, first, questions_of
+from trueline.watch.fix.questions import FixError, find, first, questions_of
 from trueline.world.facts import known_hazards, make_world
 
 WORLD = make_world(0)

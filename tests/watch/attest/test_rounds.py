@@ -12,8 +12,8 @@ from tests.calling import trueline
 from tests.recipes.endpoint import NO, YES, endpoint, says, weak
 from tests.watch.watching import added, run_due
 from trueline.store.watches import watch_named
-from trueline.watch.attest_form import AttestationError
-from trueline.watch.attest_rounds import RoundsSource
+from trueline.watch.attest.form import AttestationError
+from trueline.watch.attest.rounds import RoundsSource
 
 HOUR = 3600.0
 

@@ -16,8 +16,8 @@ from trueline.data.recognise import read
 from trueline.recipes.progress import Quiet
 from trueline.store.database import findings, replies, save_findings, save_run
 from trueline.store.opening import open_database
-from trueline.watch.fix import Fixing, carry_out
-from trueline.watch.fix_questions import FixError
+from trueline.watch.fix.fixing import Fixing, carry_out
+from trueline.watch.fix.questions import FixError
 from trueline.world.facts import known_hazards, make_world
 
 pytestmark = pytest.mark.slow

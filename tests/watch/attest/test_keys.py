@@ -12,7 +12,7 @@ pytest.importorskip("cryptography", reason="the extra `watch` is not installed")
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from tests.calling import trueline
-from trueline.watch.attest_keys import KEY, PASSPHRASE, SigningKeyError, new_key, public_key, read_key, trusted, write_key
+from trueline.watch.attest.keys import KEY, PASSPHRASE, SigningKeyError, new_key, public_key, read_key, trusted, write_key
 
 
 @pytest.fixture(autouse=True)

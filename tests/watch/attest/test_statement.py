@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from tests.watch.stated import NOW, Told, pack, small, stated
 from trueline.core.records import to_dict
-from trueline.watch.attest import PackOf, newer, read_statement, signed, statement
-from trueline.watch.attest_form import TYPE, AttestationError, canonical, pae, sealed
-from trueline.watch.attest_keys import new_key
-from trueline.watch.attest_verify import CODES, verify
+from trueline.watch.attest.form import TYPE, AttestationError, canonical, pae, sealed
+from trueline.watch.attest.keys import new_key
+from trueline.watch.attest.statement import PackOf, newer, read_statement, signed, statement
+from trueline.watch.attest.verify import CODES, verify
 
 OURS, OTHER = new_key(), new_key()
 DOCUMENT = signed(stated(), OURS)

@@ -38,11 +38,11 @@ from trueline.store.opening import open_beside, open_database
 from trueline.store.runs import RunDirectory, create, open_run
 from trueline.targets.http import Asking
 from trueline.targets.naming import kind_of
-from trueline.watch.fix_asking import Asked, Part
-from trueline.watch.fix_gate import Side, gate, rates
-from trueline.watch.fix_history import gates_of, keep_gate, promote, write_readme
-from trueline.watch.fix_questions import FixError, Questions, find, first, questions_of
-from trueline.watch.fix_training import lessons_of, propose, training_candidate
+from trueline.watch.fix.asking import Asked, Part
+from trueline.watch.fix.gate import Side, gate, rates
+from trueline.watch.fix.history import gates_of, keep_gate, promote, write_readme
+from trueline.watch.fix.questions import FixError, Questions, find, first, questions_of
+from trueline.watch.fix.training import lessons_of, propose, training_candidate
 
 By = Literal["rail", "training"]
 FIXES, RUNS = Path("fixes"), Path("runs")
@@ -231,7 +231,7 @@ def _capability(asked: Fixing, questions: Questions, there: Asked, target: str) 
 def _rails(asked: Fixing, questions: Questions, studio: Studio) -> Mapping[str, Any]:
     """The rails that would have stopped it; without the guard's libraries only --by rail asks for them."""
     try:
-        from trueline.watch.fix_rail import Railing
+        from trueline.watch.fix.rail import Railing
     except ModuleNotFoundError as missing:
         if asked.way == "rail":
             raise FixError(

@@ -13,8 +13,8 @@ from trueline.core.types import Run
 from trueline.store.database import findings, list_runs, save_findings, save_run
 from trueline.store.opening import open_database
 from trueline.store.runs import create
-from trueline.watch.fix_history import keep_gate, promote, sentence, write_readme
-from trueline.watch.fix_questions import FixError
+from trueline.watch.fix.history import keep_gate, promote, sentence, write_readme
+from trueline.watch.fix.questions import FixError
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 GATE = {

@@ -1,7 +1,7 @@
 """A rail that would have stopped a finding: shipped ones that do, the phrases that it was asked in, and one that is learned.
 
 Each is asked, as a blocking one, about the exchanges that the proposal knows and about the benign ones beside them: shipped
-rails with their usual settings, a `words` rail with the phrases of fix_phrases.py, and the linear model of `trueline guard
+rails with their usual settings, a `words` rail with the phrases of phrases.py, and the linear model of `trueline guard
 train`, which also learns from what else was found. It is taken if it stops at least half of what worked and at most a fiftieth
 of what is benign. What is taken becomes a policy file, and a deployment that puts it before the present target: a candidate,
 and nothing that is deployed.
@@ -30,7 +30,7 @@ from trueline.guard.learned.examples import read_examples
 from trueline.guard.learned.training import train
 from trueline.guard.policy import Policy, PolicyError, policy_of, read_policy
 from trueline.store.folders import content_hash, write_text
-from trueline.watch.fix_phrases import phrases
+from trueline.watch.fix.phrases import phrases
 
 if TYPE_CHECKING:
     from trueline.recipes.studio import Room, Studio

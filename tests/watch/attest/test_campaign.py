@@ -14,10 +14,10 @@ from tests.recipes.endpoint import NO, YES, endpoint, says
 from tests.watch.stated import small, stated
 from trueline.attack.packs import shipped
 from trueline.store.runs import open_run
-from trueline.watch.attest import Share
-from trueline.watch.attest_form import AttestationError
-from trueline.watch.attest_page import page
-from trueline.watch.attest_source import CampaignSource, facts_of
+from trueline.watch.attest.campaign import CampaignSource, facts_of
+from trueline.watch.attest.form import AttestationError
+from trueline.watch.attest.page import page
+from trueline.watch.attest.statement import Share
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from trueline.attack.packs import Pack
-from trueline.watch.attest import Statement, newer, read_statement, when
-from trueline.watch.attest_form import TYPE, bytes_of, opened, pae
-from trueline.watch.attest_keys import public_key
+from trueline.watch.attest.form import TYPE, bytes_of, opened, pae
+from trueline.watch.attest.keys import public_key
+from trueline.watch.attest.statement import Statement, newer, read_statement, when
 
 Status = Literal["holds", "broken", "not_trusted", "expired", "outdated", "another_target"]
 CODES: dict[Status, int] = {  # exit codes: holds 0, does not 1, nobody can say 3

@@ -9,7 +9,7 @@ import pytest
 from trueline.attack.bank import KEY
 from trueline.core.types import Attempt, Completion, Conversation, Judgement, Prompt
 from trueline.evaluate.compare import Series
-from trueline.watch.fix_gate import CODES, HELD, OVER, OWN, Side, gate, overall, rates
+from trueline.watch.fix.gate import CODES, HELD, OVER, OWN, Side, gate, overall, rates
 
 N = 120
 

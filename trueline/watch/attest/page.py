@@ -15,7 +15,7 @@ from trueline.core.types import Rate
 from trueline.evaluate.pages import fill
 from trueline.evaluate.shape import visible
 from trueline.evaluate.words import share
-from trueline.watch.attest import Results, Share, Statement
+from trueline.watch.attest.statement import Results, Share, Statement
 
 UNPINNED = "a remote model: its name is all that is known, and what answers under it may have changed since"
 NO_HOLD = " (no hold on these goals)"

@@ -7,7 +7,7 @@ with its n and interval and over-refusal beside attack success; what was left da
     trueline watch verify runs/attack-1a2b/attestation.json --key team.key.pub
 
 The records here are the whole schema: a field more, one less or one of another kind is refused when the document is read.
-Who tested is a `Source`: a campaign (attest_source.py), or whatever else gives a `Tested`.
+Who tested is a `Source`: a campaign (campaign.py), the rounds of a watch (rounds.py).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from trueline import __version__
 from trueline.attack.packs import Pack, in_order
 from trueline.core.records import from_dict, to_dict
 from trueline.core.types import Rate
-from trueline.watch.attest_form import TYPE, AttestationError, canonical, pae, plain, sealed
-from trueline.watch.attest_keys import PrivateKey
+from trueline.watch.attest.form import TYPE, AttestationError, canonical, pae, plain, sealed
+from trueline.watch.attest.keys import PrivateKey
 
 VERSION = 1  # of the schema
 DAYS, MOST_DAYS = 30, 366  # that an attestation stands, where nobody says and at most

@@ -27,7 +27,8 @@ from trueline.store.opening import open_beside
 from trueline.store.runs import open_run
 from trueline.targets.deployment import read_deployment
 from trueline.targets.naming import kind_of
-from trueline.watch.attest import (
+from trueline.watch.attest.form import AttestationError
+from trueline.watch.attest.statement import (
     BudgetOf,
     FamilyOf,
     FindingsOf,
@@ -40,7 +41,6 @@ from trueline.watch.attest import (
     TargetOf,
     Tested,
 )
-from trueline.watch.attest_form import AttestationError
 
 SEVERITIES = ("critical", "high", "medium", "low")
 

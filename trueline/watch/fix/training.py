@@ -21,7 +21,7 @@ from trueline.recipes.lessons import Lessons
 from trueline.recipes.redteam import Update
 from trueline.recipes.sft import Sft
 from trueline.recipes.studio import Stage, Studio
-from trueline.watch.fix_questions import FixError
+from trueline.watch.fix.questions import FixError
 
 LESSONS, UPDATE = "lessons", "update"
 ROWS = {"demonstrations.jsonl": "rows.jsonl", "rankings.jsonl": "rankings.jsonl"}

@@ -23,7 +23,7 @@ from trueline.store.database import findings, save_findings, save_run
 from trueline.store.folders import digest, write_json, write_text
 from trueline.store.opening import Database
 from trueline.store.runs import RunDirectory
-from trueline.watch.fix_questions import FixError
+from trueline.watch.fix.questions import FixError
 
 HISTORY, GATE, PROMOTED = "history.jsonl", "gate.json", "promoted.json"
 

@@ -1,0 +1,1 @@
+"""Attestations: what was tested of a target, dated and signed, and whether it still holds."""
