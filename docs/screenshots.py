@@ -154,11 +154,12 @@ def pictures(folder: Path, out: Path) -> None:
         log_in(page)
         attack_by_hand(page, told["url"])
         pages = addresses(page, told["url"])
-        for name, path in pages.items():
-            page.goto(told["url"] + path)
+        for name in (*pages, "item"):
+            page.goto(told["url"] + pages[name])
             page.wait_for_timeout(1500)  # charts that were not ready come by themselves
             if name == "ranking-project":  # agreement is counted beside the pages, and comes by itself
                 page.get_by_text("Krippendorff").first.wait_for(timeout=60_000)
+                pages["item"] = page.locator("main table a").first.get_attribute("href") or "/ranking"
             tall = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
             clip = {"x": 0, "y": 0, "width": WIDE["width"], "height": tall if name != "desk" else WIDE["height"]}
             page.screenshot(path=out / f"{name}.png", full_page=True, clip=clip)
