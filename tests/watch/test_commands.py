@@ -58,13 +58,14 @@ def test_a_watch_from_its_birth_to_its_end(watch, goals):
 
 
 @pytest.mark.parametrize(
-    ("answer", "threshold", "code"), [(YES, 0.3, 1), (NO, 0.6, 0), (NO, 0.01, 3)], ids=["over", "holds", "inconclusive"]
+    ("answer", "threshold", "code", "word"), [(YES, 0.3, 1, "over"), (NO, 0.6, 0, "holds"), (NO, 0.01, 3, "inconclusive")]
 )
-def test_the_exit_code_says_what_the_rounds_came_to(watch, goals, answer, threshold, code):
-    """0 holds, 1 above the threshold, 3 inconclusive."""
+def test_the_exit_code_says_what_the_rounds_came_to(watch, goals, answer, threshold, code, word):
+    """0 holds, 1 above the threshold, 3 inconclusive, and the round says so."""
     with endpoint(lambda request, before: says(answer)) as there:
         watch("add", there.target, "--goals", goals, *ASKED, *ASK, "--threshold", threshold)
-        watch("run", "--once", "--json", code=code)
+        (row,) = json.loads(watch("run", "--once", "--json", code=code))["rounds"]
+    assert row["verdict"]["verdict"] == word
 
 
 def test_a_regression_fails_the_command(watch, goals):

@@ -94,7 +94,7 @@ def test_a_variable_that_is_not_set_is_told_and_stops_nothing(database, goals):
         added(database, there.target, goals, alerts=("slack:env:NO_SUCH_HOOK",))
         (done,) = run_due(database)
     assert done.state == "done"
-    assert all(not one.sent["slack"]["ok"] for one in alerts(database))
+    assert all(not one.sent["slack:env:NO_SUCH_HOOK"]["ok"] for one in alerts(database))
 
 
 def test_an_attestation_is_told_when_it_ends_soon_and_when_it_has_ended(database, goals):

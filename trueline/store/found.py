@@ -19,6 +19,7 @@ from trueline.store.opening import writing
 from trueline.store.tables import findings
 
 LIMIT = 25
+_GROUPED = (findings.c.key, findings.c.cluster, findings.c.severity)
 FACTS = ("status", "severity", "family", "category", "target")  # what a page filters by
 
 
@@ -85,16 +86,15 @@ def in_cluster(engine: Engine, cluster: str) -> int:
 
 def save_clusters(engine: Engine, grouped: Mapping[str, tuple[str, str]]) -> int:
     """Write each finding's cluster and severity where they are others by now; return how many there were."""
-    changed = 0
     with writing(engine) as connection:
-        stored = select(findings.c.key, findings.c.cluster, findings.c.severity, findings.c.record)
-        for row in connection.execute(stored.order_by(findings.c.key)).all():  # in order: two who write wait, and do not lock
-            cluster, severity = grouped.get(row.key, (row.cluster, row.severity))
-            if (cluster, severity) != (row.cluster, row.severity):
-                told = {"cluster": cluster, "severity": severity, "record": {**row.record, "severity": severity}}
-                connection.execute(findings.update().where(findings.c.key == row.key).values(told))
-                changed += 1
-    return changed
+        stood = {row.key: (row.cluster, row.severity) for row in connection.execute(select(*_GROUPED))}
+        changed = [key for key in sorted(grouped) if key in stood and grouped[key] != stood[key]]
+        for key in changed:  # in order: of two who write, one waits for the other
+            this = findings.c.key == key
+            (cluster, severity), record = grouped[key], connection.execute(select(findings.c.record).where(this)).scalar_one()
+            told = {"cluster": cluster, "severity": severity, "record": {**record, "severity": severity}}
+            connection.execute(findings.update().where(this).values(told))
+    return len(changed)
 
 
 def findings_page(engine: Engine, *, before: str = "", limit: int = LIMIT, **only: str | None) -> FoundPage:

@@ -44,17 +44,16 @@ def raise_alerts(engine: Database, watch: WatchRow, row: RoundRow, at: datetime)
 
 async def tell(engine: Database, watch: WatchRow, clock: Clock) -> None:
     """Send the last alerts on every channel of the watch that has not taken them; what came of it is kept with the alert."""
-    pending = [_alert(row, watch) for row in reversed(alerts(engine, watch=watch.id, limit=PENDING))]
-    done = {row.id: row.sent for row in alerts(engine, watch=watch.id, limit=PENDING)}
+    rows = alerts(engine, watch=watch.id, limit=PENDING)
+    pending, done = [_alert(row, watch) for row in reversed(rows)], {row.id: row.sent for row in rows}
     places: list[Channel] = []
     for word in spec_of(watch).alerts:
         try:
             places.append(channel(word))
         except ChannelWordError as error:  # a variable that is not set here, and may be elsewhere
-            name = word.partition(":")[0]
             for alert in pending:
-                if not done[alert.id].get(name, {}).get("ok"):
-                    mark_sent(engine, alert.id, name, {"at": stamp(now_of(clock)), "ok": False, "tries": 0, "why": str(error)})
+                if not done[alert.id].get(word, {}).get("ok"):
+                    mark_sent(engine, alert.id, word, {"at": stamp(now_of(clock)), "ok": False, "tries": 0, "why": str(error)})
     if places and pending:
         await deliver(pending, places, done=done, keep=lambda *one: mark_sent(engine, *one), patience=PATIENCE, clock=clock)
 

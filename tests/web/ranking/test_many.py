@@ -16,3 +16,4 @@ def test_ten_annotators_at_once(url, serve):
     crowd = Crowd(here, serve(here.app))
     crowd.start()
     crowd.check(url, n=12, overlap=3)
+    assert crowd.sent.total() == 36

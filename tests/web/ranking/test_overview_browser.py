@@ -66,6 +66,7 @@ def test_the_overview_renews_itself(here, serve, new_page):
             break
         page.clock.run_for(10_100)
     page.get_by_text("12 of 12 answers").wait_for()
+    assert page.get_by_text("8 of 12 answers").count() == 0
 
 
 def test_a_final_word_by_the_keyboard(here, serve, new_page):

@@ -89,9 +89,11 @@ class Pages:
         self.files = files_of([("site", HERE), *((room.name, room.folder) for room in rooms)])
         folders = dict.fromkeys((*(room.folder / "templates" for room in rooms), HERE / "templates"))
         _check_names(folders)
-        self.env = environment(*folders).overlay()
-        self.env.globals = {**self.env.globals, "file": partial(address_of, self.files)}
-        self.env.filters = {**self.env.filters, "visible": visible, "drawn": DRAWER.panels}
+        self.env = environment(*folders)  # one for these folders, so that a template is compiled once
+        self.env.globals["file"] = partial(address_of, self.files)
+        self.env.filters |= {"visible": visible, "drawn": DRAWER.panels}
+        for name in ("error.html", *(page.template for room in rooms for page in room.pages)):
+            self.env.get_template(name)  # now: nobody's first look waits for it, and a broken one is found
 
     def routes(self) -> list[Route]:
         """Every route; a JSON twin stands before its page, for {key} would take `.json` too."""

@@ -11,6 +11,17 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the tables to this revision."""
+    _accounts()
+    _watch()
+
+
+def downgrade() -> None:
+    """Bring the tables back to the revision before."""
+    for table in ("watch_alerts", "watch_rounds", "watches", "sessions", "people"):  # their indexes go with them
+        op.drop_table(table)
+
+
+def _accounts() -> None:
     op.create_table(
         "people",
         sa.Column("id", sa.String(), nullable=False),
@@ -35,6 +46,8 @@ def upgrade() -> None:
     op.create_index("ix_sessions_person", "sessions", ["person"])
     op.create_index("ix_sessions_expires", "sessions", ["expires"])
 
+
+def _watch() -> None:
     op.create_table(
         "watches",
         sa.Column("id", sa.String(), nullable=False),
@@ -85,9 +98,3 @@ def upgrade() -> None:
     )
     op.create_index("ix_watch_alerts_watch", "watch_alerts", ["watch"])
     op.create_index("ix_watch_alerts_created", "watch_alerts", ["created"])
-
-
-def downgrade() -> None:
-    """Bring the tables back to the revision before."""
-    for table in ("watch_alerts", "watch_rounds", "watches", "sessions", "people"):  # their indexes go with them
-        op.drop_table(table)
