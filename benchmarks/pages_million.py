@@ -1,4 +1,4 @@
-"""How fast the dashboard's pages answer with a million attempts, and many findings and audit rows, in the store.
+"""How fast the pages answer with a million attempts, and many findings and audit rows, in the store.
 
     python -m benchmarks.pages_million                                  # in an SQLite file, which is removed again
     python -m benchmarks.pages_million --database million.db --json     # it stays, and can be asked again
@@ -36,7 +36,7 @@ from trueline.store.database import save_findings
 from trueline.store.found import finding_counts
 from trueline.store.opening import open_database
 from trueline.store.tables import attempts
-from trueline.web.dashboard.rooms import DASHBOARD
+from trueline.web.app import ROOMS
 from trueline.web.site.site import Site, site
 
 store_million.FAMILIES[0] = BASELINE
@@ -63,7 +63,7 @@ def main() -> None:
         if not finding_counts(engine):
             put_findings(engine, made, asked.findings)
             put_traffic(engine, asked.audit)
-        app = site(Site(database=engine, runs=asked.run_folders), DASHBOARD)
+        app = site(Site(database=engine, runs=asked.run_folders), ROOMS)
         found = {name: times(app, path, asked.times) for name, path in pages(made, asked.findings, asked.run_folders).items()}
         engine.dispose()
     worst = max(row["p95"] for row in found.values())
@@ -101,6 +101,9 @@ def pages(made: store_million.Made, findings: int, folders: Path) -> dict[str, C
         "guard": lambda rng: "/guard",
         "watch": lambda rng: "/watch",
         "compare": lambda rng: "/compare",
+        "ranking": lambda rng: "/ranking",
+        "red team": lambda rng: "/redteam",
+        "claims": lambda rng: "/redteam/claims",
     }
 
 
