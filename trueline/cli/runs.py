@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from trueline.cli.ranks import among_ranks, with_patience, with_recompute, with_replicas
 from trueline.cli.rim import (
     console,
     fail,
@@ -72,13 +73,17 @@ def demo(
 @with_dtype
 @with_threads
 @with_track
+@with_replicas
+@with_recompute
+@with_patience
 @click.option("--dry-run", is_flag=True, help="Print the plan with an estimate of time and memory, and stop.")
 @with_quiet
 @with_json
 @reports_errors
 def run(
     recipe: str, settings: tuple[str, ...], seed: int | None, world_seed: int | None, out: Path | None, device: str,
-    dtype: str, threads: int, track: str, dry_run: bool, quiet: bool, as_json: bool,
+    dtype: str, threads: int, track: str, replicas: int, recompute: bool, patience: float, dry_run: bool, quiet: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Carry out RECIPE (a name, or a YAML file that `trueline show RECIPE --yaml` prints) with key=value SETTINGS.
 
@@ -89,14 +94,18 @@ def run(
               trueline run sft start=runs/demo/pretrain data=answers.jsonl epochs=2
               trueline run dpo start=hf:NAME data=pairs.jsonl.gz objective.beta=0.2 --dry-run
               trueline run redteam start=runs/demo/safety rounds=2 seeds=3
+              torchrun --nproc-per-node 8 -m trueline run sft start=hf:NAME data=answers.jsonl --device cuda
     """
     from trueline.recipes.running import order
 
     asked = order(recipe, settings, seed, world_seed)
     if dry_run:
         _plan(asked, device, as_json)
-    else:
-        _carry_out(asked, out, threads, device, dtype, track, quiet, as_json)
+        return
+    among_ranks(
+        lambda mesh: _carry_out(asked, out, threads, device, dtype, track, quiet, as_json, mesh),
+        device, replicas, recompute, patience,
+    )  # fmt: skip
 
 
 @click.command()
@@ -163,8 +172,9 @@ def report(run_folder: Path, as_json: bool) -> None:
 
 
 def _carry_out(
-    asked: Any, out: Path | None, threads: int, device: str, dtype: str, track: str, quiet: bool, as_json: bool
-) -> None:
+    asked: Any, out: Path | None, threads: int, device: str, dtype: str, track: str, quiet: bool, as_json: bool,
+    mesh: Any = None,
+) -> None:  # fmt: skip
     """Run, show, and print the result."""
     from trueline.recipes import reporting
     from trueline.recipes.progress import Live, Plain, Quiet
@@ -174,14 +184,15 @@ def _carry_out(
     foresee(asked, out)  # before the machine is timed: what is wrong is said at once
     with ExitStack() as stack:
         show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
-        used = use_threads(threads)
-        show.say(asked.name, f"{used} thread{'s' * (used > 1)}")
+        used = use_threads(threads if mesh is None else threads or 1)  # the cores are shared among ranks
+        ranks = "" if mesh is None else f", rank 0 of {mesh.place.size}"
+        show.say(asked.name, f"{used} thread{'s' * (used > 1)}{ranks}")
         logger = None
         if track:
             from trueline.train.trackers import tracker
 
             logger = stack.enter_context(tracker(track, place(asked, out).folder, asked.id))
-        folder, found = carry_out(asked, out, show, logger, device, dtype)
+        folder, found = carry_out(asked, out, show, logger, device, dtype, mesh=mesh)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **found}))
     else:

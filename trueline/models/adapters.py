@@ -110,21 +110,25 @@ def attach(model: PreTrainedModel, adapter: Adapter, source: str | None, head: s
         raise AdapterError("an adapter needs a base that it can name: load the model from a folder or hf:NAME")
     if adapter.merge and getattr(model, "is_quantized", False):
         raise AdapterError("adapter.merge would round the adapter away on a quantised base; leave it off")
+    inject(model, adapter, head)
+    return Adapted(adapter=adapter, base=Base.of(source))
+
+
+def inject(model: PreTrainedModel, adapter: Adapter, head: str = "") -> None:
+    """Put an adapter on the linear layers of a model, in place, and freeze the rest; `attach` says where it came from too."""
     from transformers.pytorch_utils import Conv1D  # takes half a second to import
 
-    targets = _targets(model, adapter.targets)
     conv = any(isinstance(m, Conv1D) for m in model.modules())
     config = _peft().LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,
         lora_dropout=adapter.dropout,
-        target_modules=targets,
+        target_modules=_targets(model, adapter.targets),
         modules_to_save=[head] if head else None,
         fan_in_fan_out=conv,  # GPT-2 keeps its matrices transposed
         task_type="SEQ_CLS" if head else "CAUSAL_LM",
     )
     _peft().inject_adapter_in_model(config, model)
-    return Adapted(adapter=adapter, base=Base.of(source))
 
 
 def view(model: PreTrainedModel, merged: bool) -> PreTrainedModel:

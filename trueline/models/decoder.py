@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+Work = Callable[[nn.Module, Tensor, Tensor | None], tuple[Tensor, Tensor]]  # of a block, on the residual stream
 UNUSUAL = ("quantization_config", "auto_map", "per_layer_config", "configuration_files")  # each is for `transformers` to read
 
 
@@ -80,6 +81,10 @@ class Block(nn.Module):
         self.mlp = Gated(config.hidden_size, config.intermediate_size)
         self.input_layernorm = Norm(config.hidden_size)
         self.post_attention_layernorm = Norm(config.hidden_size)
+
+    def forward(self, work: Work, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What `models.fast` does with these weights, as a call that gathers them first where they are sharded."""
+        return work(self, x, y)
 
 
 class Body(nn.Module):

@@ -4,6 +4,8 @@ The parameters stay where `transformers` keeps them (so saving, loading and fine
 only the arithmetic is written again: q, k, v in one product, gate and up in one product, batches without their padding
 (models/packed.py), and what is not a product by kernels of our own on a processor (models/native.py). Logits match
 `transformers` to 1e-5 (tests/models/test_fast.py).
+Where weights are sharded over processes (`coming`), each block's are there only while it runs: it runs as a call of its
+module, which is where they are gathered and freed, and no product joins what would have to be copied and kept.
 Any architecture that `can_run` does not know goes through `transformers` itself.
 """
 
@@ -11,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that every reader of torch code knows)
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from trueline.models import native
 from trueline.models.fused import norm_linear, swiglu_linear
@@ -37,13 +41,13 @@ class Layer:
 
     norm_in: Tensor
     norm_post: Tensor
-    qkv: Tensor
+    qkv: Any  # a weight, as `Times` takes it
     qkv_bias: Tensor | None
     q_norm: Tensor | None
     k_norm: Tensor | None
-    out: Tensor
-    gate_up: Tensor
-    down: Tensor
+    out: Any
+    gate_up: Any
+    down: Any
 
 
 @dataclass(slots=True)
@@ -73,6 +77,14 @@ def can_run(config: object) -> bool:
     )
 
 
+def apart(x: Tensor, weights: Tensor | tuple[Tensor, ...], bias: Tensor | None = None) -> Tensor:
+    """The product with each of several weights, side by side: as with one that joins them, but nothing is copied."""
+    if isinstance(weights, Tensor):
+        return linear(x, weights, bias)
+    found = torch.cat([linear(x, weight) for weight in weights], dim=-1)
+    return found if bias is None else found + bias
+
+
 def joined(*parts: Tensor) -> Tensor:
     """Tensors one below the other; nothing is copied where they lie so in memory (train/crew.py lays weights out so)."""
     return _Joined.apply(*parts)
@@ -85,6 +97,8 @@ class FastForward:
         self.base = base
         self.compute_dtype: torch.dtype | None = None  # what is computed in; None: what the weights are
         self.residual: Residual | None = None  # who looks at the residual stream, or changes it (models/residual.py)
+        self.coming = False  # weights are sharded: each block's are there only while its module is called
+        self.again = False  # with `coming`: of a block only its input is kept, and the rest is computed again for the backward
         config = base.config
         self.eps: float = config.rms_norm_eps
         self.heads: int = config.num_attention_heads
@@ -98,25 +112,28 @@ class FastForward:
 
         Where less than float32 is computed in, that is so between two sums of the residual stream, which stay float32.
         """
-        layers = []
-        for block in self.base.layers:
-            attention, mlp = block.self_attn, block.mlp
-            projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-            bias = None if attention.q_proj.bias is None else joined(*(p.bias for p in projections))
-            layers.append(
-                Layer(
-                    block.input_layernorm.weight,
-                    block.post_attention_layernorm.weight,
-                    self.cast(joined(*(p.weight for p in projections))),
-                    None if bias is None else self.cast(bias),
-                    self.cast(attention.q_norm.weight) if hasattr(attention, "q_norm") else None,
-                    self.cast(attention.k_norm.weight) if hasattr(attention, "k_norm") else None,
-                    self.cast(attention.o_proj.weight),
-                    self.cast(joined(mlp.gate_proj.weight, mlp.up_proj.weight)),
-                    self.cast(mlp.down_proj.weight),
-                )
-            )
-        return layers
+        return [self._fused(block) for block in self.base.layers]
+
+    def _fused(self, block: nn.Module) -> Layer:
+        attention, mlp = block.self_attn, block.mlp
+        projections, both = (attention.q_proj, attention.k_proj, attention.v_proj), (mlp.gate_proj, mlp.up_proj)
+        bias = None if attention.q_proj.bias is None else joined(*(p.bias for p in projections))
+        norm_in, norm_post = block.input_layernorm.weight, block.post_attention_layernorm.weight
+        return Layer(
+            norm_in.float() if self.coming else norm_in,  # gathered in what is computed in
+            norm_post.float() if self.coming else norm_post,
+            self._product(*(p.weight for p in projections)),
+            None if bias is None else self.cast(bias),
+            self.cast(attention.q_norm.weight) if hasattr(attention, "q_norm") else None,
+            self.cast(attention.k_norm.weight) if hasattr(attention, "k_norm") else None,
+            self.cast(attention.o_proj.weight),
+            self._product(*(p.weight for p in both)),
+            self.cast(mlp.down_proj.weight),
+        )
+
+    def _product(self, *weights: Tensor) -> Any:
+        """Several weights as one product takes them."""
+        return tuple(self.cast(w) for w in weights) if self.coming else self.cast(joined(*weights))
 
     def cast(self, x: Tensor) -> Tensor:
         """A tensor as what is computed in."""
@@ -142,12 +159,13 @@ class FastForward:
     ) -> Tensor:
         """Hidden states (M, D) of a layout's tokens, or (K, D); `see` is shown what each layer's attention is given."""
 
-        layers = layers or self.pack()
+        layers = layers or (None if self.coming else self.pack())
 
         def attend(index: int, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+            norms = self._norms_at(index) if layers is None else self.head_norms(layers[index])
             if see is None:
-                return layout.attend(qkv, cos, sin, (self.heads, self.kv_heads), self.head_norms(layers[index]))
-            qkv = self.normed(layers[index], qkv)
+                return layout.attend(qkv, cos, sin, (self.heads, self.kv_heads), norms)
+            qkv = qkv if norms is None else native.norm_heads(qkv, norms, (self.heads, self.kv_heads))
             see(index, qkv, cos, sin)
             return layout.attend(qkv, cos, sin, (self.heads, self.kv_heads))
 
@@ -183,7 +201,7 @@ class FastForward:
         self,
         ids: Tensor,
         positions: Tensor,
-        layers: list[Layer],
+        layers: list[Layer] | None,  # None: each is there only while its module is called
         attend: Attend,
         times: Times = linear,
         wanted: Tensor | None = None,
@@ -194,16 +212,41 @@ class FastForward:
         """
         cos, sin = self.rotation(positions)
         x, y = self.base.embed_tokens(ids), None  # what is carried, and what is still to be added to it
-        for index, layer in enumerate(layers):
+        x = x.float() if self.coming else x
+        for index, block in enumerate(self.base.layers):
             if self.residual is not None:
                 x, y = self.residual(index, x if y is None else x + y), None
-            x, qkv = self._norm_times(x, y, layer.norm_in, layer.qkv, layer.qkv_bias, times)
-            seen = attend(index, qkv, cos, sin)
-            if wanted is not None and index + 1 == len(layers):
-                x, seen = x.index_select(0, wanted), seen.index_select(0, wanted)
-            x, both = self._norm_times(x, times(seen, layer.out, None), layer.norm_post, layer.gate_up, None, times)
-            y = swiglu_linear(both, layer.down) if times is linear else times(native.swiglu(both), layer.down, None)
-        return self.cast(native.add_norm(x, y, self.base.norm.weight, self.eps)[1])
+            last = wanted if index + 1 == len(self.base.layers) else None
+            if layers is not None:
+                x, y = self._block(layers[index], partial(attend, index, cos=cos, sin=sin), times, last, x, y)
+            else:
+                x, y = block(partial(self._there, attend, index, cos, sin, last), x, y)
+        norm = self.base.norm.weight.float() if self.coming else self.base.norm.weight
+        return self.cast(native.add_norm(x, y, norm, self.eps)[1])
+
+    def _block(
+        self, layer: Layer, attend: Callable[[Tensor], Tensor], times: Times, wanted: Tensor | None, x: Tensor, y: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        x, qkv = self._norm_times(x, y, layer.norm_in, layer.qkv, layer.qkv_bias, times)
+        seen = attend(qkv)
+        if wanted is not None:
+            x, seen = x.index_select(0, wanted), seen.index_select(0, wanted)
+        x, both = self._norm_times(x, times(seen, layer.out, None), layer.norm_post, layer.gate_up, None, times)
+        y = swiglu_linear(both, layer.down) if times is linear else times(native.swiglu(both), layer.down, None)
+        return x, y
+
+    def _there(
+        self, attend: Attend, index: int, cos: Tensor, sin: Tensor, wanted: Tensor | None, block: nn.Module, x: Tensor,
+        y: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """What a block does whose weights are there now: it is called by its module (models/decoder.py)."""
+
+        def work(x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+            return self._block(self._fused(block), partial(attend, index, cos=cos, sin=sin), apart, wanted, x, y)
+
+        if self.again and torch.is_grad_enabled():
+            return checkpoint(work, x, y, use_reentrant=False)  # Chen et al. 2016, 1604.06174
+        return work(x, y)
 
     def _norm_times(
         self, x: Tensor, y: Tensor | None, norm: Tensor, weight: Tensor, bias: Tensor | None, times: Times
@@ -218,6 +261,13 @@ class FastForward:
         """The norms of a layer's queries and keys, where it has them (Qwen3)."""
         return None if layer.q_norm is None or layer.k_norm is None else (layer.q_norm, layer.k_norm, self.eps)
 
+    def _norms_at(self, index: int) -> native.HeadNorms | None:
+        """Those of a block whose weights are there now."""
+        attention = self.base.layers[index].self_attn
+        if not hasattr(attention, "q_norm"):
+            return None
+        return self.cast(attention.q_norm.weight), self.cast(attention.k_norm.weight), self.eps
+
     def normed(self, layer: Layer, qkv: Tensor) -> Tensor:
         """qkv with its heads normed, where the layer has norms for them."""
         norms = self.head_norms(layer)
@@ -226,7 +276,7 @@ class FastForward:
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """cos and sin, (..., D / 2) each."""
         angles = positions[..., None].float() * self.inverse.to(positions.device)
-        dtype = self.base.embed_tokens.weight.dtype
+        dtype = torch.float32 if self.coming else self.base.embed_tokens.weight.dtype
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
 

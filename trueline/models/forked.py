@@ -77,9 +77,18 @@ def shared_tensor(size: int) -> torch.Tensor:
 
 
 class Helpers(Protocol):
-    """Forked processes that live on, and see the weights of the models that they were forked with as these change."""
+    """Other processes that live on, and see the weights of some models as these change (train/crew.py, train/team.py)."""
 
-    count: int
+    @property
+    def count(self) -> int: ...
+
+    def fresh(self, model: torch.nn.Module) -> None:
+        """Let the weights of this process be those of now, before it is sampled."""
+        ...
+
+    def read(self, model: Any, batch: Any, what: str) -> torch.Tensor:
+        """What a model says of a batch (train/forward.py), without a gradient: (N, T)."""
+        ...
 
     def together(
         self, messages: Mapping[int, bytes], own: Callable[[], T], instead: Callable[[int], T], read: Callable[[bytes], T]

@@ -80,6 +80,8 @@ def sample(
         asked.fill(order[part::parts], lambda n: progress(min(len(prompts), n * parts)))  # the others are as large, and as far
 
     tokens, helpers = len(prompts) * count * max_tokens, helpers_of.get(policy)
+    if helpers is not None:
+        helpers.fresh(policy)
     if helpers is not None and tokens >= FEW:
         _ask(helpers, asked, order, work)
     else:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -35,6 +35,9 @@ from trueline.recipes.reporting import report, write
 from trueline.recipes.studio import Programme, Studio, record
 from trueline.store.folders import digest, git_commit, lock, unfinished
 from trueline.store.runs import RunDirectory, create
+
+if TYPE_CHECKING:
+    from trueline.cluster.mesh import Mesh
 
 DISK_FULL = ("No space left on device", "Disk quota exceeded", "disk is full")  # in the words of the system, and of SQLite
 
@@ -130,19 +133,20 @@ def carry_out(
     device: str = "cpu",
     dtype: str = "auto",
     save_every: float = 20.0,
+    mesh: Mesh | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Run what was asked for, to its report; return the run's folder and the report."""
+    """Run what was asked for, to its report; return the run's folder and the report. On a mesh only rank 0 does."""
     check_device(device)
     foresee(asked, out)
     if asked.seeds > 1:
-        again = partial(carry_out, show=show, track=track, device=device, dtype=dtype, save_every=save_every)
+        again = partial(carry_out, show=show, track=track, device=device, dtype=dtype, save_every=save_every, mesh=mesh)
         return _carry_out_every_seed(asked, out or Path("runs") / asked.id, again, (show or Quiet()).say)
     with _one_error_for_a_full_disk(out or Path("runs")):
         run = place(asked, out)
         with run.lock():
             extra = {} if track is None else {"track": track}
             studio = Studio(
-                run, asked.seed, asked.world, device, dtype_for(device, dtype), save_every, show or Quiet(), **extra
+                run, asked.seed, asked.world, device, dtype_for(device, dtype), save_every, show or Quiet(), mesh=mesh, **extra
             )
             if isinstance(asked.recipe, Programme):
                 found = asked.recipe.perform(studio)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -35,6 +35,9 @@ from trueline.train.annotate_preference import Table
 from trueline.train.loop import Loop
 from trueline.train.reference_cache import ReferenceCache
 from trueline.world.facts import World, make_world
+
+if TYPE_CHECKING:
+    from trueline.cluster.mesh import Mesh
 
 M = TypeVar("M", Policy, RewardModel)
 
@@ -102,6 +105,8 @@ class Room:
             save_every=self.studio.save_every,
             observe=observe,
             on_resume=lambda step: self.studio.run.truncate(step, self.name),
+            mesh=self.studio.mesh,
+            say=lambda text: self.studio.show.say(self.name, text),
         )
 
     def reference(self, policy: Policy, *sets: Iterable[Example]) -> list[Table]:
@@ -144,6 +149,7 @@ class Studio:
     show: Show = field(default_factory=Quiet)
     track: Callable[[str, int, Mapping[str, float]], None] = field(default=lambda stage, step, metrics: None)
     stages: dict[str, Stage] = field(default_factory=dict)
+    mesh: Mesh | None = None  # the ranks that train with this one
 
     @cached_property
     def world(self) -> World:
@@ -160,7 +166,7 @@ class Studio:
             self.show.say(name, "unchanged, not run again")
             return self._remember(Stage(name, key, there.folder, result, skipped=True))
         there.begin()
-        if not any((there.folder / "checkpoint").glob("*.safetensors")):
+        if not any((there.folder / "checkpoint").glob("step-*")):
             self.run.truncate(-1, name)  # from the first step again: what an earlier sitting logged is logged anew
         self.show.begin(name, again=there.state == "partial")
         began, busy = time.perf_counter(), _core_seconds()

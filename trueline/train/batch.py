@@ -57,9 +57,16 @@ class Batch:
 
     def split(self, rows: int) -> Iterator[Batch]:
         """Micro-batches of at most `rows` rows that never cut a group; rows <= 0 means no split."""
-        size = len(self.tokens) if rows <= 0 else max(self.group, rows // self.group * self.group)
+        size = self._piece(rows)
         for start in range(0, len(self.tokens), size):
             yield self.take(slice(start, start + size))
+
+    def pieces(self, rows: int) -> int:
+        """How many micro-batches `split` gives."""
+        return -(-len(self.tokens) // self._piece(rows))
+
+    def _piece(self, rows: int) -> int:
+        return max(1, len(self.tokens)) if rows <= 0 else max(self.group, rows // self.group * self.group)
 
     def take(self, rows: slice | Tensor) -> Batch:
         """These rows only, with padding that none of them needs cut away."""

@@ -15,6 +15,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -25,10 +26,12 @@ from torch.utils.hooks import RemovableHandle
 
 from trueline.models import generate
 from trueline.models.allocation import give_back
+from trueline.models.checkpoint import Checkpoint, save_checkpoint
 from trueline.models.forked import T, Worker, crew_for, expected, helpers_of, note_beside, one_thread, shared_tensor
 from trueline.models.policy import Policy
 from trueline.train import forward
 from trueline.train.batch import Batch, Objective
+from trueline.train.kept import Kept, tensors_of
 from trueline.train.messages import batches_of, into_shared_memory, like, packed, rows_of_parts
 from trueline.train.optim import Optimizer
 
@@ -162,6 +165,22 @@ class Crew:
                 else:
                     found.append(read(answer))
         return found
+
+    def fresh(self, model: nn.Module) -> None:
+        """As `Helpers.fresh` says: all see the same weights, always."""
+
+    def read(self, model: Any, batch: Batch, what: str) -> Tensor:
+        """As `Helpers.read` says."""
+        return forward.together(self, model, batch, what)
+
+    def save(self, folder: Path, step: int, beside: Mapping[str, Tensor], note: Mapping[str, object]) -> None:
+        """Write a checkpoint; `beside` is what keepers keep."""
+        tensors = tensors_of(self.model, self.optimizer) | {f"keep.{name}": t for name, t in beside.items()}
+        save_checkpoint(folder, Checkpoint(step, tensors, note))
+
+    def restore(self, found: Kept) -> None:
+        """Put back weights and momenta."""
+        found.fill(tensors_of(self.model, self.optimizer))
 
     def message(self, told: Mapping[str, Any], model: nn.Module, tensors: Mapping[str, Tensor]) -> bytes:
         """As `Helpers.message` says."""

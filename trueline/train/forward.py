@@ -6,7 +6,7 @@ have every model that was `expected` when training began; what no helper has is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -25,10 +25,7 @@ ROWS = 128  # rows a forward pass without gradient takes at a time: larger ones 
 def forward(model: Model, batch: Batch, what: str) -> Tensor:
     """The output `what` (logp, value, ...) of every row, (N, T)."""
     helpers = helpers_of.get(model) if isinstance(model, torch.nn.Module) and not model.training else None
-    parts = [None] if helpers is None else rows_of_parts(batch, 1 + helpers.count)
-    if helpers is None or len(parts) == 1:
-        return _here(model, batch, what)
-    return _together(helpers, model, batch, what, [rows for rows in parts if rows is not None])
+    return here(model, batch, what) if helpers is None else helpers.read(model, batch, what)
 
 
 def answer(model: torch.nn.Module, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -43,19 +40,28 @@ def answer(model: torch.nn.Module, told: Mapping[str, Any], tensors: Mapping[str
         temperature=told["temperature"],
     )
     with torch.no_grad():
-        found = _here(model, batch, told["what"])
+        found = here(model, batch, told["what"])
     model.train(was_training)
     return {"found": found.contiguous()}
 
 
-def _here(model: Model, batch: Batch, what: str) -> Tensor:
-    width, needs = batch.tokens.shape[1], frozenset({what})
+def here(model: Model, batch: Batch, what: str) -> Tensor:
+    """The output `what` of every row, (N, T), in this process."""
+    needs = frozenset({what})
     outs = (getattr(model(m.tokens, m.mask, needs, m.temperature), what) for m in batch.split(max(batch.group, ROWS)))
+    return padded(outs, batch.tokens.shape[1])
+
+
+def padded(outs: Iterable[Tensor], width: int) -> Tensor:
+    """What was said of micro-batches, (N, T) of the whole batch: zeros where a micro-batch was not as wide."""
     return torch.cat([F.pad(out, (0, width - out.shape[1])) for out in outs])
 
 
-def _together(helpers: Helpers, model: torch.nn.Module, batch: Batch, what: str, parts: list[Tensor]) -> Tensor:
-    """Each process reads some of the groups."""
+def together(helpers: Helpers, model: torch.nn.Module, batch: Batch, what: str) -> Tensor:
+    """As `here`, each process reading some of the groups."""
+    parts = [rows for rows in rows_of_parts(batch, 1 + helpers.count) if rows is not None]
+    if not parts:
+        return here(model, batch, what)
     told = {"do": "read", "what": what, "group": batch.group, "temperature": batch.temperature}
     pieces = [batch.take(rows) for rows in parts]
     messages = {}
@@ -65,8 +71,8 @@ def _together(helpers: Helpers, model: torch.nn.Module, batch: Batch, what: str,
         messages[i] = helpers.message(told, model, {name: t.contiguous() for name, t in tensors.items()})
     found = helpers.together(
         messages,
-        lambda: _here(model, pieces[0], what),
-        lambda i: _here(model, pieces[i], what),
+        lambda: here(model, pieces[0], what),
+        lambda i: here(model, pieces[i], what),
         lambda given: load(given)["found"],
     )
     out = found[0].new_zeros(batch.tokens.shape)

@@ -16,15 +16,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 
-from trueline.models.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
 from trueline.train.batch import Batch, Objective, Source
-from trueline.train.crew import Crew, Parts, accumulate
+from trueline.train.crew import Crew, Parts, Work, accumulate
+from trueline.train.kept import latest, under
 from trueline.train.optim import Optim, Optimizer
+
+if TYPE_CHECKING:
+    from trueline.cluster.mesh import Mesh
+    from trueline.train.team import Team
 
 Metrics = dict[str, float]
 Observer = Callable[[int, Mapping[str, float]], None]
@@ -66,6 +69,8 @@ class Loop:
     on_resume: Callable[[int], None] = field(default=lambda step: None)  # told the step from which metrics are written again
     keep: Mapping[str, Keeper] = field(default_factory=dict)  # by name
     beside: Mapping[str, Beside] = field(default_factory=dict)  # by name; their metrics are logged as NAME_METRIC
+    mesh: Mesh | None = None  # the ranks that share the weights; None: this machine's cores, by a crew
+    say: Callable[[str], None] = field(default=lambda text: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +85,26 @@ class Trained:
 
 def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, loop: Loop = Loop()) -> Trained:
     """Train `model` on every batch of `source`; return what it came to. Raises InvariantError before an update."""
-    optimizer = Optimizer(model, optim)
     work = {"": (objective, 1.0), **{name: (other.objective, other.weight) for name, other in loop.beside.items()}}
-    with Crew(model, work, optimizer) as crew:
+    with _crew(model, work, optim, loop) as crew:
         return _train(model, crew, objective, source, optim, loop)
 
 
-def _train(model: nn.Module, crew: Crew, objective: Objective, source: Source, optim: Optim, loop: Loop) -> Trained:
-    state = _restore(model, crew.optimizer, loop)
+def _crew(model: nn.Module, work: Mapping[str, Work], optim: Optim, loop: Loop) -> Crew | Team:
+    """Who trains: the ranks of a mesh, or the cores of this machine."""
+    if loop.mesh is not None:
+        from trueline.train.described import UntoldError
+        from trueline.train.team import Team
+
+        try:
+            return Team(loop.mesh, model, work, optim)
+        except UntoldError as reason:
+            loop.say(f"{reason}: the other {len(loop.mesh.others)} wait")
+    return Crew(model, work, Optimizer(model, optim))
+
+
+def _train(model: nn.Module, crew: Crew | Team, objective: Objective, source: Source, optim: Optim, loop: Loop) -> Trained:
+    state = _restore(crew, loop)
     start, tokens, seconds = int(state["step"]), int(state["tokens"]), float(state["seconds"])
     loop.on_resume(start)
     steps, metrics = len(source), Metrics()
@@ -121,7 +138,8 @@ def _train(model: nn.Module, crew: Crew, objective: Objective, source: Source, o
         now = time.perf_counter()
         due = now - saved > loop.save_every or step + 1 == steps
         if loop.checkpoints is not None and due and source.resumable(step + 1):
-            _save(loop, step + 1, model, crew.optimizer, {"tokens": tokens, "seconds": seconds + now - began})
+            kept = {f"{name}.{key}": t for name, keeper in loop.keep.items() for key, t in keeper.state().items()}
+            crew.save(loop.checkpoints, step + 1, kept, {"tokens": tokens, "seconds": seconds + now - began})
             saved = time.perf_counter()
     model.eval()
     return Trained(steps, tokens, seconds + time.perf_counter() - began, metrics)
@@ -159,28 +177,11 @@ def _passed(batch: Batch, metrics: Metrics) -> list[str]:
     ]
 
 
-def _save(loop: Loop, step: int, model: nn.Module, optimizer: Optimizer, note: Mapping[str, object]) -> None:
-    assert loop.checkpoints is not None
-    tensors = {f"model.{n}": p for n, p in model.named_parameters() if p.requires_grad}
-    tensors |= {f"optimizer.{n}": t for n, t in optimizer.state().items()}
-    for name, keeper in loop.keep.items():
-        tensors |= {f"keep.{name}.{key}": t for key, t in keeper.state().items()}
-    save_checkpoint(loop.checkpoints, Checkpoint(step, tensors, note))
-
-
-@torch.no_grad()
-def _restore(model: nn.Module, optimizer: Optimizer, loop: Loop) -> Mapping[str, object]:
-    found = None if loop.checkpoints is None else latest_checkpoint(loop.checkpoints)
+def _restore(crew: Crew | Team, loop: Loop) -> Mapping[str, Any]:
+    found = None if loop.checkpoints is None else latest(loop.checkpoints)
     if found is None:
         return {"step": 0, "tokens": 0, "seconds": 0.0}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            parameter.copy_(found.tensors[f"model.{name}"])
-    optimizer.restore(_under("optimizer.", found.tensors))
+    crew.restore(found)
     for name, keeper in loop.keep.items():
-        keeper.restore(_under(f"keep.{name}.", found.tensors))
+        keeper.restore(under(f"{name}.", found.beside))
     return {"step": found.step, **found.note}
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -8,7 +8,7 @@ Embeddings, norms and heads stay with AdamW (Loshchilov & Hutter 2019).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,11 +64,18 @@ class Optimizer:
     """The state behind an Optim: momenta by parameter name, so that a checkpoint is a plain dictionary of tensors.
 
     A step is a norm of the whole gradient and then a move of every weight; both take names, so that processes that share the
-    weights can share them out (train/crew.py).
+    weights can share them out (train/crew.py). Of a weight that is sharded each process moves its own part (train/part.py);
+    what needs matrices whole is done by `orthogonalise`: given parts (M, rows here, columns) of M matrices, and their rows.
     """
 
-    def __init__(self, model: nn.Module, optim: Optim) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optim: Optim,
+        orthogonalise: Callable[[Tensor, int], Tensor] = lambda parts, rows: orthogonal(parts),
+    ) -> None:
         self.optim = optim
+        self.orthogonalise = orthogonalise
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         hidden = [n for n, p in self.parameters.items() if optim.muon and p.ndim == 2 and not any(h in n for h in HEADS)]
         self.momentum = {n: torch.zeros_like(self.parameters[n]) for n in hidden}  # of what Muon moves
@@ -98,7 +105,7 @@ class Optimizer:
     @torch.no_grad()
     def squared_norm(self, names: Iterable[str]) -> float:
         """The square of the norm of these parameters' gradients, as one vector."""
-        found = [g for g in (self.parameters[n].grad for n in names) if g is not None]
+        found = [own(g) for g in (self.parameters[n].grad for n in names) if g is not None]
         return float(torch.stack(torch._foreach_norm(found)).double().square().sum()) if found else 0.0
 
     def shrink(self, norm: float) -> float:
@@ -114,7 +121,7 @@ class Optimizer:
         for name, parameter in self.parameters.items():
             if name not in names:
                 parameter.grad = None  # AdamW leaves a weight without a gradient as it is
-        present = [p.grad for p in self.parameters.values() if p.grad is not None]
+        present = [own(p.grad) for p in self.parameters.values() if p.grad is not None]
         if shrink < 1.0 and present:
             torch._foreach_mul_(present, shrink)
         for group in self.adam.param_groups:
@@ -130,12 +137,13 @@ class Optimizer:
 
     def _muon(self, names: Sequence[str], step: float) -> None:
         """Move matrices of one shape, all at once."""
-        weights, momenta = [self.parameters[n] for n in names], [self.momentum[n] for n in names]
-        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+        whole = [self.parameters[n] for n in names]
+        rows, columns = whole[0].shape
+        weights, momenta = [own(w) for w in whole], [own(self.momentum[n]) for n in names]
+        gradients = [torch.zeros_like(w) if p.grad is None else own(p.grad) for w, p in zip(weights, whole, strict=True)]
         torch._foreach_lerp_(momenta, gradients, 0.05)
-        rows, columns = weights[0].shape
-        nesterov = torch.stack(torch._foreach_lerp(gradients, momenta, 0.95))  # (M, rows, columns)
-        update = orthogonal(nesterov) * max(1.0, rows / columns) ** 0.5
+        nesterov = torch.stack(torch._foreach_lerp(gradients, momenta, 0.95))  # (M, rows here, columns)
+        update = self.orthogonalise(nesterov, rows) * max(1.0, rows / columns) ** 0.5
         torch._foreach_mul_(weights, 1 - step * self.optim.weight_decay)
         torch._foreach_add_(weights, list(update), alpha=-step)
 
@@ -161,11 +169,19 @@ class Optimizer:
             tensor.copy_(state[name])
 
 
-def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
-    """The nearest orthogonal matrix to each of (M, rows, columns), roughly: singular values come to lie near one."""
+def own(tensor: Tensor) -> Tensor:
+    """This process's part of a sharded tensor, as a view; any other tensor as it is."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def orthogonal(matrices: Tensor, steps: int = 5, exact: bool = False) -> Tensor:
+    """The nearest orthogonal matrix to each of (M, rows, columns), roughly: singular values come to lie near one.
+
+    In bfloat16 where that is fast, unless `exact`: there a last bit of the gradient becomes a thousandth of an update.
+    """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if tall else matrices
-    if x.is_cuda or half_is_fast():
+    if not exact and (x.is_cuda or half_is_fast()):
         x = x.bfloat16()
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     a, b, c = NEWTON_SCHULZ

@@ -1,0 +1,56 @@
+"""A command that many processes were launched for: rank 0 carries it out, the others follow what it says.
+
+torchrun --nproc-per-node 4 -m trueline run sft ...      each of the four starts this command
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from trueline.cli.rim import fail
+
+if TYPE_CHECKING:
+    from trueline.cluster.mesh import Mesh
+
+with_replicas = click.option(
+    "--replicas", type=click.IntRange(min=1), default=1, show_default=True,
+    help="With torchrun: whole copies of the model, each sharded over a part of the processes (HSDP); one a machine is usual.",
+)  # fmt: skip
+with_recompute = click.option(
+    "--recompute", is_flag=True, help="With torchrun: keep of each block its input alone (activation checkpointing)."
+)
+with_patience = click.option(
+    "--patience", type=click.FloatRange(min=1), default=600.0, show_default=True,
+    help="With torchrun: seconds that a process waits for others within one operation, before all say where they are and end.",
+)  # fmt: skip
+
+
+def among_ranks(work: Callable[[Mesh | None], None], device: str, replicas: int, recompute: bool, patience: float) -> None:
+    """Do `work` alone, or as rank 0 of the processes that were launched together; as another rank, follow it."""
+    from trueline.cluster.launch import place
+
+    here = place()
+    if here is None:
+        work(None)
+        return
+    from trueline.cluster.mesh import Layout, LostError, Mesh
+    from trueline.models.allocation import few_kernels, keep_memory
+    from trueline.train.team import dismiss, follow
+
+    mesh = Mesh.join(here, device, Layout(replicas=replicas, again=recompute, timeout=patience))
+    if mesh.first:
+        work(mesh)
+        with suppress(LostError):  # all is done
+            dismiss(mesh)
+    else:
+        keep_memory()
+        few_kernels()
+        try:
+            follow(mesh)
+        except LostError:
+            fail(f"rank {here.rank}: rank 0 has ended before its time; what it says is the reason", 1)
+    mesh.leave()

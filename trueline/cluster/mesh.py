@@ -1,0 +1,130 @@
+"""The processes that train one model together, and what they tell each other. Rank 0 decides; the others follow its messages.
+
+Rank 0 alone carries a recipe out: it reads data, samples, judges and writes. The others wait for messages, each a line of JSON
+and tensors behind it (safetensors; nothing is ever unpickled here), and meet rank 0 in the collectives that a message asks for.
+So a recipe is written for one process, whatever it reads from the world is read once, and no rank can go its own way.
+
+    mesh = Mesh.join(place(), device="cuda", layout=Layout(replicas=2))
+    mesh.tell(1, b"...")              rank 0            mesh.told()          rank 1
+    mesh.devices                      the DeviceMesh that weights are sharded over (cluster/sharding.py)
+
+Messages travel over a group of their own (gloo, on the processor), whose waiting has no limit: between two stages rank 0 may be
+alone with an evaluation for hours. A rank that has died is noticed at once, by its closed connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from trueline.cluster.launch import LaunchError, Place
+
+PATIENCE = timedelta(days=365)  # of those who wait for a message
+AXES = ("replicas", "shards")
+
+
+class LostError(RuntimeError):
+    """A process of the run is gone; what was saved is safe, and the same command goes on from there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How processes share a model, and what is computed again to save memory."""
+
+    replicas: int = 1  # whole copies of the model, each sharded over size / replicas ranks (HSDP); 1: one, over all
+    again: bool = False  # activation checkpointing: of a block only its input is kept
+    timeout: float = 600.0  # seconds that a rank waits for others in one operation before all say where they are, and end
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """One process's view of the run; make it with `join`."""
+
+    place: Place
+    layout: Layout
+    device: torch.device
+    devices: DeviceMesh
+    messages: dist.ProcessGroup = field(repr=False)
+
+    @classmethod
+    def join(cls, place: Place, device: str = "cpu", layout: Layout = Layout()) -> Mesh:
+        """Meet the other processes. Raises LaunchError where the layout does not fit their number."""
+        if layout.replicas < 1 or place.size % layout.replicas:
+            raise LaunchError(f"replicas: expected a divisor of the {place.size} processes, got {layout.replicas}")
+        accelerated = device.startswith("cuda")
+        where = torch.device(f"cuda:{place.local}" if accelerated else "cpu")
+        if accelerated:
+            torch.cuda.set_device(where)
+        limit = timedelta(seconds=layout.timeout)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if accelerated else "gloo", rank=place.rank, world_size=place.size, timeout=limit
+        )
+        shape = (place.size,) if layout.replicas == 1 else (layout.replicas, place.size // layout.replicas)
+        devices = init_device_mesh(where.type, shape, mesh_dim_names=AXES[-len(shape) :])
+        return cls(place, layout, where, devices, dist.new_group(backend="gloo", timeout=PATIENCE))
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the rank that decides."""
+        return self.place.rank == 0
+
+    @property
+    def others(self) -> range:
+        """The ranks that follow."""
+        return range(1, self.place.size)
+
+    def tell(self, rank: int, message: bytes) -> None:
+        """Send a message to one rank."""
+        data = torch.frombuffer(bytearray(message or b"\0"), dtype=torch.uint8)
+        with _lost(f"rank {rank}"):
+            dist.send(torch.tensor([len(message)]), rank, self.messages)
+            dist.send(data, rank, self.messages)
+
+    def told(self, rank: int = 0) -> bytes:
+        """The next message of a rank, for which one may wait long."""
+        size = torch.zeros(1, dtype=torch.int64)
+        with _lost(f"rank {rank}"):
+            dist.recv(size, rank, self.messages)
+            data = torch.empty(max(1, int(size)), dtype=torch.uint8)
+            dist.recv(data, rank, self.messages)
+        return data.numpy().tobytes()[: int(size)]
+
+    def summed(self, values: Sequence[float]) -> list[float]:
+        """Each value summed over the ranks that share one copy of the model, in float64."""
+        total = torch.tensor(values, dtype=torch.float64, device=self.device)
+        with _lost("one"):
+            dist.all_reduce(total, group=self.devices.get_group(AXES[-1]))
+        return total.tolist()
+
+    def shared(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Rank 0's tensor, in place, on every rank."""
+        with _lost("one"):
+            dist.broadcast(tensor, 0)
+        return tensor
+
+    def leave(self) -> None:
+        """Part from the others, once all is said."""
+        dist.destroy_process_group()
+
+
+class _lost:  # noqa: N801 - used as a verb
+    """Say in our words that a rank is gone: torch says it in those of the transport."""
+
+    def __init__(self, who: str) -> None:
+        self.who = who
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, RuntimeError) and not isinstance(error, LostError):
+            raise LostError(
+                f"{self.who} of the processes that train together is gone ({str(error).splitlines()[0][:160]}); what was saved "
+                "is safe: run the same command again, with as many processes as there are now, and it goes on from there"
+            ) from error
