@@ -102,6 +102,7 @@ class Room:
             save_every=self.studio.save_every,
             observe=observe,
             on_resume=lambda step: self.studio.run.truncate(step, self.name),
+            say=lambda text: self.studio.show.say(self.name, text),
         )
 
     def reference(self, policy: Policy, *sets: Iterable[Example]) -> list[Table]:

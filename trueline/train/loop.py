@@ -6,7 +6,8 @@
         optimiser step, metrics, checkpoint
 
 Resume: a checkpoint holds weights, momenta, what keepers keep, and the step; sources are functions of the step; so a run
-that was killed goes on as if nothing had happened, from the last step that its source can be taken up at.
+that was killed goes on as if nothing had happened, from the last step that its source can be taken up at. SIGTERM makes the
+loop save at the next such step, and end.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from trueline.core import stopping
 from trueline.models.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
 from trueline.train.batch import Batch, Objective, Source
 from trueline.train.crew import Crew, Parts, accumulate
@@ -64,6 +66,7 @@ class Loop:
     save_every: float = 20.0  # seconds between checkpoints
     observe: Observer = field(default=lambda step, metrics: None)
     on_resume: Callable[[int], None] = field(default=lambda step: None)  # told the step from which metrics are written again
+    say: Callable[[str], None] = field(default=lambda text: None)  # told where SIGTERM comes and nothing can be saved yet
     keep: Mapping[str, Keeper] = field(default_factory=dict)  # by name
     beside: Mapping[str, Beside] = field(default_factory=dict)  # by name; their metrics are logged as NAME_METRIC
 
@@ -79,10 +82,13 @@ class Trained:
 
 
 def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, loop: Loop = Loop()) -> Trained:
-    """Train `model` on every batch of `source`; return what it came to. Raises InvariantError before an update."""
+    """Train `model` on every batch of `source`; return what it came to.
+
+    Raises InvariantError before an update, and Preempted where SIGTERM came and a checkpoint is written.
+    """
     optimizer = Optimizer(model, optim)
     work = {"": (objective, 1.0), **{name: (other.objective, other.weight) for name, other in loop.beside.items()}}
-    with Crew(model, work, optimizer) as crew:
+    with stopping.put_off(when=loop.checkpoints is not None), Crew(model, work, optimizer) as crew:
         return _train(model, crew, objective, source, optim, loop)
 
 
@@ -90,7 +96,7 @@ def _train(model: nn.Module, crew: Crew, objective: Objective, source: Source, o
     state = _restore(model, crew.optimizer, loop)
     start, tokens, seconds = int(state["step"]), int(state["tokens"]), float(state["seconds"])
     loop.on_resume(start)
-    steps, metrics = len(source), Metrics()
+    steps, metrics, told = len(source), Metrics(), False
     began = saved = time.perf_counter()
     model.train()
     device = next(model.parameters()).device
@@ -119,10 +125,16 @@ def _train(model: nn.Module, crew: Crew, objective: Objective, source: Source, o
             metrics |= {"tokens": float(tokens), "seconds": seconds + now - began, "seconds_training": now - started}
             loop.observe(step + 1, metrics)
         now = time.perf_counter()
-        due = now - saved > loop.save_every or step + 1 == steps
+        stop = loop.checkpoints is not None and stopping.asked()
+        due = stop or now - saved > loop.save_every or step + 1 == steps
         if loop.checkpoints is not None and due and source.resumable(step + 1):
             _save(loop, step + 1, model, crew.optimizer, {"tokens": tokens, "seconds": seconds + now - began})
             saved = time.perf_counter()
+            if stop:
+                raise stopping.Preempted(f"step {step + 1} of {steps} is saved in {loop.checkpoints}")
+        elif stop and not told:
+            told = True
+            loop.say(f"SIGTERM: a run cannot be taken up at step {step + 1} of {steps}; it goes on to the next where it can")
     model.eval()
     return Trained(steps, tokens, seconds + time.perf_counter() - began, metrics)
 
