@@ -26,6 +26,7 @@ import torch
 
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+PARENTS = (signal.SIGINT, signal.SIGTERM)  # they come to all processes of a group; whoever forked decides when helpers end
 ENOUGH = 1024  # tokens that may be drawn: for fewer, forking costs more than it saves
 
 
@@ -113,11 +114,9 @@ class Worker:
 
     def __init__(self, serve: Callable[[bytes], bytes]) -> None:
         there, self._from = os.pipe(), os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
         parent = os.getpid()
         with one_thread():
-            self.process = os.fork()
+            self.process = _fork()
             if self.process == 0:
                 os.close(there[1])
                 _serve(lambda *_: _answer(serve, there[0], self._from[1]), 0, 1, parent)
@@ -197,14 +196,12 @@ def share(work: Callable[[int, int], None], parts: int) -> None:
         for part in range(parts):
             work(part, parts)
         return
-    sys.stdout.flush()
-    sys.stderr.flush()
     children: dict[int, int] = {}
     parent = os.getpid()
     with one_thread():
         try:
             for part in range(1, parts):
-                child = os.fork()
+                child = _fork()
                 if child == 0:
                     _serve(work, part, parts, parent)
                 children[child] = part
@@ -230,11 +227,23 @@ def dies_with(parent: int) -> bool:
     return os.getppid() == parent
 
 
+def _fork() -> int:
+    """Fork; the child leaves Ctrl-C and SIGTERM to its parent, from its first moment on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS)
+    child = os.fork()
+    if child == 0:
+        for number in PARENTS:
+            signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return child
+
+
 def _serve(work: Callable[[int, int], None], part: int, parts: int, parent: int) -> None:
-    """A child's whole life; it never returns. It dies with its parent, and leaves Ctrl-C to it."""
+    """A child's whole life; it never returns, and dies with its parent."""
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if dies_with(parent):
             work(part, parts)
             code = 0
