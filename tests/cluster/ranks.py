@@ -20,6 +20,7 @@ from torch import distributed as dist
 from trueline.cluster.watchdog import Watchdog
 
 TIMEOUT = 1.0
+IN_TIME = 3.0  # more than what a busy machine needs to start three processes
 HOSTILE = 'step "12"\x1b[2J\n\u202eranks 0 to 9'
 Part = Callable[[Watchdog, dist.Store, int], None]
 
@@ -53,7 +54,7 @@ def all_in_time(dog: Watchdog, store: dist.Store, rank: int) -> None:
             time.sleep(TIMEOUT / 2)
         meet(dog, f"gradients of step {step}")
     if rank == 0:
-        time.sleep(2 * TIMEOUT)
+        time.sleep(1.5 * IN_TIME)
         store.set("order", "go on")
     else:
         with dog.idle():
@@ -132,7 +133,8 @@ def play(name: str, folder: Path) -> dict[str, object]:
             store = dist.TCPStore("127.0.0.1", port, is_master=False)
             if part in (one_is_missing, all_in_time):
                 dist.init_process_group("gloo", store=dist.PrefixStore("group", store), rank=rank, world_size=size)
-            part(Watchdog(store, rank, size, TIMEOUT, folder / name / "stacks"), store, rank)
+            timeout = IN_TIME if part is all_in_time else TIMEOUT
+            part(Watchdog(store, rank, size, timeout, folder / name / "stacks"), store, rank)
 
         return work
 

@@ -73,7 +73,7 @@ def test_every_rank_writes_its_stacks(scenes):
 
 @pytest.mark.slow
 def test_ranks_in_time_and_idle_ranks_are_left_alone(scenes):
-    """Late by half the time, or idle for twice the time: every rank ends well, and nothing is written."""
+    """Late by less than the time, or idle for longer than the time: every rank ends well, and nothing is written."""
     assert scenes[1]["all_in_time"] == ([0] * 3, [""] * 3)
     assert not stacks(scenes, "all_in_time")
 

@@ -11,6 +11,7 @@ import ctypes
 import mmap
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -23,6 +24,8 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import torch
+
+from trueline.models.awaited import answers_stack, comes, ended, tell_of
 
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
@@ -123,15 +126,16 @@ class Worker:
         os.close(there[0])
         os.close(self._from[1])
         self._to = there[1]
+        os.set_blocking(self._to, False)  # a helper that hangs does not read
 
     def send(self, message: bytes) -> None:
-        """Give it a message; one that has died is found out by `receive`."""
+        """Give it a message; one that has died, or hangs, is found out by `receive`."""
         with suppress(BrokenPipeError):
-            _write(self._to, message)
+            _write(self._to, message, self.process)
 
     def receive(self) -> bytes | None:
-        """Its answer; None if it died, and then it is gone."""
-        answer = _read(self._from[0])
+        """Its answer; None if it died or hangs, and then it is gone."""
+        answer = _read(self._from[0], self.process)
         if answer is None:
             self.end()
         return answer
@@ -158,21 +162,25 @@ def _answer(serve: Callable[[bytes], bytes], source: int, to: int) -> None:
         _write(to, serve(message))
 
 
-def _write(to: int, message: bytes) -> None:
+def _write(to: int, message: bytes, process: int = 0) -> None:
+    """Write a message to a process that may hang (0: to one that reads, whenever that is)."""
     left = memoryview(len(message).to_bytes(8, "little") + message)
-    while left:
+    while left and (not process or comes(to, process, select.POLLOUT)):
         left = left[os.write(to, left) :]
 
 
-def _read(source: int) -> bytes | None:
-    """The next message; None when the other side is gone."""
-    size = _exactly(source, 8)
-    return None if size is None else _exactly(source, int.from_bytes(size, "little"))
+def _read(source: int, process: int = 0) -> bytes | None:
+    """The next message; None when the other side is gone, or hangs."""
+    size = _exactly(source, 8, process)
+    return None if size is None else _exactly(source, int.from_bytes(size, "little"), process)
 
 
-def _exactly(source: int, size: int) -> bytes | None:
+def _exactly(source: int, size: int, process: int) -> bytes | None:
     parts: list[bytes] = []
     while size:
+        if process and not comes(source, process):
+            tell_of(process)
+            return None
         part = os.read(source, size)
         if not part:
             return None
@@ -190,7 +198,8 @@ def shared_array(shape: tuple[int, ...], kind: Any) -> np.ndarray:
 def share(work: Callable[[int, int], None], parts: int) -> None:
     """Call `work(part, parts)` for every part: the first here, each other in a forked child.
 
-    What a part makes must go into shared arrays. A child that fails is done again here, where its error can be seen.
+    What a part makes must go into shared arrays. The part of a child that fails, or hangs, is done again here, where its error
+    can be seen.
     """
     if parts == 1 or threading.current_thread() is not threading.main_thread():
         for part in range(parts):
@@ -208,7 +217,7 @@ def share(work: Callable[[int, int], None], parts: int) -> None:
             work(0, parts)
             failed = []
             for child in list(children):
-                _, status = os.waitpid(child, 0)
+                status = ended(child)
                 part = children.pop(child)
                 if status:
                     failed.append(part)
@@ -244,6 +253,7 @@ def _serve(work: Callable[[int, int], None], part: int, parts: int, parent: int)
     """A child's whole life; it never returns, and dies with its parent."""
     code = 1
     try:
+        answers_stack()
         if dies_with(parent):
             work(part, parts)
             code = 0
