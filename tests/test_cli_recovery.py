@@ -1,4 +1,7 @@
-"""A full disk and Ctrl-C: one line on standard error, and the same command goes on. Kill -9: recipes/test_interruption.py."""
+"""A full disk, Ctrl-C and SIGTERM: one line on standard error, and the same command goes on.
+
+Kill -9: recipes/test_interruption.py. More of SIGTERM: test_cli_preemption.py.
+"""
 
 from __future__ import annotations
 
@@ -88,9 +91,13 @@ def test_a_full_disk_is_one_line_and_a_run_that_goes_on(words, monkeypatch, plac
     assert_whole(Path("mine"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_says_how_to_go_on(words, monkeypatch, number):
-    """Ctrl-C, or a job's end, amid training: exit 130 and one sentence; the same command then finishes, with nothing twice."""
+INTERRUPTED = "interrupted; run the same command again and it goes on from its last checkpoint"
+STOPPED = "stopped by SIGTERM: step 3 of 6 is saved in mine/stages/sft/checkpoint; run the same command again and it goes on"
+
+
+@pytest.mark.parametrize(("number", "code", "said"), [(signal.SIGINT, 130, INTERRUPTED), (signal.SIGTERM, 143, STOPPED)])
+def test_an_interrupt_says_how_to_go_on(words, monkeypatch, number, code, said):
+    """Ctrl-C, or a job's end, amid training: its exit code and one sentence; the same command then finishes, nothing twice."""
     before = signal.getsignal(signal.SIGTERM)
     real = runs.RunDirectory.log
 
@@ -102,8 +109,7 @@ def test_an_interrupt_says_how_to_go_on(words, monkeypatch, number):
     with monkeypatch.context() as interrupted:
         interrupted.setattr(runs.RunDirectory, "log", log)
         ended = trueline(*words)
-    assert ended.code == 130
-    assert ended.err.strip() == "error: interrupted; run the same command again and it goes on from its last checkpoint"
+    assert (ended.code, ended.err.strip()) == (code, f"error: {said}")
     assert signal.getsignal(signal.SIGTERM) is before
     assert trueline(*words).code == 0
     assert_whole(Path("mine"))

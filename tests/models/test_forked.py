@@ -1,6 +1,7 @@
 """Forked children do their part of the work with the weights of the moment, and nothing depends on how many there are."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from tests.models.small import random_policy
 from trueline.models import generate
-from trueline.models.forked import share, shared_array, workers_for
+from trueline.models.forked import Worker, share, shared_array, workers_for
 from trueline.models.generate import sample
 
 
@@ -80,6 +81,18 @@ def test_an_error_here_leaves_no_child_behind(monkeypatch):
     assert len(children) == 1
     with pytest.raises(ChildProcessError):  # not of any child: other tests of this process may have their own
         os.waitpid(children[0], os.WNOHANG)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_helper_leaves_signals_of_a_group_to_who_forked_it(number):
+    """Ctrl-C and SIGTERM come to every process of a group: a helper answers as before, and ends when it is told to."""
+    worker = Worker(lambda message: message * 2)
+    try:
+        os.kill(worker.process, number)
+        worker.send(b"ab")
+        assert worker.receive() == b"abab"
+    finally:
+        worker.end()
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.models.small import random_policy
+from trueline.models import awaited
 from trueline.models.forked import helpers_of, most_beside
 from trueline.models.generate import sample
 from trueline.models.noise import Noisy
@@ -94,8 +95,10 @@ def test_losses_are_those_of_one_process_step_by_step(two_threads):
     assert found[0][-1] < found[0][0] - 0.05
 
 
-def test_a_helper_that_is_killed_changes_nothing(two_threads, monkeypatch):
-    """Its part is done again and another takes its place: the weights are the same to the bit."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_helper_that_is_lost_changes_nothing(number, two_threads, monkeypatch):
+    """Killed, or living and without an answer: its part is done again, another takes its place, and no bit is different."""
+    monkeypatch.setattr(awaited, "SLICE", 0.05)
     found = []
     fork, helpers = os.fork, []
 
@@ -110,7 +113,7 @@ def test_a_helper_that_is_killed_changes_nothing(two_threads, monkeypatch):
 
         def observe(step, metrics, kill=kill):
             if kill and step == 2:
-                os.kill(helpers[0], signal.SIGKILL)
+                os.kill(helpers[0], number)
 
         found.append(trained(policy, policy, Examples(examples=examples(), epochs=2, tokens=200), observe))
     for name, weight in found[0].items():

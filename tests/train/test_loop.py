@@ -1,11 +1,13 @@
 """The loop learns, resumes, and refuses to go on when the start is wrong."""
 
+import signal
 from dataclasses import replace
 
 import pytest
 import torch
 
 from tests.models.small import tiny_policy
+from trueline.core import stopping
 from trueline.models.checkpoint import latest_checkpoint
 from trueline.models.tokens import Example
 from trueline.train import annotate
@@ -63,6 +65,44 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, kill_at):
     for name, weight in weights(straight).items():
         assert torch.equal(weight, weights(resumed)[name]), name
     assert again == {s: v for s, v in log.items() if s > kill_at}
+
+
+class Paired(Examples):
+    """A source that can be taken up after every third step only."""
+
+    def resumable(self, step):
+        return step % 3 == 0
+
+
+@pytest.mark.parametrize(("kind", "told", "saved"), [(Examples, 4, 4), (Paired, 4, 6), (Paired, 6, 6)])
+def test_sigterm_ends_the_loop_where_it_can_be_taken_up(tmp_path, kind, told, saved):
+    """The step under way is saved and is the last; where no run can be taken up, the loop says so and goes on."""
+    steps, said = [], []
+
+    def observe(step, metrics):
+        steps.append(step)
+        if step == told:
+            signal.raise_signal(signal.SIGTERM)
+
+    loop = Loop(checkpoints=tmp_path, observe=observe, say=said.append)
+    made = kind(examples=EXAMPLES, epochs=4, tokens=48, seed=1)
+    with stopping.listening(), pytest.raises(stopping.Preempted, match=f"step {saved} of {len(made)} is saved in {tmp_path}"):
+        train(tiny_policy(), NextToken(), made, OPTIM, loop)
+    assert steps[-1] == latest_checkpoint(tmp_path).step == saved
+    assert len(said) == (told != saved)
+
+
+def test_sigterm_is_not_put_off_by_a_loop_that_saves_nothing():
+    """Where there is nothing to take up, the step under way is not waited for."""
+    steps = []
+
+    def observe(step, metrics):
+        signal.raise_signal(signal.SIGTERM)
+        steps.append(step)
+
+    with stopping.listening(), pytest.raises(stopping.Preempted):
+        train(tiny_policy(), NextToken(), source(), OPTIM, Loop(observe=observe))
+    assert not steps
 
 
 def test_a_torn_checkpoint_is_passed_over(tmp_path):

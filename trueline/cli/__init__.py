@@ -1,6 +1,7 @@
 """The command line: verbs that read as sentences. Nothing heavy is imported until a verb needs it.
 
-Exit codes: 0 it holds, 1 it does not (a stage or a gate failed), 2 bad usage, 3 inconclusive, 130 interrupted.
+Exit codes: 0 it holds, 1 it does not (a stage or a gate failed), 2 bad usage, 3 inconclusive, 130 interrupted, 143
+stopped by SIGTERM (a scheduler may start it again).
 """
 
 from __future__ import annotations

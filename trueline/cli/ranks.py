@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trueline.cli.rim import fail
+from trueline.core.stopping import Preempted
 
 if TYPE_CHECKING:
     from trueline.cluster.mesh import Mesh
@@ -43,7 +44,12 @@ def among_ranks(work: Callable[[Mesh | None], None], device: str, replicas: int,
 
     mesh = Mesh.join(here, device, Layout(replicas=replicas, again=recompute, timeout=patience))
     if mesh.first:
-        work(mesh)
+        try:
+            work(mesh)
+        except Preempted:
+            if not mesh.under_way:  # else the others are in the middle of something, and see that this rank is gone
+                dismiss(mesh)
+            raise
         with suppress(LostError):  # all is done
             dismiss(mesh)
     else:

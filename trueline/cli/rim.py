@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from trueline.core import stopping
 from trueline.core.ports import BudgetSpentError
 from trueline.store.folders import BusyError
 from trueline.targets.errors import TargetError
@@ -29,8 +27,10 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
-            with _stopped_as_by_ctrl_c():
+            with stopping.listening():
                 command(*args, **kwargs)
+        except stopping.Preempted as end:
+            fail(f"stopped by SIGTERM: {end}; run the same command again and it goes on", stopping.CODE)
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise  # click's own, and a reader that has seen enough
         except (ValueError, BusyError) as error:  # errors of the rim are ValueErrors: ConfigError, DataError, ModelError, ...
@@ -41,19 +41,6 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             fail(_one_line(error), 1)
 
     return wrapped
-
-
-@contextmanager
-def _stopped_as_by_ctrl_c() -> Iterator[None]:
-    """SIGTERM, by which a job's time or a container ends, ends a command as Ctrl-C does: with the word on how to go on."""
-    if threading.current_thread() is not threading.main_thread():  # no other may set a handler
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _one_line(error: BaseException) -> str:

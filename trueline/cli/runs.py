@@ -87,6 +87,8 @@ def run(
 ) -> None:  # fmt: skip
     """Carry out RECIPE (a name, or a YAML file that `trueline show RECIPE --yaml` prints) with key=value SETTINGS.
 
+    SIGTERM ends it after the step under way, with a checkpoint and exit code 143; the same command then goes on.
+
     \b
     Recipes:  pretrain, sft, rank, reward, grpo, rloo, ppo, dpo, distil, constitution, rlaif, redteam, attacker, harden,
               inheritance, intime, prevention, align, ... (`trueline show` lists all, `trueline show RECIPE` explains one)

@@ -1,1 +1,1 @@
-"""Engines beyond one process: torch.distributed for training, and executors for everything else."""
+"""Work beyond one process and one machine: the only room that knows Ray and torch.distributed."""

@@ -14,16 +14,18 @@ alone with an evaluation for hours. A rank that has died is noticed at once, by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import TracebackType
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from trueline.cluster.launch import LaunchError, Place
+from trueline.cluster.watchdog import Watchdog
 
 PATIENCE = timedelta(days=365)  # of those who wait for a message
 AXES = ("replicas", "shards")
@@ -51,23 +53,38 @@ class Mesh:
     device: torch.device
     devices: DeviceMesh
     messages: dist.ProcessGroup = field(repr=False)
+    dog: Watchdog = field(repr=False)
+    under_way: list[str] = field(default_factory=list, repr=False)  # operations that all ranks meet in, outermost first
 
     @classmethod
-    def join(cls, place: Place, device: str = "cpu", layout: Layout = Layout()) -> Mesh:
-        """Meet the other processes. Raises LaunchError where the layout does not fit their number."""
+    def join(cls, place: Place, device: str = "cpu", layout: Layout = Layout(), stacks: Path | None = None) -> Mesh:
+        """Meet the other processes; `stacks` is where the watchdog writes them (none: to standard error).
+
+        Raises LaunchError where the layout does not fit their number.
+        """
         if layout.replicas < 1 or place.size % layout.replicas:
             raise LaunchError(f"replicas: expected a divisor of the {place.size} processes, got {layout.replicas}")
         accelerated = device.startswith("cuda")
         where = torch.device(f"cuda:{place.local}" if accelerated else "cpu")
         if accelerated:
             torch.cuda.set_device(where)
-        limit = timedelta(seconds=layout.timeout)
-        dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if accelerated else "gloo", rank=place.rank, world_size=place.size, timeout=limit
-        )
+        limit = timedelta(seconds=2 * layout.timeout + 60)  # so that the watchdog has the word
+        backend = "cpu:gloo,cuda:nccl" if accelerated else "gloo"
+        dist.init_process_group(backend, rank=place.rank, world_size=place.size, timeout=limit)
         shape = (place.size,) if layout.replicas == 1 else (layout.replicas, place.size // layout.replicas)
         devices = init_device_mesh(where.type, shape, mesh_dim_names=AXES[-len(shape) :])
-        return cls(place, layout, where, devices, dist.new_group(backend="gloo", timeout=PATIENCE))
+        messages = dist.new_group(backend="gloo", timeout=PATIENCE)
+        store = dist.distributed_c10d._get_default_store()
+        dog = Watchdog(store, place.rank, place.size, layout.timeout, stacks)
+        return cls(place, layout, where, devices, messages, dog)
+
+    @contextmanager
+    def at(self, name: str) -> Iterator[None]:
+        """In here this rank waits for others, which the watchdog watches; `under_way` says where an error came from."""
+        self.under_way.append(name)
+        with self.dog.at(name), _lost("one"):
+            yield
+        self.under_way.pop()
 
     @property
     def first(self) -> bool:
@@ -80,51 +97,50 @@ class Mesh:
         return range(1, self.place.size)
 
     def tell(self, rank: int, message: bytes) -> None:
-        """Send a message to one rank."""
-        data = torch.frombuffer(bytearray(message or b"\0"), dtype=torch.uint8)
-        with _lost(f"rank {rank}"):
+        """Send a message to one rank, which waits for it."""
+        data = torch.frombuffer(bytearray(message), dtype=torch.uint8)
+        with self.dog.at(f"a message to rank {rank}"), _lost(f"rank {rank}"):
             dist.send(torch.tensor([len(message)]), rank, self.messages)
             dist.send(data, rank, self.messages)
 
     def told(self, rank: int = 0) -> bytes:
-        """The next message of a rank, for which one may wait long."""
+        """The next message of a rank; rank 0's may come after hours."""
         size = torch.zeros(1, dtype=torch.int64)
-        with _lost(f"rank {rank}"):
+        with self.dog.idle() if rank == 0 else self.dog.at(f"the answer of rank {rank}"), _lost(f"rank {rank}"):
             dist.recv(size, rank, self.messages)
-            data = torch.empty(max(1, int(size)), dtype=torch.uint8)
+            data = torch.empty(int(size), dtype=torch.uint8)
             dist.recv(data, rank, self.messages)
-        return data.numpy().tobytes()[: int(size)]
+        return data.numpy().tobytes()
 
     def summed(self, values: Sequence[float]) -> list[float]:
         """Each value summed over the ranks that share one copy of the model, in float64."""
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
-        with _lost("one"):
-            dist.all_reduce(total, group=self.devices.get_group(AXES[-1]))
+        dist.all_reduce(total, group=self.devices.get_group(AXES[-1]))
         return total.tolist()
 
     def shared(self, tensor: torch.Tensor) -> torch.Tensor:
         """Rank 0's tensor, in place, on every rank."""
-        with _lost("one"):
-            dist.broadcast(tensor, 0)
+        dist.broadcast(tensor, 0)
         return tensor
 
     def leave(self) -> None:
         """Part from the others, once all is said."""
+        self.dog.close()
         dist.destroy_process_group()
 
 
-class _lost:  # noqa: N801 - used as a verb
+@contextmanager
+def _lost(who: str) -> Iterator[None]:
     """Say in our words that a rank is gone: torch says it in those of the transport."""
-
-    def __init__(self, who: str) -> None:
-        self.who = who
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, RuntimeError) and not isinstance(error, LostError):
-            raise LostError(
-                f"{self.who} of the processes that train together is gone ({str(error).splitlines()[0][:160]}); what was saved "
-                "is safe: run the same command again, with as many processes as there are now, and it goes on from there"
-            ) from error
+    try:
+        yield
+    except LostError:
+        raise
+    except RuntimeError as error:
+        text = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        if not isinstance(error, dist.DistError) and "gloo" not in text:
+            raise
+        raise LostError(
+            f"{who} of the processes that train together is gone ({text}); what was saved is safe: run the same command "
+            "again, with as many processes as there are now, and it goes on from there"
+        ) from error

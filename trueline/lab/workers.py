@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 
+from trueline.core import stopping
 from trueline.evaluate.words import duration
 from trueline.models.forked import dies_with
 from trueline.recipes.progress import Show
@@ -39,9 +40,15 @@ def side_by_side(work: Callable[[int], None], seeds: Sequence[int], workers: int
                 left = (time.monotonic() - began) / ended * (len(seeds) - ended)
                 how = "done" if process.exitcode == 0 else "ended early, and will be run again"
                 show.say(name, f"seed {running.pop(process)} {how}; {ended} of {len(seeds)}, about {duration(left)} left")
-    finally:
+    except stopping.Preempted:  # each ends where its run can be taken up, as this process would
         for process in running:
             process.terminate()
+        for process in running:
+            process.join()
+        raise
+    finally:
+        for process in running:
+            process.kill()
 
 
 def _quietly(work: Callable[[int], None], seed: int, parent: int) -> None:
@@ -50,6 +57,9 @@ def _quietly(work: Callable[[int], None], seed: int, parent: int) -> None:
     if not dies_with(parent):
         return
     try:
-        work(seed)
+        with stopping.listening():
+            work(seed)
+    except stopping.Preempted:
+        raise SystemExit(stopping.CODE) from None
     except Exception:
         raise SystemExit(1) from None

@@ -11,6 +11,7 @@ import ctypes
 import mmap
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -24,8 +25,11 @@ from weakref import WeakKeyDictionary, WeakSet
 import numpy as np
 import torch
 
+from trueline.models.awaited import answers_stack, comes, ended, tell_of
+
 T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+PARENTS = (signal.SIGINT, signal.SIGTERM)  # they come to all processes of a group; whoever forked decides when helpers end
 ENOUGH = 1024  # tokens that may be drawn: for fewer, forking costs more than it saves
 
 
@@ -122,26 +126,25 @@ class Worker:
 
     def __init__(self, serve: Callable[[bytes], bytes]) -> None:
         there, self._from = os.pipe(), os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
         parent = os.getpid()
         with one_thread():
-            self.process = os.fork()
+            self.process = _fork()
             if self.process == 0:
                 os.close(there[1])
                 _serve(lambda *_: _answer(serve, there[0], self._from[1]), 0, 1, parent)
         os.close(there[0])
         os.close(self._from[1])
         self._to = there[1]
+        os.set_blocking(self._to, False)  # a helper that hangs does not read
 
     def send(self, message: bytes) -> None:
-        """Give it a message; one that has died is found out by `receive`."""
+        """Give it a message; one that has died, or hangs, is found out by `receive`."""
         with suppress(BrokenPipeError):
-            _write(self._to, message)
+            _write(self._to, message, self.process)
 
     def receive(self) -> bytes | None:
-        """Its answer; None if it died, and then it is gone."""
-        answer = _read(self._from[0])
+        """Its answer; None if it died or hangs, and then it is gone."""
+        answer = _read(self._from[0], self.process)
         if answer is None:
             self.end()
         return answer
@@ -168,21 +171,25 @@ def _answer(serve: Callable[[bytes], bytes], source: int, to: int) -> None:
         _write(to, serve(message))
 
 
-def _write(to: int, message: bytes) -> None:
+def _write(to: int, message: bytes, process: int = 0) -> None:
+    """Write a message to a process that may hang (0: to one that reads, whenever that is)."""
     left = memoryview(len(message).to_bytes(8, "little") + message)
-    while left:
+    while left and (not process or comes(to, process, select.POLLOUT)):
         left = left[os.write(to, left) :]
 
 
-def _read(source: int) -> bytes | None:
-    """The next message; None when the other side is gone."""
-    size = _exactly(source, 8)
-    return None if size is None else _exactly(source, int.from_bytes(size, "little"))
+def _read(source: int, process: int = 0) -> bytes | None:
+    """The next message; None when the other side is gone, or hangs."""
+    size = _exactly(source, 8, process)
+    return None if size is None else _exactly(source, int.from_bytes(size, "little"), process)
 
 
-def _exactly(source: int, size: int) -> bytes | None:
+def _exactly(source: int, size: int, process: int) -> bytes | None:
     parts: list[bytes] = []
     while size:
+        if process and not comes(source, process):
+            tell_of(process)
+            return None
         part = os.read(source, size)
         if not part:
             return None
@@ -200,27 +207,26 @@ def shared_array(shape: tuple[int, ...], kind: Any) -> np.ndarray:
 def share(work: Callable[[int, int], None], parts: int) -> None:
     """Call `work(part, parts)` for every part: the first here, each other in a forked child.
 
-    What a part makes must go into shared arrays. A child that fails is done again here, where its error can be seen.
+    What a part makes must go into shared arrays. The part of a child that fails, or hangs, is done again here, where its error
+    can be seen.
     """
     if parts == 1 or threading.current_thread() is not threading.main_thread():
         for part in range(parts):
             work(part, parts)
         return
-    sys.stdout.flush()
-    sys.stderr.flush()
     children: dict[int, int] = {}
     parent = os.getpid()
     with one_thread():
         try:
             for part in range(1, parts):
-                child = os.fork()
+                child = _fork()
                 if child == 0:
                     _serve(work, part, parts, parent)
                 children[child] = part
             work(0, parts)
             failed = []
             for child in list(children):
-                _, status = os.waitpid(child, 0)
+                status = ended(child)
                 part = children.pop(child)
                 if status:
                     failed.append(part)
@@ -239,11 +245,24 @@ def dies_with(parent: int) -> bool:
     return os.getppid() == parent
 
 
+def _fork() -> int:
+    """Fork; the child leaves Ctrl-C and SIGTERM to its parent, from its first moment on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS)
+    child = os.fork()
+    if child == 0:
+        for number in PARENTS:
+            signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return child
+
+
 def _serve(work: Callable[[int, int], None], part: int, parts: int, parent: int) -> None:
-    """A child's whole life; it never returns. It dies with its parent, and leaves Ctrl-C to it."""
+    """A child's whole life; it never returns, and dies with its parent."""
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        answers_stack()
         if dies_with(parent):
             work(part, parts)
             code = 0

@@ -6,7 +6,8 @@
         optimiser step, metrics, checkpoint
 
 Resume: a checkpoint holds weights, momenta, what keepers keep, and the step; sources are functions of the step; so a run
-that was killed goes on as if nothing had happened, from the last step that its source can be taken up at.
+that was killed goes on as if nothing had happened, from the last step that its source can be taken up at. SIGTERM makes the
+loop save at the next such step, and end.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from trueline.core import stopping
 from trueline.train.batch import Batch, Objective, Source
 from trueline.train.crew import Crew, Parts, Work, accumulate
 from trueline.train.kept import latest, under
@@ -67,10 +69,10 @@ class Loop:
     save_every: float = 20.0  # seconds between checkpoints
     observe: Observer = field(default=lambda step, metrics: None)
     on_resume: Callable[[int], None] = field(default=lambda step: None)  # told the step from which metrics are written again
+    say: Callable[[str], None] = field(default=lambda text: None)  # told what a person at the run should know
     keep: Mapping[str, Keeper] = field(default_factory=dict)  # by name
     beside: Mapping[str, Beside] = field(default_factory=dict)  # by name; their metrics are logged as NAME_METRIC
     mesh: Mesh | None = None  # the ranks that share the weights; None: this machine's cores, by a crew
-    say: Callable[[str], None] = field(default=lambda text: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,12 @@ class Trained:
 
 
 def train(model: nn.Module, objective: Objective, source: Source, optim: Optim, loop: Loop = Loop()) -> Trained:
-    """Train `model` on every batch of `source`; return what it came to. Raises InvariantError before an update."""
+    """Train `model` on every batch of `source`; return what it came to.
+
+    Raises InvariantError before an update, and Preempted where SIGTERM came and a checkpoint is written.
+    """
     work = {"": (objective, 1.0), **{name: (other.objective, other.weight) for name, other in loop.beside.items()}}
-    with _crew(model, work, optim, loop) as crew:
+    with stopping.put_off(when=loop.checkpoints is not None), _crew(model, work, optim, loop) as crew:
         return _train(model, crew, objective, source, optim, loop)
 
 
@@ -107,7 +112,7 @@ def _train(model: nn.Module, crew: Crew | Team, objective: Objective, source: So
     state = _restore(crew, loop)
     start, tokens, seconds = int(state["step"]), int(state["tokens"]), float(state["seconds"])
     loop.on_resume(start)
-    steps, metrics = len(source), Metrics()
+    steps, metrics, told = len(source), Metrics(), False
     began = saved = time.perf_counter()
     model.train()
     device = next(model.parameters()).device
@@ -136,11 +141,17 @@ def _train(model: nn.Module, crew: Crew | Team, objective: Objective, source: So
             metrics |= {"tokens": float(tokens), "seconds": seconds + now - began, "seconds_training": now - started}
             loop.observe(step + 1, metrics)
         now = time.perf_counter()
-        due = now - saved > loop.save_every or step + 1 == steps
+        stop = loop.checkpoints is not None and stopping.asked()
+        due = stop or now - saved > loop.save_every or step + 1 == steps
         if loop.checkpoints is not None and due and source.resumable(step + 1):
             kept = {f"{name}.{key}": t for name, keeper in loop.keep.items() for key, t in keeper.state().items()}
             crew.save(loop.checkpoints, step + 1, kept, {"tokens": tokens, "seconds": seconds + now - began})
             saved = time.perf_counter()
+            if stop:
+                raise stopping.Preempted(f"step {step + 1} of {steps} is saved in {loop.checkpoints}")
+        elif stop and not told:
+            told = True
+            loop.say(f"SIGTERM: a run cannot be taken up at step {step + 1} of {steps}; it goes on to the next where it can")
     model.eval()
     return Trained(steps, tokens, seconds + time.perf_counter() - began, metrics)
 

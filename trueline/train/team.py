@@ -23,6 +23,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from trueline.cluster.mesh import Mesh
+from trueline.core import stopping
 from trueline.models.forked import T, expected, helpers_of
 from trueline.models.policy import Computing
 from trueline.train import forward, kept
@@ -34,6 +35,9 @@ from trueline.train.messages import batches_of, packed, rows_of_parts
 from trueline.train.optim import Optim
 from trueline.train.part import Part, said
 
+Told = Mapping[str, Any]
+END = b"end"
+
 
 class Team:
     """Rank 0's view. Raises UntoldError, before anything is sent, for a model that the others cannot be told of."""
@@ -41,8 +45,10 @@ class Team:
     def __init__(self, mesh: Mesh, model: nn.Module, work: Mapping[str, Work], optim: Optim) -> None:
         self.mesh, self.model, self.part = mesh, model, Part(mesh)
         self.seed = torch.initial_seed()
-        self.version, self.synced = 0, dict[tuple[int, str], tuple[int, bool]]()
         self.places: dict[nn.Module, tuple[int, str]] = {}  # which sharded model a module of ours is, and where inside it
+        self.version = 0  # of the weights: updates so far
+        self.known: dict[nn.Module, int] = {}  # whole models that are as of a version here
+        self.known_everywhere: dict[nn.Module, int] = {}  # and that ranks have a copy of, to sample from
         told = {name: (objective_told(objective), weight) for name, (objective, weight) in work.items()}
         self._open(model, describe(model))
         self._all({"do": "prepare", "work": told, "optim": objective_told(optim)})
@@ -62,7 +68,8 @@ class Team:
         if error is None:
             self._sync(self.model, everywhere=False)
             self._all({"do": "close"})
-            self._whole(back=True)
+            for model in self.places:
+                model.to(self.mesh.device)
 
     def gradients(self, batches: Mapping[str, Batch], step: int, micro_rows: int = 0) -> dict[str, Parts]:
         """As `Crew.gradients`: rows are dealt out by groups."""
@@ -75,20 +82,19 @@ class Team:
             told["passes"][name] = max(share.pieces(told["micro_rows"]) for share in dealt)
             for share, rows in zip(shares, dealt, strict=True):
                 share[name] = rows
-        for rank in self.mesh.others:
-            self.mesh.tell(rank, packed(told, self.model, shares[rank]))
         for ours, twin in zip(self.model.modules(), self.part.twins[0].modules(), strict=True):
             twin.training = ours.training
-        found = self.part.gradients(told, shares[0])
-        for rank in self.mesh.others:
-            for name, values in json.loads(self.mesh.told(rank)).items():
+        messages = {rank: packed(told, self.model, shares[rank]) for rank in self.mesh.others}
+        found, *others = self._meet(told, messages, lambda: self.part.gradients(told, shares[0]), json.loads)
+        for other in others:
+            for name, values in other.items():
                 found[name].add(Parts(**values))
         return found
 
     def step(self, scale: float) -> float:
         """As `Crew.step`."""
         self.version += 1
-        return self._all({"do": "step", "scale": scale})
+        return self._all({"do": "step", "step": self.version, "scale": scale})
 
     def read(self, model: Any, batch: Batch, what: str) -> Tensor:
         """As `Helpers.read`, on shards; a model that is first met here is sharded now, where it can be."""
@@ -102,30 +108,26 @@ class Team:
         dealt, idle = self._dealt(batch)
         told = {"do": "read", "model": index, "inside": inside, "what": what, "idle": idle}
         told["passes"] = max(share.pieces(max(batch.group, forward.ROWS)) for share in dealt)
-        for rank in self.mesh.others:
-            self.mesh.tell(rank, packed(told, nn.Identity(), {"": dealt[rank]}))
-        outs = [self.part.read(told, dealt[0])]
-        outs += [load(self.mesh.told(rank))["found"] for rank in self.mesh.others]
-        rows = self._rows(batch)
+        messages = {rank: packed(told, nn.Identity(), {"": dealt[rank]}) for rank in self.mesh.others}
+        outs = self._meet(told, messages, lambda: self.part.read(told, dealt[0]), lambda answer: load(answer)["found"])
         found = torch.zeros(batch.tokens.shape, dtype=outs[0].dtype)
-        for at, out in zip(rows, outs, strict=True):
+        for at, out in zip(self._rows(batch), outs, strict=True):
             if at is not None:
                 found[at, : out.shape[1]] = out
         return found.to(batch.tokens.device)
 
     def fresh(self, model: nn.Module) -> None:
-        """As `Helpers.fresh`: our whole model and everybody's copy of it."""
-        self._sync(model, everywhere=True)
+        """As `Helpers.fresh`: our whole model, and everybody's copy of it."""
+        if model in self.places:
+            self._sync(model, everywhere=True)
 
     def together(
         self, messages: Mapping[int, bytes], own: Callable[[], T], instead: Callable[[int], T], read: Callable[[bytes], T]
     ) -> list[T]:
         """As `Helpers.together`; a rank that died ends the run."""
-        for rank, message in messages.items():
-            self.mesh.tell(rank, message)
-        return [own(), *(read(self.mesh.told(rank)) for rank in messages)]
+        return self._meet({"do": "sample"}, messages, own, read)
 
-    def message(self, told: Mapping[str, Any], model: nn.Module, tensors: Mapping[str, Tensor]) -> bytes:
+    def message(self, told: Told, model: nn.Module, tensors: Mapping[str, Tensor]) -> bytes:
         """As `Helpers.message`."""
         index, inside = self.places[model]
         return _message({**told, "model": index, "inside": inside}, tensors)
@@ -133,51 +135,44 @@ class Team:
     def save(self, folder: Path, step: int, beside: Mapping[str, Tensor], note: Mapping[str, object]) -> None:
         """As `Crew.save`, every rank its shards; the folder is one that all ranks see."""
         place = kept.begin(folder, beside)
-        self._all({"do": "save", "folder": str(place)})
+        self._all({"do": "save", "step": step, "folder": str(place)})
         kept.finish(place, step, note)
 
     def restore(self, found: Kept) -> None:
         """As `Crew.restore`, from a checkpoint of any number of processes."""
-        if found.folder is not None:
-            self._all({"do": "load", "folder": str(found.folder)})
-        else:
-            self._others({"do": "put"})
-            self.part.put(found.whole or {})
         self.version += 1
+        if found.folder is not None:
+            self._all({"do": "load", "step": found.step, "folder": str(found.folder)})
+        else:
+            told = {"do": "put", "step": found.step}
+            self._meet(told, self._alike(told), lambda: self.part.put(found.whole or {}))
 
-    def _open(self, model: nn.Module, told: Mapping[str, Any]) -> None:
-        index = len(self.part.twins)
-        self._others({"do": "open", "model": told})
-        self.part.open({"model": told}, {**dict(model.named_parameters()), **dict(model.named_buffers())})
+    def _open(self, model: nn.Module, description: Told) -> None:
+        told, index = {"do": "open", "model": description}, len(self.part.twins)
+        whole = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        self._meet(told, self._alike(told), lambda: self.part.open(told, whole))
         for name, module in model.named_modules():
             if module is model or isinstance(module, Computing):
-                self.places[module] = (index, name)
-                self.synced[index, name] = (self.version, False)
+                self.places[module], self.known[module] = (index, name), self.version
         if self.mesh.device.type != "cpu":
             model.to("cpu")  # the shards are what is computed with
 
     def _sync(self, model: nn.Module, everywhere: bool) -> None:
-        index, inside = at = self.places[model]
-        if index and at in self.synced and self.synced[at][1] >= everywhere:
-            return  # it does not learn
-        if self.synced.get(at) in ((self.version, True), (self.version, everywhere)):
+        """Make the whole model anew from its shards, where they have moved since."""
+        (index, inside), known = self.places[model], self.known_everywhere if everywhere else self.known
+        now = self.version if index == 0 else 0  # only the first model learns
+        if known.get(model) == now:
             return
         told = {"do": "sync", "model": index, "inside": inside, "everywhere": everywhere}
-        self._others(told)
         if everywhere:
             model.to(self.mesh.device)
-        self.part.sync(told, into=model)
-        self.synced[at] = (self.version, everywhere)
-
-    def _whole(self, back: bool) -> None:
-        for model in self.places:
-            model.to(self.mesh.device)
-        self.part.close()
+            self.known_everywhere[model] = now
+        self._meet(told, self._alike(told), lambda: self.part.sync(told, into=model))
+        self.known[model] = now
 
     def _rows(self, batch: Batch) -> list[Tensor | None]:
         """Rows of each rank; None: none."""
-        size = self.mesh.place.size
-        parts = rows_of_parts(batch, size)
+        size, parts = self.mesh.place.size, rows_of_parts(batch, self.mesh.place.size)
         every = torch.arange(len(batch.tokens))
         return [*(every if rows is None else rows for rows in parts), *[None] * (size - len(parts))]
 
@@ -187,53 +182,74 @@ class Team:
         idle = [rank for rank, at in enumerate(rows) if at is None]
         return [batch.take(torch.arange(batch.group) if at is None else at) for at in rows], idle
 
-    def _others(self, told: Mapping[str, Any]) -> None:
-        for rank in self.mesh.others:
-            self.mesh.tell(rank, _message(told, {}))
+    def _alike(self, told: Told) -> dict[int, bytes]:
+        """The same message for every other rank."""
+        return dict.fromkeys(self.mesh.others, _message(told, {}))
 
-    def _all(self, told: Mapping[str, Any]) -> Any:
+    def _all(self, told: Told) -> Any:
         """Let every rank do the same; what it came to here."""
-        self._others(told)
-        return json.loads(_done(self.part, told, {}) or b"null")
+        return self._meet(told, self._alike(told), lambda: json.loads(_done(self.part, told, {}) or b"null"))[0]
+
+    def _meet(
+        self, told: Told, messages: Mapping[int, bytes], own: Callable[[], T], read: Callable[[bytes], T] | None = None
+    ) -> list[T]:
+        """Send messages, do our own part, and read what others answer, where they do."""
+        with self.mesh.at(_named(told)):
+            for rank, message in messages.items():
+                self.mesh.tell(rank, message)
+            return [own(), *(read(self.mesh.told(rank)) for rank in messages if read)]
 
 
 def follow(mesh: Mesh) -> None:
-    """Do what rank 0 says, until it has ended."""
+    """Do what rank 0 says, until it has ended; SIGTERM, which every rank is told, is for rank 0 to act upon."""
     part = Part(mesh)
-    while (message := mesh.told()) != b"end":
-        line, _, body = message.partition(b"\n")
-        if (answer := _done(part, json.loads(line), load(body) if body else {})) is not None:
-            mesh.tell(0, answer)
+    with stopping.put_off():
+        while (message := mesh.told()) != END:
+            line, _, body = message.partition(b"\n")
+            told = json.loads(line)
+            with mesh.at(_named(told)):
+                if (answer := _done(part, told, load(body) if body else {})) is not None:
+                    mesh.tell(0, answer)
 
 
 def dismiss(mesh: Mesh) -> None:
     """Let the others end: rank 0's last word."""
     for rank in mesh.others:
-        mesh.tell(rank, b"end")
+        mesh.tell(rank, END)
 
 
-def _done(part: Part, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes | None:
+def _done(part: Part, told: Told, tensors: Mapping[str, Tensor]) -> bytes | None:
     """What a rank does with a message, and what it answers, if anything."""
-    what = told["do"]
-    if what == "gradients":
-        return json.dumps(said(part.gradients(told, batches_of(told, tensors, part.twins[0])))).encode()
-    if what == "read":
-        return save({"found": part.read(told, batches_of({**told, "training": ""}, tensors, nn.Identity())[""]).contiguous()})
-    if what == "sample":
-        return save(part.sample(told, tensors))
-    if what == "step":
-        norm = part.step(told["scale"])
-        return json.dumps(norm).encode() if part.mesh.first else None
-    if what in ("save", "load"):
-        getattr(part, what)(Path(told["folder"]))
-    elif what in ("open", "put"):
-        part.open(told, {}) if what == "open" else part.put({})
-    elif what == "close":
-        part.close() if not part.mesh.first else None
-    else:
-        getattr(part, {"prepare": "prepare", "sync": "sync"}[what])(told)
+    match told["do"]:
+        case "gradients":
+            return json.dumps(said(part.gradients(told, batches_of(told, tensors, part.twins[0])))).encode()
+        case "read":
+            (batch,) = batches_of({**told, "training": ""}, tensors, nn.Identity()).values()
+            return save({"found": part.read(told, batch).contiguous()})
+        case "sample":
+            return save(part.sample(told, tensors))
+        case "step":
+            norm = part.step(told["scale"])
+            return json.dumps(norm).encode() if part.mesh.first else None
+        case "save" | "load" as what:
+            getattr(part, what)(Path(told["folder"]))
+        case "open":
+            part.open(told, {})
+        case "put":
+            part.put({})
+        case "prepare":
+            part.prepare(told)
+        case "sync":
+            part.sync(told)
+        case "close":
+            part.close()
     return None
 
 
-def _message(told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
+def _message(told: Told, tensors: Mapping[str, Tensor]) -> bytes:
     return json.dumps(told).encode() + b"\n" + (save(dict(tensors)) if tensors else b"")
+
+
+def _named(told: Told) -> str:
+    """What the watchdog calls an operation."""
+    return f"{told['do']} of step {told['step']}" if "step" in told else str(told["do"])
