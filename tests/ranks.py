@@ -1,23 +1,44 @@
 """Processes that train together, for tests: rank 0 calls a function with the mesh, the others follow it.
 
-    found = together(2, "tests.train.test_team:losses", objective="dpo")        what rank 0's call returned
+    found = together(2, losses, name="pairs")        what rank 0's call returned
+    started = begin(2, fatal)                        ranks under way; `ended(started)` gives their exit codes
 
-The function gets `mesh` first, then the keywords, which are JSON, and returns JSON.
+They are forked, so that nothing is imported again. The function gets `mesh` first, then the keywords, and returns JSON.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
+import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+import torch
+
+from trueline.cluster.launch import Place
+from trueline.cluster.mesh import Layout, Mesh
+from trueline.train.team import dismiss, follow
+
+LIMIT = 240.0  # seconds
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A rank under way: its process, and where it writes."""
+
+    process: int
+    folder: Path
+    rank: int
+
+    @property
+    def said(self) -> str:
+        return (self.folder / f"rank{self.rank}").read_text()
 
 
 def free_port():
@@ -27,70 +48,65 @@ def free_port():
         return found.getsockname()[1]
 
 
-def begin(size, function, layout=None, **given):
-    """Start the processes; each is a Popen with its rank's output in `.output`."""
-    port = free_port()
-    folder = Path(tempfile.mkdtemp())
+def begin(size, work, layout=None, **given):
+    """Start the ranks."""
+    port, folder = free_port(), Path(tempfile.mkdtemp())
+    sys.stdout.flush()
+    sys.stderr.flush()
     started = []
     for rank in range(size):
-        place = {"RANK": rank, "WORLD_SIZE": size, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        environment = {
-            **os.environ,
-            **{k: str(v) for k, v in place.items()},
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-        }
-        output = (folder / f"rank{rank}").open("w+")
-        told = [function, json.dumps(layout or {}), json.dumps(given), str(folder / "answer")]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.ranks", *told],
-            cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        process.output, process.answer = folder / f"rank{rank}", folder / "answer"
-        started.append(process)
+        process = os.fork()
+        if not process:
+            _live(Place(rank, size, rank), port, folder, work, layout or {}, given)
+        started.append(Rank(process, folder, rank))
     return started
 
 
-def finish(started, timeout=240):
-    """Wait for all; rank 0's answer. What a failed rank said is in the error."""
-    end = time.monotonic() + timeout
-    for process in started:
-        try:
-            process.wait(max(1.0, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            for other in started:
-                other.kill()
-    failed = [f"rank {rank}: {p.returncode}\n{p.output.read_text()[-3000:]}" for rank, p in enumerate(started) if p.returncode]
-    assert not failed, "\n".join(failed)
-    return json.loads(started[0].answer.read_text())
+def ended(started):
+    """The exit code of every rank, once all have ended; negative: of the signal."""
+    codes, deadline = {}, time.monotonic() + LIMIT
+    while len(codes) < len(started):
+        for rank in started:
+            if rank.rank not in codes:
+                found, status = os.waitpid(rank.process, os.WNOHANG)
+                codes |= {rank.rank: os.waitstatus_to_exitcode(status)} if found else {}
+        if time.monotonic() > deadline:
+            for rank in started:
+                if rank.rank not in codes:
+                    os.kill(rank.process, signal.SIGKILL)
+            deadline = float("inf")
+        time.sleep(0.01)
+    return [codes[rank.rank] for rank in started]
 
 
-def together(size, function, layout=None, **given):
-    """Run `function` on rank 0 of so many processes; what it returned."""
-    return finish(begin(size, function, layout, **given))
+def together(size, work, layout=None, **given):
+    """Call `work` on rank 0 of so many ranks; what it returned. What a rank that failed said is in the error."""
+    started = begin(size, work, layout, **given)
+    codes = ended(started)
+    assert not any(codes), "\n".join(f"rank {r.rank}: {code}\n{r.said[-3000:]}" for r, code in zip(started, codes, strict=True))
+    return json.loads((started[0].folder / "answer").read_text())
 
 
-def main():
-    """One rank's whole life."""
-    import torch
-
-    from trueline.cluster.launch import place
-    from trueline.cluster.mesh import Layout, Mesh
-    from trueline.train.team import dismiss, follow
-
-    function, layout, given, answer = sys.argv[1:]
-    torch.set_num_threads(1)
-    module, _, name = function.partition(":")
-    work = getattr(importlib.import_module(module), name)  # on every rank: a test's own objectives are registered there
-    mesh = Mesh.join(place(), layout=Layout(**json.loads(layout)))
-    if mesh.first:
-        found = work(mesh, **json.loads(given))
-        dismiss(mesh)
-        Path(answer).write_text(json.dumps(found))
-    else:
-        follow(mesh)
-    mesh.leave()
-
-
-if __name__ == "__main__":
-    main()
+def _live(place, port, folder, work, layout, given):
+    """A rank's whole life."""
+    code = 1
+    try:
+        with (folder / f"rank{place.rank}").open("w") as output:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+        os.environ.update({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(place.rank)})
+        torch.set_num_threads(1)
+        mesh = Mesh.join(place, layout=Layout(**layout))
+        if mesh.first:
+            found = work(mesh, **given)
+            dismiss(mesh)
+            (folder / "answer").write_text(json.dumps(found))
+        else:
+            follow(mesh)
+        mesh.leave()
+        code = 0
+    except BaseException:
+        with (folder / f"rank{place.rank}").open("a") as output:
+            traceback.print_exc(file=output)
+    finally:
+        os._exit(code)
