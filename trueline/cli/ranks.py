@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -30,8 +31,13 @@ with_patience = click.option(
 )  # fmt: skip
 
 
-def among_ranks(work: Callable[[Mesh | None], None], device: str, replicas: int, recompute: bool, patience: float) -> None:
-    """Do `work` alone, or as rank 0 of the processes that were launched together; as another rank, follow it."""
+def among_ranks(
+    work: Callable[[Mesh | None], None], folder: Path, device: str, replicas: int, recompute: bool, patience: float
+) -> None:
+    """Do `work` alone, or as rank 0 of the processes that were launched together; as another rank, follow it.
+
+    `folder` is the run's: should ranks wait for one that does not come, their stacks are written there.
+    """
     from trueline.cluster.launch import place
 
     here = place()
@@ -42,7 +48,7 @@ def among_ranks(work: Callable[[Mesh | None], None], device: str, replicas: int,
     from trueline.models.allocation import few_kernels, keep_memory
     from trueline.train.team import dismiss, follow
 
-    mesh = Mesh.join(here, device, Layout(replicas=replicas, again=recompute, timeout=patience))
+    mesh = Mesh.join(here, device, Layout(replicas=replicas, again=recompute, timeout=patience), folder / "stacks")
     if mesh.first:
         try:
             work(mesh)

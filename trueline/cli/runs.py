@@ -106,7 +106,7 @@ def run(
         return
     among_ranks(
         lambda mesh: _carry_out(asked, out, threads, device, dtype, track, quiet, as_json, mesh),
-        device, replicas, recompute, patience,
+        out or Path("runs") / asked.id, device, replicas, recompute, patience,
     )  # fmt: skip
 
 

@@ -78,12 +78,12 @@ def begin(folder: Path, beside: Mapping[str, Tensor]) -> Path:
     return place
 
 
-def finish(place: Path, step: int, note: Mapping[str, Any]) -> None:
-    """Give what ranks wrote its name, and drop all but the newest KEEP checkpoints of either kind."""
+def finish(place: Path, step: int, note: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+    """Give what ranks wrote its name, and drop all but the newest KEEP checkpoints of either kind; `sizes` is what is due."""
     from trueline.cluster.checkpoints import settle
 
     folder = place.parent
-    settle(place, folder / f"step-{step:08d}", {"step": step, "note": dict(note)})
+    settle(place, folder / f"step-{step:08d}", {"step": step, "note": dict(note)}, sizes)
     for old in sorted(p for p in folder.iterdir() if _NAME.fullmatch(p.name))[:-KEEP]:
         shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
 

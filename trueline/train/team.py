@@ -136,7 +136,9 @@ class Team:
         """As `Crew.save`, every rank its shards; the folder is one that all ranks see."""
         place = kept.begin(folder, beside)
         self._all({"do": "save", "step": step, "folder": str(place)})
-        kept.finish(place, step, note)
+        assert self.part.optimizer is not None
+        due = kept.tensors_of(self.part.twins[0], self.part.optimizer)
+        kept.finish(place, step, note, {name: tensor.numel() for name, tensor in due.items()})
 
     def restore(self, found: Kept) -> None:
         """As `Crew.restore`, from a checkpoint of any number of processes."""
