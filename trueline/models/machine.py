@@ -110,6 +110,11 @@ def dtype_for(device: str, asked: str = "auto") -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
+def roomy(device: torch.device, bytes_needed: int) -> bool:
+    """Whether so much fits on an accelerator with as much left again for work; a processor's memory is not asked."""
+    return device.type != "cuda" or 2 * bytes_needed < torch.cuda.mem_get_info(device)[0]
+
+
 def describe(folder: Path = Path(), root: Path = ROOT) -> Machine:
     """Look at the machine. `root` is where /proc and /sys are found."""
     memory = memory_of(root)

@@ -22,6 +22,7 @@ from trueline.core.config import to_spec
 from trueline.core.types import Completion
 from trueline.models.adapters import WHOLE, Adapter
 from trueline.models.folders import model_folder
+from trueline.models.machine import roomy
 from trueline.models.policy import Policy, RewardModel
 from trueline.models.tokens import Example
 from trueline.recipes.memory import watched
@@ -197,8 +198,10 @@ class Studio:
         return loaded
 
     def ready(self, model: M) -> M:
-        """The same model, where and in what this run computes."""
-        model.to(self.device)
+        """The same model, where and in what this run computes; on a mesh what is too large for one GPU waits beside it."""
+        size = sum(p.nbytes for p in model.parameters())
+        if self.mesh is None or roomy(torch.device(self.device), size):
+            model.to(self.device)
         model.compute_in(self.compute_dtype)
         return model
 

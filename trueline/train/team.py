@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from trueline.cluster.mesh import Mesh
 from trueline.core import stopping
 from trueline.models.forked import T, expected, helpers_of
+from trueline.models.machine import roomy
 from trueline.models.policy import Computing
 from trueline.train import forward, kept
 from trueline.train.batch import Batch
@@ -69,7 +70,8 @@ class Team:
             self._sync(self.model, everywhere=False)
             self._all({"do": "close"})
             for model in self.places:
-                model.to(self.mesh.device)
+                if roomy(self.mesh.device, sum(p.nbytes for p in model.parameters())):
+                    model.to(self.mesh.device)
 
     def gradients(self, batches: Mapping[str, Batch], step: int, micro_rows: int = 0) -> dict[str, Parts]:
         """As `Crew.gradients`: rows are dealt out by groups."""
@@ -105,6 +107,7 @@ class Team:
                 helpers_of.pop(model, None)
                 return forward.here(model, batch, what)
         index, inside = self.places[model]
+        device, batch = batch.tokens.device, batch.to(torch.device("cpu"))
         dealt, idle = self._dealt(batch)
         told = {"do": "read", "model": index, "inside": inside, "what": what, "idle": idle}
         told["passes"] = max(share.pieces(max(batch.group, forward.ROWS)) for share in dealt)
@@ -114,7 +117,7 @@ class Team:
         for at, out in zip(self._rows(batch), outs, strict=True):
             if at is not None:
                 found[at, : out.shape[1]] = out
-        return found.to(batch.tokens.device)
+        return found.to(device)
 
     def fresh(self, model: nn.Module) -> None:
         """As `Helpers.fresh`: our whole model, and everybody's copy of it."""
