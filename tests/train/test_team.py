@@ -3,30 +3,34 @@
 import importlib.util
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from tests.models.small import codec, random_policy
 from tests.ranks import begin, ended, together
 from tests.train.test_crew import batch
 from tests.train.test_rollout import source as rollouts
+from trueline.cluster.watchdog import CODE
 from trueline.core.registry import register
 from trueline.models.adapters import Adapter
+from trueline.models.perturbed import Perturbed
 from trueline.models.policy import Policy, RewardModel, tiny
 from trueline.models.residual import Seeing
 from trueline.train import advantages, annotate
 from trueline.train.critic import ActorCritic
-from trueline.train.kept import latest
+from trueline.train.kept import latest, tensors_of
 from trueline.train.loop import Loop, train
 from trueline.train.objectives.likelihood import NextToken
 from trueline.train.objectives.ppo import PPO
 from trueline.train.objectives.preference import DPO
 from trueline.train.objectives.reinforce import PolicyGradient
 from trueline.train.objectives.reward import BradleyTerry
-from trueline.train.optim import Optim
+from trueline.train.optim import Optim, Optimizer
 
 pytestmark = pytest.mark.slow
 STEPS, SIZES = 6, (1, 2, 4)
@@ -57,6 +61,17 @@ class Fatal(NextToken):
         made.write_text(made.read_text() + "." if made.exists() else ".")
         if os.environ["RANK"] == str(self.rank) and len(made.read_text()) > self.step:
             os.kill(os.getpid(), signal.SIGKILL)
+        yield from NextToken.__call__(self, out, given)
+
+
+@register("objective")
+@dataclass(frozen=True)
+class Stuck(NextToken):
+    """Never ends on rank 1."""
+
+    def __call__(self, out, given):
+        if os.environ["RANK"] == "1":
+            time.sleep(60)
         yield from NextToken.__call__(self, out, given)
 
 
@@ -207,7 +222,7 @@ def online(mesh, iterations=3):
     policy, found = tiny(codec().tokenizer, 32, 2, 4, 128), []
     chain = annotate.chain(annotate.reference(policy.frozen()), annotate.log_kl, annotate.kl_in_reward(0.1), advantages.rloo)
     source = rollouts(
-        policy, annotate=chain, iterations=iterations, group=4, max_tokens=24, epochs=2,
+        policy, annotate=chain, iterations=iterations, group=8, max_tokens=32, epochs=2,  # enough for ranks to be asked
         reward=lambda said: [float(len(set(c.ids))) for c in said],
     )  # fmt: skip
     loop = Loop(mesh=mesh, observe=lambda step, m: found.append([m["reward"], m["total"], m["kl"]]))
@@ -236,7 +251,19 @@ def some(mesh, folder, until, optim=None):
 
     loop = Loop(mesh=mesh, observe=observe, checkpoints=Path(folder), save_every=0.0)
     train(model, NextToken(), Cut(1, model), Optim(**(optim or {})), loop)
+    (kept,) = sorted(Path(folder).glob("step-*"))[-1:] or [None]
+    named = sorted(load_shards(kept)) if kept is not None and kept.is_dir() else None
+    assert named is None or named == sorted(tensors_of(model, Optimizer(model, Optim(**(optim or {})))))
     return {"steps": found, "weights": [p.detach().flatten().tolist() for p in model.parameters()]}
+
+
+def load_shards(folder):
+    """The names of all tensors that ranks wrote."""
+    names = set()
+    for path in folder.glob("shard*.safetensors"):
+        with safe_open(path, "pt") as file:
+            names |= set(file.keys())
+    return names
 
 
 def test_a_run_goes_on_with_other_numbers_of_ranks(tmp_path):
@@ -295,3 +322,35 @@ def test_a_rank_that_is_killed_ends_the_run_and_the_run_goes_on(tmp_path):
     whole = together(2, some, folder=str(tmp_path / "whole"), until=6)
     assert again["steps"] == {k: whole["steps"][k] for k in "456"}
     assert again["weights"] == whole["weights"]
+
+
+def stuck(mesh):
+    """Train with an objective that never ends on another rank."""
+    model = model_of("tiny")[0]
+    train(model, Stuck(), Steps(1, model), Optim(), Loop(mesh=mesh))
+
+
+def test_a_rank_that_hangs_ends_the_run_with_its_stacks():
+    """Within the patience that was asked for, both ranks end with 200, and what is said names the step and the function."""
+    started = begin(2, stuck, {"timeout": 2.0})
+    assert ended(started) == [CODE, CODE]
+    assert "gradients of step 0" in started[0].said
+    assert "time.sleep(60)" in started[1].said or "in __call__" in started[1].said
+
+
+def alone_with(mesh):
+    """Train what other ranks cannot be told of; what was said, and the losses."""
+    found, said = [], []
+    policy = tiny(codec().tokenizer, 32, 2, 4, 128)
+    model = Perturbed(policy, layers=[1], radius=0.1, steps=1, targets={})
+    loop = Loop(mesh=mesh, observe=lambda step, m: found.append(m["total"]), say=said.append)
+    train(model, NextToken(), Steps(1, model), Optim(muon=0.0), loop)
+    return {"said": said, "steps": found}
+
+
+def test_what_cannot_be_told_trains_on_rank_0_and_says_so():
+    """Nothing hangs, and the run is the run of one process."""
+    torch.manual_seed(0)
+    found = together(2, alone_with)
+    assert found["said"] == ["a Perturbed is trained by one process: the other 1 wait"]
+    assert len(found["steps"]) == STEPS

@@ -37,7 +37,20 @@ def shard(module: nn.Module, blocks: Iterable[nn.Module], exact: Iterable[nn.Mod
         if isinstance(part, FSDPModule):
             part.set_gradient_divide_factor(1.0)
             part.set_force_sum_reduction_for_comms(True)  # gloo knows no other
-    module.to_empty(device=mesh.device)
+    emptied(module, mesh.device)
+
+
+def emptied(module: nn.Module, device: torch.device) -> nn.Module:
+    """A module made on the meta device, with memory for its weights; those that are one in several places stay one."""
+    places: dict[int, list[tuple[nn.Module, str]]] = {}
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            places.setdefault(id(parameter), []).append((part, name))
+    module.to_empty(device=device)
+    for (first, its), *others in places.values():
+        for part, name in others:
+            setattr(part, name, getattr(first, its))
+    return module
 
 
 def settled(module: nn.Module) -> nn.Module:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from trueline.cluster import checkpoints
 from trueline.cluster.mesh import Mesh
-from trueline.cluster.sharding import fill, gathered, over_whole, put, settled, shard
+from trueline.cluster.sharding import emptied, fill, gathered, over_whole, put, settled, shard
 from trueline.models import generate
 from trueline.models.decoder import Decoder
 from trueline.train.batch import Batch, Objective
@@ -141,7 +141,7 @@ class Part:
         told = self.told[model]
         for name in filter(None, inside.split(".")):
             told = told[name]
-        return build(told).to_empty(device=self.mesh.device)
+        return emptied(build(told), self.mesh.device)
 
 
 def said(found: Mapping[str, Parts]) -> dict[str, Any]:
