@@ -17,6 +17,7 @@ from trueline.recipes.prefer import Dpo, Simpo
 from trueline.recipes.pretrain import Pretrain
 from trueline.recipes.reinforce import Grpo, Ppo, Rloo
 from trueline.recipes.reward import Rank, Reward
+from trueline.recipes.sampling import Sampler
 from trueline.recipes.sft import Sft
 from trueline.recipes.size import fresh
 from trueline.recipes.studio import RecipeError
@@ -200,3 +201,11 @@ def test_another_packages_recipe_says_nothing():
     done = work(Theirs(), Known())
     assert done.tokens is None
     assert done.model.note == "Theirs says nothing about its cost"
+
+
+def test_a_server_takes_the_decoding_off_this_machine():
+    """Where a server samples, no decoding is counted here, one more pass of the trainer is, and the note says who samples."""
+    here, there = (work(Grpo(start="base", sampler=Sampler(server=url)), KNOWN) for url in ("", "http://gpu:8000"))
+    assert (there.turns, there.decoding) == (0, 0) < (here.turns, here.decoding)
+    assert there.note.endswith("http://gpu:8000 samples, which is not counted")
+    assert (there.steps, there.tokens) == (here.steps, here.tokens)

@@ -183,3 +183,14 @@ def test_importance_weights_are_truncated_or_drop_the_row():
     assert sequence.metrics["mismatch_cut"] == pytest.approx(2 / 3)
     with pytest.raises(ValueError, match="above 1"):
         annotate.truncated_importance(1.0, "token")
+
+
+def test_the_mismatch_is_from_the_sampler_to_the_trainer():
+    """The trainer's own log-probabilities become `old_logp`; a sampler that gave each token half a nat more is .5 away."""
+    made, policy = batch([1.0, 1.0], 1), tiny_policy()
+    own = policy(made.tokens, made.mask, frozenset({"logp"})).logp.detach()
+    same = annotate.mismatch(policy)(made.having(sampler_logp=own))
+    torch.testing.assert_close(same.columns["old_logp"], own)
+    assert same.metrics["mismatch_kl"] == pytest.approx(0.0, abs=1e-6)
+    surer = annotate.mismatch(policy)(made.having(sampler_logp=own + 0.5 * made.mask))
+    assert surer.metrics["mismatch_kl"] == pytest.approx(0.5, abs=1e-5)

@@ -99,7 +99,7 @@ def test_the_greedy_answer_is_the_baseline():
     batch = next(source(policy, reward=reward, greedy=True, shape=Shaping(truncation_penalty=0.25)).batches(0))
     baseline = batch.columns["baseline"].view(2, 3)
     assert (baseline == baseline[:, :1]).all()
-    greedy = source(policy, group=1)._complete(PROMPTS[:2], 1, 0.0, 0)
+    greedy = source(policy, group=1)._complete(PROMPTS[:2], 1, 0.0, 0).completions
     assert baseline[:, 0].tolist() == [len(set(c.ids)) - 0.25 * (c.finish == "length") for c in greedy]
 
 

@@ -235,6 +235,31 @@ def test_rollouts_are_drawn_by_every_rank_and_are_the_same():
     torch.testing.assert_close(torch.tensor(together(2, online)), torch.tensor(online(None)), atol=1e-5, rtol=1e-4)
 
 
+def seen(mesh):
+    """Train, and look at the whole model between two steps as a recipe may; what it said, and what one that was moved says."""
+    policy, found = tiny(codec().tokenizer, 32, 2, 4, 128), []
+    given = batch(4)
+
+    class Looking(Steps):
+        def batches(self, start):
+            for step in super().batches(start):
+                with torch.no_grad():
+                    found.append(float(policy(given.tokens, given.mask, frozenset({"logp"})).logp.sum()))
+                yield step
+
+    train(policy, NextToken(), Looking(1, policy), Optim(muon=0.0), Loop(mesh=mesh))
+    return found
+
+
+def test_whoever_looks_at_the_whole_model_sees_the_weights_of_now():
+    """Between steps the model that a recipe has in its hands says what it says in a run of one process."""
+    torch.manual_seed(0)
+    alone = seen(None)
+    torch.manual_seed(0)
+    torch.testing.assert_close(torch.tensor(together(2, seen)), torch.tensor(alone), atol=1e-4, rtol=1e-5)
+    assert len(set(alone)) == STEPS
+
+
 def some(mesh, folder, until, optim=None):
     """Train to step `until` of STEPS, keeping a checkpoint of every step; the losses of the steps that were made here."""
     model, found = model_of("tiny")[0], {}

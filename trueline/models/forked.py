@@ -86,8 +86,8 @@ class Helpers(Protocol):
     @property
     def count(self) -> int: ...
 
-    def fresh(self, model: torch.nn.Module) -> None:
-        """Let the weights of this process be those of now, before it is sampled."""
+    def fresh(self, model: torch.nn.Module, everywhere: bool = True) -> None:
+        """Let a model's weights be those of now, in this process or everywhere, before it is sampled or sent."""
         ...
 
     def read(self, model: Any, batch: Any, what: str) -> torch.Tensor:
@@ -119,6 +119,12 @@ def note_beside(size: int | None) -> None:
 def most_beside() -> int:
     """The most bytes that helpers held at one time beside this process's own."""
     return _beside
+
+
+def up_to_date(model: torch.nn.Module) -> None:
+    """Let the weights that this process sees be those of now, whoever trains them."""
+    if (helpers := helpers_of.get(model)) is not None:
+        helpers.fresh(model, everywhere=False)
 
 
 class Worker:

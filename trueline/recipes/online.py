@@ -25,6 +25,7 @@ from trueline.recipes.prefer import Dpo, warn_of_displacement
 from trueline.recipes.reading import prompts
 from trueline.recipes.reporting import made_of
 from trueline.recipes.rewards import models_of, reward_of, watch_world
+from trueline.recipes.sampling import Sampler, told
 from trueline.recipes.studio import Recipe, RecipeError, Room, Studio
 from trueline.targets.local import complete
 from trueline.train import annotate
@@ -52,6 +53,7 @@ class OnlineDpo:
     temperature: float = 1.0  # at which completions are sampled
     micro_rows: int = 64  # completions per forward pass; 0: all of a step
     adapter: Adapter = Adapter()
+    sampler: Sampler = Sampler()  # a server that samples in this process's place
     objective: DPO = DPO(beta=0.1)
     optim: Optim = Optim(lr=5e-4, muon=0.002, schedule="constant", warmup=0.1)
 
@@ -68,8 +70,14 @@ class OnlineDpo:
     def reads(self) -> tuple[str, ...]:
         return (self.start, *_named(self.reward, self.prompts))
 
+    def foresee(self, studio: Studio) -> None:
+        """Look at the server, where one samples."""
+        self.sampler.look(self.start, self.max_tokens)
+
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
         policy = studio.policy(self.start, adapter=self.adapter)
+        probed = draw(studio, self.prompts, self.batch, 0) if self.sampler.server else []
+        sampler = self.sampler.of(policy, room, probed, self.max_tokens, self.temperature)
         oracle = watch_world(studio) if self.prompts.startswith(WORLD) else None
 
         def watch(iteration: int, completions: Sequence[Completion], rewards: Sequence[float]) -> Mapping[str, float]:
@@ -77,20 +85,25 @@ class OnlineDpo:
                 room.keep(iteration + 1, completions[:: self.group][:4])
             return oracle(iteration, completions, rewards) if oracle else {}
 
+        steps = [annotate.reference(policy.frozen()), annotate.log_kl, best_first]
         source = Rollouts(
             policy=policy,
             prompts=lambda i: draw(studio, self.prompts, self.batch, i),
             reward=reward_of(studio, self.reward),
-            annotate=annotate.chain(annotate.reference(policy.frozen()), annotate.log_kl, best_first),
+            annotate=self.sampler.corrects(policy, steps, "none"),
             iterations=self.iterations,
             group=self.group,
             max_tokens=self.max_tokens,
             temperature=self.temperature,
+            sampler=sampler,
             seed=studio.seed,
             watch=watch,
         )
+        loop = room.loop(("reward", "gold", "chosen", "kl"), self.micro_rows)
+        loop = loop if sampler is None else replace(loop, keep={"ahead": sampler})
         studio.show.steps(room.name, len(source))
-        done = train(policy, self.objective, source, self.optim, room.loop(("reward", "gold", "chosen", "kl"), self.micro_rows))
+        done = train(policy, self.objective, source, self.optim, loop)
+        self.sampler.tidy(room)
         policy.save(room.folder / "model")
         rows = room.curve()
         if not rows:
@@ -105,6 +118,7 @@ class OnlineDpo:
             "reward_first": rows[0]["reward"],
             "reward_last": rows[-1]["reward"],
             "kl_last": rows[-1]["kl"],
+            **told(rows),
             "phases": room.phases(),
         }
 

@@ -30,6 +30,7 @@ from trueline.models.policy import Policy, RewardModel
 from trueline.models.tokens import Codec
 from trueline.recipes.reading import context_of, conversations, prompts
 from trueline.recipes.rewards import models_of, reward_of, watch_world
+from trueline.recipes.sampling import Correction, Sampler, told
 from trueline.recipes.studio import Room, Studio
 from trueline.targets.local import complete
 from trueline.train import advantages, annotate
@@ -73,13 +74,14 @@ class Reinforce:
     truncation_penalty: float = 0.0  # taken off the reward of a sample that does not end by itself
     truncated_reward: float | None = None  # the reward of such a sample, whatever it scored; none: its score
     overlong: int = 0  # last tokens of max_tokens over which a penalty grows from 0 to 1 (DAPO)
-    mismatch: Literal["none", "token", "sequence"] = "none"  # importance weights for a sampler that is not quite the trainer
+    mismatch: Correction = "auto"  # importance weights where sampler and trainer differ; auto: by token for a server's samples
     mismatch_cap: float = 3.0  # largest weight of a token; a sequence off by more than this factor is left out
     replay: str = ""  # demonstrations that are learned beside the reward (PPO-ptx): world/helpful or such, or a file
     replay_weight: float = 1.0  # weight of their loss, nats a token
     replay_rows: int = 16  # of them a step
     micro_rows: int = 64  # completions per forward pass; 0: all of a step, which takes twice the time and memory on a CPU
     adapter: Adapter = Adapter()
+    sampler: Sampler = Sampler()  # a server that samples in this process's place
     optim: Optim = Optim(lr=1e-3, muon=0.003, schedule="constant", warmup=0.1)
 
     def __post_init__(self) -> None:
@@ -99,6 +101,10 @@ class Reinforce:
     def reads(self) -> tuple[str, ...]:
         files = [name for name in (self.prompts, self.replay) if name and not name.startswith("world/")]
         return (self.start, *models_of(self.reward), *files)
+
+    def foresee(self, studio: Studio) -> None:
+        """Look at the server, where one samples."""
+        self.sampler.look(self.start, self.max_tokens)
 
     def carry_out(
         self,
@@ -121,6 +127,7 @@ class Reinforce:
         pool = [] if in_world else prompts(studio, self.prompts, 0, 0)
         reward = reward_of(studio, self.reward)
         watched = pool[:16] or list(self._drawn(studio, pool, 0))[:16]
+        sampler = self.sampler.of(policy, room, watched, self.max_tokens, self.temperature)
         before = self._look(studio, policy, watched, reward)
         weight = AdaptiveKL(self.kl, self.kl_target) if self.kl_target else self.kl
         scale = RunningScale() if self.normalise else None
@@ -140,6 +147,7 @@ class Reinforce:
             greedy=greedy,
             scores=scores or {},
             stop_kl=self.stop_kl,
+            sampler=sampler,
             seed=studio.seed,
             watch=self._watch(room, watch_world(studio) if in_world else None),
         )
@@ -149,14 +157,16 @@ class Reinforce:
             source.see(metrics)
             base.observe(step, metrics)
 
+        kept = {"kl": weight, "scale": scale, "ahead": sampler, **(keep or {})}
         loop = replace(
             base,
             observe=observe,
-            keep={n: k for n, k in {"kl": weight, "scale": scale, **(keep or {})}.items() if isinstance(k, Keeper)},
+            keep={name: one for name, one in kept.items() if isinstance(one, Keeper)},
             beside=self._replayed(studio, policy, own, len(source)),
         )
         studio.show.steps(room.name, len(source))
         done = train(policy if model is None else model, objective, source, self.optim, loop)
+        self.sampler.tidy(room)
         after = self._look(studio, policy, watched, reward)
         policy.codec = own
         policy.save(room.folder / "model")
@@ -167,6 +177,7 @@ class Reinforce:
             "reward_first": rows[0]["reward"],
             "reward_last": rows[-1]["reward"],
             "kl_last": rows[-1]["kl"],
+            **told(rows),
             "phases": room.phases(),
             "before": before,
             "after": after,
@@ -189,10 +200,7 @@ class Reinforce:
         steers = self.kl > 0 or "ref_logp" in objective.requires
         steps = [annotate.reference(reference), annotate.log_kl] if steers else [annotate.watch_kl(reference)]
         steps += [annotate.kl_in_reward(weight), advantage]
-        if self.mismatch != "none":
-            trainer, correct = annotate.column("old_logp", policy), annotate.truncated_importance
-            steps = [trainer, *steps, correct(self.mismatch_cap, self.mismatch)]
-        return annotate.chain(*steps)
+        return self.sampler.corrects(policy, steps, self.mismatch, self.mismatch_cap)
 
     def _shaping(self, scale: RunningScale | None) -> Shaping:
         return Shaping(

@@ -196,16 +196,18 @@ def rolled_out(
     found = of_prompts(recipe.prompts, codec, recipe.max_tokens)
     rows = recipe.batch * recipe.group
     drawn = recipe.iterations * rows
+    server = recipe.sampler.server
     base = Work(
         reads=(recipe.start, recipe.reward, recipe.prompts),
         model=model,
         steps=recipe.iterations * epochs * minibatches,
         tokens=round(epochs * drawn * share * found.mean),
-        note=found.note,
+        note="; ".join(filter(None, (found.note, f"{server} samples, which is not counted" if server else ""))),
     )
     if model.size is None:
         return base
-    drawing = decoded(base, found, rows, recipe.group)
+    drawing = Work() if server else decoded(base, found, rows, recipe.group)
+    reads += bool(server)  # what the trainer itself gives the samples
     scorers = [size for name in models_of(recipe.reward) if (size := model_of(name, known.models).size) is not None]
     padded, said = found.longest(rows), sum(found.said) / sum(found.whole)
     passes, chunk = 3 * epochs * share, found.longest(min(rows, max(recipe.group, ROWS)))

@@ -135,6 +135,13 @@ def complete(
     """Sample `count` completions for each prompt: all of the first prompt, then all of the second, and so on."""
     heads = [policy.codec.prompt(p.conversation) for p in prompts]
     groups = sample(policy, heads, count=count, max_tokens=max_tokens, temperature=temperature, seed=seed, progress=progress)
+    return completions_of(policy, prompts, groups, name)
+
+
+def completions_of(
+    policy: Policy, prompts: Sequence[Prompt], groups: Sequence[Sequence[Sample]], name: str = ""
+) -> list[Completion]:
+    """Samples, wherever they were drawn, as completions of their prompts: what `complete` gives."""
     return [_completion(policy, prompt, drawn, name) for prompt, group in zip(prompts, groups, strict=True) for drawn in group]
 
 

@@ -93,6 +93,14 @@ def kl_in_cost(beta: float) -> Annotate:
     return lambda batch: batch.having(token_cost=_stream(batch, "cost", beta))
 
 
+def mismatch(model: Model) -> Annotate:
+    """Write `old_logp` as `model`, the trainer, gives it, and log `mismatch_kl`: how far its sampler is from it, nats a token.
+
+    The mean of sampler_logp - old_logp over sampled tokens: k1 of KL(sampler || trainer), unbiased (algorithms 7.1 and 7.4).
+    """
+    return chain(column("old_logp", model), _log_mismatch)
+
+
 def truncated_importance(cap: float, over: Literal["token", "sequence"]) -> Annotate:
     """Correct for a sampler that is not quite the trainer's model: weigh `advantage` by w = exp(old_logp - sampler_logp).
 
@@ -104,7 +112,7 @@ def truncated_importance(cap: float, over: Literal["token", "sequence"]) -> Anno
         raise ValueError(f"the cap of an importance weight must be above 1, got {cap}; 2 to 3 is usual")
 
     def annotate(batch: Batch) -> Batch:
-        away = (batch.columns["old_logp"] - batch.columns["sampler_logp"]) * batch.mask  # (N, T)
+        away = _away(batch)
         if over == "token":
             weight = away.exp().clamp(max=cap)
             cut = ((weight == cap) & batch.mask).sum() / batch.mask.sum()
@@ -112,9 +120,18 @@ def truncated_importance(cap: float, over: Literal["token", "sequence"]) -> Anno
             inside = away.sum(-1, keepdim=True).abs() <= torch.tensor(cap).log()
             weight, cut = inside.to(away.dtype).expand_as(away), 1 - inside.float().mean()
         batch = batch.having(advantage=batch.columns["advantage"] * weight)
-        return batch.logging(mismatch_kl=float(-away.sum() / batch.mask.sum()), mismatch_cut=float(cut))
+        return _log_mismatch(batch).logging(mismatch_cut=float(cut))
 
     return annotate
+
+
+def _log_mismatch(batch: Batch) -> Batch:
+    return batch.logging(mismatch_kl=float(-_away(batch).sum() / batch.mask.sum()))
+
+
+def _away(batch: Batch) -> Tensor:
+    """log trainer - log sampler, (N, T), zero where nothing was sampled."""
+    return (batch.columns["old_logp"] - batch.columns["sampler_logp"]) * batch.mask
 
 
 def _stream(batch: Batch, name: str, beta: float) -> Tensor:

@@ -166,7 +166,7 @@ class Crew:
                     found.append(read(answer))
         return found
 
-    def fresh(self, model: nn.Module) -> None:
+    def fresh(self, model: nn.Module, everywhere: bool = True) -> None:
         """As `Helpers.fresh` says: all see the same weights, always."""
 
     def read(self, model: Any, batch: Batch, what: str) -> Tensor:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from statistics import fmean
 from typing import Protocol
@@ -19,7 +20,8 @@ import torch
 
 from trueline.core.types import Completion, Prompt
 from trueline.models.policy import Policy
-from trueline.targets.local import complete
+from trueline.targets.local import complete, completions_of
+from trueline.train.ahead import Ahead, Asked
 from trueline.train.batch import Annotate, Batch, Limit, pad_rows
 from trueline.train.shaping import Shaping
 
@@ -39,6 +41,14 @@ Watch = Callable[[int, Sequence[Completion], Sequence[float]], Mapping[str, floa
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """Completions of some prompts, and how many rollouts the weights that made them were trained on (a server's)."""
+
+    completions: list[Completion]
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """The samples of one prompt, what they scored, and what of that is trained on."""
 
@@ -46,6 +56,7 @@ class Group:
     completions: Sequence[Completion]
     rewards: Sequence[float]
     shaped: Sequence[float]
+    version: int = 0  # as that of its `Answers`
 
     @property
     def flat(self) -> bool:
@@ -63,6 +74,8 @@ class Rollouts:
     scores     further scores of each completion, each written as a column (N,) and logged as a mean.
     stop_kl    the passes over a rollout end once the policy is so far from the sampler (metric `old_kl`, nats a token); the
                rest of them are batches of no rows. 0: never. The metrics come in by `see`, which the loop's observer calls.
+    sampler    a server that samples in this process's place (train/ahead.py). Trainer and sampler are then not one model to the
+               last digit: rows carry the column `version`, and what bounds the first pass is the sampler's own limit.
     """
 
     policy: Policy
@@ -80,6 +93,7 @@ class Rollouts:
     greedy: bool = False
     scores: Mapping[str, Reward] = field(default_factory=dict)
     stop_kl: float = 0.0
+    sampler: Ahead | None = None
     seed: int = 0
     watch: Watch = field(default=lambda iteration, completions, rewards: {})
     _seen: dict[str, float] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -107,7 +121,7 @@ class Rollouts:
             batch = self._rollout(iteration)
             size = batch.group  # an annotation may have made smaller groups
             self._seen.clear()
-            limits: tuple[Limit, ...] = (_parity(self.policy),)
+            limits: tuple[Limit, ...] = (_parity(self.policy),) if self.sampler is None else self.sampler.limits
             spent = dict(self._spent)
             self._spent.clear()
             for epoch in range(self.epochs):
@@ -125,13 +139,20 @@ class Rollouts:
 
     def _rollout(self, iteration: int) -> Batch:
         self.policy.eval()  # no dropout between here and the update (algorithms 7.0 rule 6)
+        pushed: Mapping[str, float] = {}
+        if self.sampler is not None:
+            after = partial(self._asked, iteration + 1) if iteration + 1 < self.iterations else None
+            with self._timed("sampling"):
+                self.sampler.wait()
+            with self._timed("pushing"):
+                pushed = self.sampler.at(iteration, after)
         drawn = self._draw(iteration)
         wanted, draws = len(drawn), 1
         while draws <= self.refills and sum(not g.flat for g in drawn) < wanted:
             drawn += self._draw(iteration + draws * self.iterations)
             draws += 1
         groups = sorted(drawn, key=lambda g: g.flat)[:wanted] if self.refills else drawn
-        batch = self._batch(groups)
+        batch = self._batch(groups, iteration).logging(**pushed)
         completions = [c for g in drawn for c in g.completions]
         rewards = [r for g in drawn for r in g.rewards]
         batch = batch.logging(
@@ -151,14 +172,15 @@ class Rollouts:
     def _draw(self, index: int) -> list[Group]:
         """Sample and score the prompts of one draw."""
         prompts = self.prompts(index)
-        completions = self._complete(prompts, self.group, self.temperature, hash_seed(self.seed, index))
+        answers = self._complete(prompts, self.group, self.temperature, hash_seed(self.seed, index), index)
+        completions = answers.completions
         rewards = self._score(self.reward, completions)
         self.shape.see(rewards)
         shaped = self.shape(completions, rewards)
         parts = [slice(i * self.group, (i + 1) * self.group) for i in range(len(prompts))]
-        return [Group(p, completions[s], rewards[s], shaped[s]) for p, s in zip(prompts, parts, strict=True)]
+        return [Group(p, completions[s], rewards[s], shaped[s], answers.version) for p, s in zip(prompts, parts, strict=True)]
 
-    def _batch(self, groups: Sequence[Group]) -> Batch:
+    def _batch(self, groups: Sequence[Group], iteration: int) -> Batch:
         """Prompt and sample as rows, with what the sampler thought of each token and what each row earned."""
         completions = [c for g in groups for c in g.completions]
         rows, masks, old = [], [], []
@@ -174,18 +196,37 @@ class Rollouts:
         batch = replace(batch, temperature=self.temperature)
         batch = batch.having(old_logp=sampler, sampler_logp=sampler, reward=_column([s for g in groups for s in g.shaped]))
         batch = batch.logging(entropy=-float(sampler.sum() / batch.mask.sum()))
+        if self.sampler is not None:
+            versions = [g.version for g in groups for _ in g.completions]
+            batch = batch.having(version=torch.tensor(versions)).logging(staleness=self.sampler.age(iteration, versions))
         for name, score in self.scores.items():
             found = self._score(score, completions)
             batch = batch.having(**{name: _column(found)}).logging(**{name: fmean(found)})
         if self.greedy:
-            answers = self._complete([g.prompt for g in groups], 1, 0.0, 0)
+            answers = self._complete([g.prompt for g in groups], 1, 0.0, 0).completions
             baseline = self.shape(answers, self._score(self.reward, answers))
             batch = batch.having(baseline=_column(baseline).repeat_interleave(self.group))
         return batch
 
-    def _complete(self, prompts: Sequence[Prompt], count: int, temperature: float, seed: int) -> list[Completion]:
+    def _complete(
+        self, prompts: Sequence[Prompt], count: int, temperature: float, seed: int, index: int | None = None
+    ) -> Answers:
         with self._timed("sampling"):
-            return complete(self.policy, prompts, count=count, max_tokens=self.max_tokens, temperature=temperature, seed=seed)
+            if self.sampler is None:
+                drawn = complete(
+                    self.policy, prompts, count=count, max_tokens=self.max_tokens, temperature=temperature, seed=seed
+                )
+                return Answers(drawn)
+            found = self.sampler.draw(self._wanted(prompts, count, temperature, seed, index))
+        return Answers(completions_of(self.policy, prompts, found.groups), found.version)
+
+    def _asked(self, index: int) -> Asked:
+        """What a server is asked to sample for a rollout, before its turn."""
+        return self._wanted(self.prompts(index), self.group, self.temperature, hash_seed(self.seed, index), index)
+
+    def _wanted(self, prompts: Sequence[Prompt], count: int, temperature: float, seed: int, index: int | None) -> Asked:
+        heads = [self.policy.codec.prompt(p.conversation) for p in prompts]
+        return Asked(heads=heads, count=count, max_tokens=self.max_tokens, temperature=temperature, seed=seed, index=index)
 
     def _score(self, reward: Reward, completions: Sequence[Completion]) -> list[float]:
         with self._timed("scoring"):

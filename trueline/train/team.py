@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from trueline.cluster.mesh import Mesh
 from trueline.core import stopping
@@ -50,6 +51,7 @@ class Team:
         self.version = 0  # of the weights: updates so far
         self.known: dict[nn.Module, int] = {}  # whole models that are as of a version here
         self.known_everywhere: dict[nn.Module, int] = {}  # and that ranks have a copy of, to sample from
+        self.hooks: list[RemovableHandle] = []  # whoever calls a whole model meets the weights of now
         told = {name: (objective_told(objective), weight) for name, (objective, weight) in work.items()}
         self._open(model, describe(model))
         self._all({"do": "prepare", "work": told, "optim": objective_told(optim)})
@@ -66,6 +68,8 @@ class Team:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for model in [m for m, helpers in helpers_of.items() if helpers is self]:
             helpers_of.pop(model, None)
+        for hook in self.hooks:
+            hook.remove()
         if error is None:
             self._sync(self.model, everywhere=False)
             self._all({"do": "close"})
@@ -119,10 +123,10 @@ class Team:
                 found[at, : out.shape[1]] = out
         return found.to(device)
 
-    def fresh(self, model: nn.Module) -> None:
+    def fresh(self, model: nn.Module, everywhere: bool = True) -> None:
         """As `Helpers.fresh`: our whole model, and everybody's copy of it."""
         if model in self.places:
-            self._sync(model, everywhere=True)
+            self._sync(model, everywhere)
 
     def together(
         self, messages: Mapping[int, bytes], own: Callable[[], T], instead: Callable[[int], T], read: Callable[[bytes], T]
@@ -159,6 +163,7 @@ class Team:
         for name, module in model.named_modules():
             if module is model or isinstance(module, Computing):
                 self.places[module], self.known[module] = (index, name), self.version
+                self.hooks.append(module.register_forward_pre_hook(lambda m, given: self.fresh(m, everywhere=False)))
         if self.mesh.device.type != "cpu":
             model.to("cpu")  # the shards are what is computed with
 
