@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from tests.contract_server import contract_server
 from tests.models.small import tiny_policy
+from tests.ranks import together
 from trueline.core.types import Conversation, Prompt
 from trueline.models.arrival import Probed
 from trueline.models.generate import Sample
@@ -159,11 +161,28 @@ def rollouts(policy, sampler=None, **options):
     return Rollouts(policy=policy, **(made | options))
 
 
-def trained(policy, source):
+def trained(policy, source, mesh=None):
     """What each step logged."""
     rows = []
-    train(policy, PolicyGradient(), source, OPTIM, Loop(observe=lambda step, metrics: rows.append(metrics)))
+    train(policy, PolicyGradient(), source, OPTIM, Loop(observe=lambda step, metrics: rows.append(metrics), mesh=mesh))
     return rows
+
+
+def by_ranks(mesh, url, folder):
+    """Train on rollouts of a server; what was told of the push, the mismatch and the reward."""
+    policy = tiny_policy()
+    rows = trained(policy, rollouts(policy, by(Remote.at(url, policy.codec), policy, Path(folder))), mesh)
+    return [[row[name] for name in ("probe_gap", "mismatch_kl", "reward")] for row in rows]
+
+
+@pytest.mark.slow
+def test_ranks_push_the_weights_that_they_train(remote, server, tmp_path):
+    """Where two ranks train, rank 0 pushes whole weights as they are after every update, and the server proves them."""
+    alone = by_ranks(None, server, tmp_path / "alone")
+    found = together(2, by_ranks, url=server, folder=str(tmp_path / "two"))
+    assert len(found) == 4
+    assert max(max(gap, abs(kl)) for gap, kl, _ in found) < 1e-4
+    assert [reward for *_, reward in found] == pytest.approx([reward for *_, reward in alone], abs=1e-4)
 
 
 @torch.no_grad()
