@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 
+from trueline.core.processes import dies_with
 from trueline.evaluate.words import duration
-from trueline.models.forked import dies_with
 from trueline.recipes.progress import Show
 
 

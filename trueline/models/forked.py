@@ -7,7 +7,6 @@ at every small operation, and collapse when another program is busy; two process
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import re
@@ -24,8 +23,9 @@ from weakref import WeakKeyDictionary, WeakSet
 import numpy as np
 import torch
 
+from trueline.core.processes import dies_with
+
 T = TypeVar("T")
-PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 ENOUGH = 1024  # tokens that may be drawn: for fewer, forking costs more than it saves
 
 
@@ -221,13 +221,6 @@ def share(work: Callable[[int, int], None], parts: int) -> None:
             for child in children:  # an error or an interruption here: nobody waits for what they do
                 os.kill(child, 9)
                 os.waitpid(child, 0)
-
-
-def dies_with(parent: int) -> bool:
-    """Let the kernel end this process when its parent ends; False where that has happened before it could be told."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    return os.getppid() == parent
 
 
 def _serve(work: Callable[[int, int], None], part: int, parts: int, parent: int) -> None:
