@@ -76,7 +76,7 @@ class Executor(Protocol):
 
 @dataclass
 class Local:
-    """`workers` processes of this machine, each with its share of the processor's threads."""
+    """`workers` processes of this machine, each on one thread: as many as there are cores keep it busy."""
 
     workers: int = 2
     retries: int = RETRIES
@@ -244,13 +244,12 @@ class _Tender:
         return None
 
     def _start(self) -> None:
-        threads = max(1, (os.cpu_count() or 1) // self._of.workers)
         path = os.pathsep.join(part for part in sys.path if part)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker lives
         self._process = subprocess.Popen(
             [sys.executable, "-m", "trueline.cluster.worker", str(os.getpid())],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-            env={"OMP_NUM_THREADS": str(threads), **os.environ, "PYTHONPATH": path},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},  # threads of several workers wait for each other
             process_group=0,  # what a terminal sends, it sends to whoever started it all
         )  # fmt: skip
 
