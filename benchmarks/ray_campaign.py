@@ -6,8 +6,8 @@
 The cluster is several raylets on this machine (tests/cluster/raylets.py), the target a tiny random model that every worker
 opens for itself. At a third of the attempts a machine is ended as a power cut does, with its workers in the middle of their
 chunks; at two thirds the driver is killed with -9, and the same command goes on. Then the database is read: every attempt of
-every goal once, in the order of the goals, and each the same as in a campaign of one process, to the last token; its batches have
-other companions, so log-probabilities may differ in the last bits, and by how much is said. It exits with 1 where it is not so.
+every goal once, in the order of the goals, and each the same as in a campaign of one process, to the last token. There batches
+have other companions, so log-probabilities may differ in the last bits, and by how much is said. It exits with 1 otherwise.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 
 from tests.recipes.endpoint import QUICK, attacked, body, endpoint, weak
 from trueline.recipes import spread
-from trueline.recipes.spread import shared_out
+from trueline.recipes.elsewhere import shared_out
 from trueline.store.database import attempts, replies
 from trueline.store.opening import open_database
 from trueline.targets.http import Asking

@@ -18,18 +18,19 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from trueline.attack.campaign import AT_ONCE, Ended, draws_of
 from trueline.attack.door import Health
 from trueline.cluster.executor import Executor
 from trueline.core.fingerprint import fingerprint
-from trueline.core.ports import Attack, Target
+from trueline.core.ports import Attack
 from trueline.core.records import from_dict, to_dict, to_json
-from trueline.core.types import GREEDY, Attempt, Completion, Conversation, Prompt, Run, Sampling
+from trueline.core.types import Attempt, Completion, Prompt, Run
 from trueline.recipes.arms import Attacking, in_the_world
-from trueline.recipes.judging import NamedJudge, open_judge
+from trueline.recipes.elsewhere import Elsewhere, judge_elsewhere, shared_out
+from trueline.recipes.judging import NamedJudge
 from trueline.recipes.opened import Opened, target_hash
 from trueline.recipes.progress import Show
 from trueline.recipes.usual import usual_judge
@@ -43,17 +44,6 @@ WORK = "trueline.recipes.spread_work:chunk"
 PAIRS = 32  # of attack and goal in a chunk, at least one goal: what is lost with a worker, and asked again
 NO_MORE = "a worker found that nobody answers"
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Elsewhere:
-    """A target that workers open; here it has a name, and answers nothing."""
-
-    name: str
-
-    async def reply(self, conversation: Conversation, sampling: Sampling = GREEDY) -> Completion:
-        """Not here."""
-        raise RuntimeError(f"{self.name} is asked by workers, and not open in this process")
 
 
 @dataclass
@@ -82,24 +72,9 @@ async def spread(
 ) -> AsyncIterator[Spread]:
     """Open what the driver of a campaign needs: its run's ledger, and what its judge is."""
     save_run(engine, stored)
-
-    async def named(reference: str) -> tuple[Target, str]:
-        return Elsewhere(reference), target_hash(reference, asked.template)
-
     world = in_the_world(goals)
-    judge = await open_judge(asked.judge or usual_judge(world), world=asked.world_seed, opened=named)
+    judge = await judge_elsewhere(asked.judge or usual_judge(world), asked.world_seed, asked.template)
     yield Spread(asked, Ledger.open(engine, stored.id), judge, world, shared_out(asking, executor.workers), executor)
-
-
-def shared_out(asking: Asking, workers: int) -> Asking:
-    """How each of so many workers asks a remote target. Raises ValueError where there are more than may ask at a time."""
-    share = asking.pace.at_once // workers
-    if not share:
-        raise ValueError(
-            f"expected pace.at_once of at least {workers}, one question for each worker, got {asking.pace.at_once}; "
-            f"give --ask pace.at_once={workers}, or fewer --workers"
-        )
-    return replace(asking, pace=replace(asking.pace, at_once=share))
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ driver knows already is looked up there. Attempts come back in the order of atta
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +23,7 @@ from trueline.core.ports import Attack
 from trueline.core.records import from_dict, from_json, to_dict
 from trueline.core.types import Completion, Prompt
 from trueline.recipes.arms import Arms, Attacking, arms_on
+from trueline.recipes.elsewhere import running, same
 from trueline.recipes.opened import Opened
 from trueline.store.folders import digest
 from trueline.targets.http import Asking
@@ -34,15 +34,14 @@ Json = dict[str, Any]
 
 def chunk(item: Json, bench: Bench) -> Json | None:
     """Put attacks to goals, and return what came of it; None where the campaign has stopped meanwhile."""
-    here = bench.warm(digest(item["scene"]), lambda: _opened(item["scene"], bench))
-    return here.runner.run(_unless_stopped(here, item, bench))
+    here = bench.warm(digest(item["scene"]), lambda: running(_opened(item["scene"], bench)))
+    return here.run(_unless_stopped(here.held, item, bench))
 
 
 @dataclass
 class _Here:
     """What is open in this worker."""
 
-    runner: asyncio.Runner
     arms: Arms
     there: Opened
     attacks: Mapping[str, Attack]
@@ -62,8 +61,8 @@ class _Here:
         self.made.clear()
 
 
-@contextmanager
-def _opened(scene: Json, bench: Bench) -> Iterator[_Here]:
+@asynccontextmanager
+async def _opened(scene: Json, bench: Bench) -> AsyncIterator[_Here]:
     asked = from_dict(Attacking, scene["asked"])
 
     async def look_up(question: str) -> Completion | None:
@@ -71,26 +70,13 @@ def _opened(scene: Json, bench: Bench) -> Iterator[_Here]:
         return None if text is None else from_json(Completion, text)
 
     record = Record(lambda replies, made: here.save(replies, made), {}, look_up)
-    opening = arms_on(asked, record, scene["world"], from_dict(Asking, scene["asking"]), bench)
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        try:
-            arms = runner.run(stack.enter_async_context(opening))
-            there = runner.run(arms.open(scene["target"]))
-            _same("target", scene["target"], there.hashed, scene["target_hash"])
-            _same("judge", arms.judge.judge.name, arms.judge.hashed, scene["judge_hash"])
-            attacks = {attack.name: attack for attack in (attack_named(BASELINE), *choose(asked.attacks, asked.settings))}
-            here = _Here(runner, arms, there, attacks, scene["at_once"])
-            yield here
-        finally:
-            runner.run(stack.aclose())
-
-
-def _same(what: str, name: str, ours: str, theirs: str) -> None:
-    if ours != theirs:
-        raise RuntimeError(
-            f"the {what} {name} of this machine is another than the driver's: give both the same files and version"
-        )
+    async with arms_on(asked, record, scene["world"], from_dict(Asking, scene["asking"]), bench) as arms:
+        there = await arms.open(scene["target"])
+        same("target", scene["target"], there.hashed, scene["target_hash"])
+        same("judge", arms.judge.judge.name, arms.judge.hashed, scene["judge_hash"])
+        attacks = {attack.name: attack for attack in (attack_named(BASELINE), *choose(asked.attacks, asked.settings))}
+        here = _Here(arms, there, attacks, scene["at_once"])
+        yield here
 
 
 async def _unless_stopped(here: _Here, item: Json, bench: Bench) -> Json | None:
@@ -108,7 +94,7 @@ async def _carry_out(here: _Here, item: Json) -> Json:
     here.forget()
     attacks = [here.attacks[name] for name in item["attacks"]]
     for attack in attacks:
-        _same("attack", attack.name, fingerprint(attack), item["attacks"][attack.name])
+        same("attack", attack.name, fingerprint(attack), item["attacks"][attack.name])
     goals = [from_dict(Prompt, goal) for goal, _ in item["goals"]]
     before = int(item["began"])  # the target has answered somebody: one failure is no reason to stop
     health = Health(answers=before)
