@@ -10,8 +10,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 STORE = 100 * 2**20  # bytes; the least that Ray is content with is near
@@ -22,6 +25,9 @@ SURROUNDINGS = {  # read when Ray is imported, by every process of it
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
     "OMP_NUM_THREADS": "1",
 }
+
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="expected Ray, found none: pip install 'trueline[ray]'")
 
 
 class Raylets:

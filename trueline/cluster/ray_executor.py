@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import threading
 import time
 from collections import deque
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import ray
 
 Json = Any
+KNOCK = 10.0  # seconds for an address to take a connection
 PAUSE = 3.0  # seconds before a task goes out again that was lost with its machine; Ray takes a while to call one dead
 SPACE = "trueline"  # Ray's namespace that the desks of our drivers are named in
 
@@ -205,8 +207,11 @@ def _ray() -> Any:
 
 def _connect(ray: Any, address: str) -> None:
     try:
+        if address != "auto":  # Ray itself would wait for minutes
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
         ray.init(address=address, namespace=SPACE, log_to_driver=False, logging_level="error")
-    except (ConnectionError, ValueError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         why = " ".join(str(error).split())
         raise ValueError(
             f"--cluster {address}: expected a Ray cluster, none answered: {why}; start one with `ray start --head`, and "
