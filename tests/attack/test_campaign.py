@@ -9,8 +9,8 @@ from functools import cache
 
 import pytest
 
-from trueline.attack.campaign import run
-from trueline.attack.door import GIVE_UP, Scene
+from trueline.attack.campaign import draws_of, run
+from trueline.attack.door import GIVE_UP, Health, Scene
 from trueline.attack.record import NotKeptError, Record
 from trueline.core.outcome import reached
 from trueline.core.ports import BudgetSpentError, NotApplicableError
@@ -288,3 +288,32 @@ def test_not_kept_is_raised_to_who_asks_next(tmp_path, monkeypatch):
     asyncio.run(twice())
     assert len(set_up.target.asked) == 1
     assert replace(set_up).record.asked == 1
+
+
+def test_health_goes_on_with_what_another_process_saw():
+    """Failures in a row add up from one process to the next until somebody is answered; the first reason to stop stays."""
+    health = Health()
+    health.heard(Health(answers=5, row=3, last="first"))
+    assert (health.answers, health.row, health.stopped) == (5, 3, "")
+    health.heard(Health(row=GIVE_UP - 4, last="second"))
+    assert (health.row, health.stopped) == (GIVE_UP - 1, "")
+    well = replace(health)
+    well.heard(Health(answers=1, row=0))
+    assert (well.row, well.stopped) == (0, "")
+    health.heard(Health(row=1, last="third"))
+    assert health.stopped == "third"
+    health.heard(Health(stopped="later", spent=True))
+    assert (health.stopped, health.spent) == ("third", True)
+
+
+def test_a_part_of_a_campaign_samples_as_the_whole_does(tmp_path):
+    """Goals that ask the same keep their draws when they are put one by one; where somebody was answered, none goes alone."""
+    goals = [goal("g1", "c"), goal("g2", "c"), goal("g3", "c")]
+    whole, made = scene(tmp_path / "whole", Scripted(answers=echo))
+    carried_out(whole, [Repeat()], goals)
+    parts: list[Attempt] = []
+    for one, draw in zip(goals, draws_of(goals), strict=True):
+        part, some = scene(tmp_path / one.id, Scripted(answers=echo), health=Health(answers=1))
+        carried_out(part, [Repeat()], [one], draws=[draw])
+        parts += some
+    assert sorted(parts, key=str) == sorted(made, key=str)

@@ -56,6 +56,7 @@ def workers_of(driver: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_campaign_is_the_same_whatever_the_number_of_workers(goals, tmp_path):
     """Attempts, their order and the report are those of one worker, and their content that of none."""
     with endpoint(weak) as server:
@@ -70,6 +71,7 @@ def test_a_campaign_is_the_same_whatever_the_number_of_workers(goals, tmp_path):
     assert server.asked == {question: 4 * times for question, times in asked.items()}
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_no_attempt_and_doubles_none(goals, tmp_path):
     """kill -9 of workers in the middle: all is there once, in the same order."""
     killed = []
@@ -92,6 +94,7 @@ def test_a_worker_that_is_killed_loses_no_attempt_and_doubles_none(goals, tmp_pa
     assert of_target(stored(tmp_path / "killed")) == of_target(stored(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_goes_on_behind_the_last_chunk(goals, tmp_path):
     """kill -9 of the driver: what was stored is not asked again, and in the end all is there once, in order."""
     arrived = threading.Event()
