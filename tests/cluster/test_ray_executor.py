@@ -62,6 +62,13 @@ def test_an_error_of_the_task_is_told_and_not_tried_again(executor):
         next(results)
 
 
+@pytest.mark.parametrize("address", ["nonsense", "ray://HEAD", "HEAD:door"])
+def test_what_is_no_address_is_refused(address):
+    """The error says what one looks like."""
+    with pytest.raises(ValueError, match="expected auto, HOST:PORT or ray://HOST:PORT"):
+        executor_for(workers=0, cluster=address)
+
+
 def test_no_cluster_at_an_address_is_said_at_once():
     """Ray itself would wait for minutes."""
     with (

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.test_executor import gone
 from tests.recipes.endpoint import QUICK, attacked, body, endpoint, weak
 from trueline.recipes import spread
 from trueline.recipes.elsewhere import shared_out
@@ -125,6 +126,35 @@ def test_a_driver_that_is_killed_goes_on_behind_the_last_chunk(goals, tmp_path):
     assert 0 < kept < 36
     assert again == 36 - kept
     assert stored(tmp_path / "cut") == stored(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_who_interrupts_waits_for_no_worker(goals, tmp_path, sign):
+    """Ctrl-C and SIGTERM end driver and workers while a target keeps them waiting, with the word on how to go on."""
+    arrived, never = threading.Event(), threading.Event()
+
+    def silent(request, before):
+        if before > 6:
+            arrived.set()
+            never.wait(120)
+        return weak(request, before)
+
+    with endpoint(silent) as server:
+        words = [sys.executable, "-m", "trueline", "attack", server.target, "--goals", str(goals), "--attacks", "role,rot13"]
+        words += ["--json", "--out", str(tmp_path / "runs" / "a"), "--workers", "2"]
+        driver = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            assert arrived.wait(60)
+            workers = workers_of(driver.pid)
+            driver.send_signal(sign)
+            told = driver.communicate(timeout=60)[1].decode()
+        finally:
+            driver.kill()
+            never.set()
+    assert (driver.returncode, "interrupted; run the same command again" in told) == (130, True)
+    assert workers
+    assert all(gone(worker) for worker in workers)
 
 
 @pytest.mark.parametrize(("first", "second"), [((), ("--workers", 2)), (("--workers", 2), ())])

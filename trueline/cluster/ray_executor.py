@@ -13,6 +13,7 @@ reaches its ports can run programs on its machines, so keep them inside (decisio
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -57,6 +58,8 @@ class RayExecutor:
     def __post_init__(self) -> None:
         if self.workers < 0 or self.retries < 0 or min(self.cpus, self.gpus) < 0:
             raise ValueError(f"expected no negative number, got {self}")
+        if self.address != "auto" and not re.fullmatch(r"(ray://)?[^/\s]+:\d+", self.address):
+            raise ValueError(f"--cluster {self.address}: expected auto, HOST:PORT or ray://HOST:PORT")
 
     def __enter__(self) -> Self:
         """Connect. Raises ValueError where Ray is not installed, or where none answers."""

@@ -10,6 +10,8 @@ here.run(work(here.held))
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -54,6 +56,20 @@ def shared_out(asking: Asking, workers: int) -> Asking:
             f"give --ask pace.at_once={workers}, or fewer --workers"
         )
     return replace(asking, pace=replace(asking.pace, at_once=share))
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends what waits for workers in here. Asyncio would only cancel the coroutine, which does not await them."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def same(what: str, name: str, ours: str, theirs: str) -> None:

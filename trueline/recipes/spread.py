@@ -29,7 +29,7 @@ from trueline.core.ports import Attack
 from trueline.core.records import from_dict, to_dict, to_json
 from trueline.core.types import Attempt, Completion, Prompt, Run
 from trueline.recipes.arms import Attacking, in_the_world
-from trueline.recipes.elsewhere import Elsewhere, judge_elsewhere, shared_out
+from trueline.recipes.elsewhere import Elsewhere, interruptible, judge_elsewhere, shared_out
 from trueline.recipes.judging import NamedJudge
 from trueline.recipes.opened import Opened, target_hash
 from trueline.recipes.progress import Show
@@ -105,7 +105,7 @@ class Spread:
                 waiting.append(one)
             else:
                 sitting.told(one, told)
-        with closing(self._results(waiting, sitting)) as results:
+        with interruptible(), closing(self._results(waiting, sitting)) as results:
             for one, came in zip(waiting, results, strict=False):
                 if came is None:
                     sitting.over = True  # a chunk further on says why

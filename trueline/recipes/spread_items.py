@@ -19,7 +19,7 @@ from trueline.core.ports import BudgetSpentError
 from trueline.core.records import from_dict, to_dict
 from trueline.evaluate.interview import Answered
 from trueline.evaluate.suites import Item
-from trueline.recipes.elsewhere import judge_elsewhere, running, same, shared_out
+from trueline.recipes.elsewhere import interruptible, judge_elsewhere, running, same, shared_out
 from trueline.recipes.interviewing import Evaluating, Keep, Put, interview
 from trueline.recipes.judging import NamedJudge
 from trueline.recipes.opened import target_hash
@@ -53,7 +53,10 @@ async def spread_items(
         parts = [items[:alone], *(items[at : at + ITEMS] for at in range(alone, len(items), ITEMS))]
         told = [{"scene": scene, "suite": name, "items": [to_dict(one) for one in part]} for part in parts if part]
         for some in (told[:alone], told[alone:]):
-            with closing(executor.map(WORK, [one | {"answered": began or answered} for one in some])) as results:
+            with (
+                interruptible(),
+                closing(executor.map(WORK, [one | {"answered": began or answered} for one in some])) as results,
+            ):
                 for result in results:
                     for one in result["answered"]:
                         keep(from_dict(Answered, one))
