@@ -229,6 +229,16 @@ def test_a_budget_holds_for_all_workers_together(goals, tmp_path):
     assert len(replies(open_database(tmp_path / "runs" / "trueline.db"), _run(tmp_path))) == 20
 
 
+def test_a_machine_with_another_target_is_told_apart(goals, tmp_path, monkeypatch):
+    """What workers find under a name must be what the driver hashed; the error names the chunk and says what to do."""
+    monkeypatch.setattr(spread, "target_hash", lambda *_: "another")
+    with endpoint(weak) as server:
+        done = attacked(server.target, goals, tmp_path, "--workers", 1)
+        assert (done.code, server.asked.total()) == (1, 0)
+    assert "goals g0 to g0" in done.err
+    assert "another than the driver's: give both the same files and version" in done.err
+
+
 def test_questions_under_way_are_shared_out():
     """Each worker has its part of `pace.at_once`; more workers than questions are refused, with what to do."""
     asking = Asking(pace=Pace(at_once=8))

@@ -130,8 +130,11 @@ class Spread:
         drawn = [[to_dict(goal), draw] for goal, draw in zip(goals, draws_of(goals), strict=True)]
         size = max(1, PAIRS // len(attacks))
         for some in (drawn[:1], *(drawn[at : at + size] for at in range(1, len(drawn), size))):
-            part = {"attacks": hashed, "goals": some}
-            yield _Chunk(digest([scene, part]), len(some) * len(attacks), {"scene": scene | how, **part})
+            if some:
+                part = {"attacks": hashed, "goals": some}
+                named = f"goals {some[0][0]['id']} to {some[-1][0]['id']}"  # what an error begins with
+                item = {"chunk": named, "scene": scene | how, **part}
+                yield _Chunk(digest([scene, part]), len(some) * len(attacks), item)
 
     def _results(self, waiting: Sequence[_Chunk], sitting: _Sitting) -> Iterator[Json | None]:
         known = {question: to_json(completion) for question, completion in self.record.known.items()} if waiting else {}

@@ -51,7 +51,7 @@ async def spread_items(
         nonlocal began
         alone = 0 if began or answered else 1
         parts = [items[:alone], *(items[at : at + ITEMS] for at in range(alone, len(items), ITEMS))]
-        told = [{"scene": scene, "suite": name, "items": [to_dict(one) for one in part]} for part in parts if part]
+        told = [_chunk(name, part) | {"scene": scene} for part in parts if part]
         for some in (told[:alone], told[alone:]):
             with (
                 interruptible(),
@@ -65,6 +65,11 @@ async def spread_items(
             began = True
 
     yield judge, put
+
+
+def _chunk(suite: str, items: Sequence[Item]) -> Json:
+    named = f"{suite}: items {items[0].id} to {items[-1].id}"  # what an error begins with
+    return {"chunk": named, "suite": suite, "items": [to_dict(one) for one in items]}
 
 
 @asynccontextmanager
