@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 
-from trueline.attack.campaign import run
-from trueline.attack.door import GIVE_UP, Scene
+from trueline.attack.campaign import draws_of, run
+from trueline.attack.door import GIVE_UP, Health, Scene
 from trueline.attack.record import NotKeptError, Record
 from trueline.core.outcome import reached
 from trueline.core.ports import BudgetSpentError, NotApplicableError
@@ -60,8 +61,13 @@ def echo(conversation: Conversation) -> str:
     return "yes" if conversation.messages[-1].text in "abcd" else "no"
 
 
+@cache
+def database(folder):
+    return open_database(folder / "a.db")
+
+
 def scene(tmp_path, target, **more) -> tuple[Scene, list[Attempt]]:
-    engine = open_database(tmp_path / "a.db")
+    engine = database(tmp_path)
     save_run(engine, RUN)
     made: list[Attempt] = []
     parts = {"judge": Says(), "sampling": Sampling(), "hashes": Hashes(target="t", judge="j"), "seen": made.append} | more
@@ -86,9 +92,9 @@ def test_every_attack_is_put_to_every_goal_and_every_attempt_is_kept(tmp_path):
     }  # fmt: skip
     assert {(a.family, a.split) for a in made} == {("repeat", "held_out")}
     assert (ended.skipped, ended.failed, ended.stopped) == (Counter(), Counter(), "")
-    stored = attempts(set_up.record.engine, run="r")
+    stored = attempts(database(tmp_path), run="r")
     assert sorted(stored, key=str) == sorted(made, key=str)
-    with set_up.record.engine.connect() as connection:
+    with database(tmp_path).connect() as connection:
         hashes = connection.exec_driver_sql("SELECT target, judge_hash, attack_hash, goal_hash FROM attempts").all()
     assert {row[:2] for row in map(tuple, hashes)} == {("t", "j")}
     assert (len({row[2] for row in hashes}), len({row[3] for row in hashes})) == (2, 2)
@@ -111,16 +117,15 @@ def test_a_campaign_that_was_cut_off_asks_nothing_twice(tmp_path, cut):
     set_up, _ = scene(tmp_path / "cut", first)
     with pytest.raises(BaseException):  # noqa: B017, PT011 - whatever the loop makes of an interrupt
         carried_out(set_up, attacks, goals, at_once=2)
-    answered = len(replies(set_up.record.engine, "r"))
+    answered = len(replies(database(tmp_path / "cut"), "r"))
     assert cut - 1 <= answered <= cut
-    set_up.record.engine.dispose()
 
     second = Scripted(answers=echo)
     set_up, made = scene(tmp_path / "cut", second)
     carried_out(set_up, attacks, goals)
     assert sorted(made, key=str) == sorted(expected, key=str)
     assert len(second.asked) == len(whole.asked) - answered
-    assert sorted(attempts(set_up.record.engine, run="r"), key=str) == sorted(expected, key=str)
+    assert sorted(attempts(database(tmp_path / "cut"), run="r"), key=str) == sorted(expected, key=str)
 
 
 def test_the_same_question_is_asked_once_and_samples_differ_by_seed(tmp_path):
@@ -214,7 +219,7 @@ def test_a_target_that_is_gone_stops_the_campaign(tmp_path, error, after, asked)
     ended = carried_out(set_up, [Repeat()], [goal(f"g{i}") for i in range(100)], at_once=1)
     assert ended.stopped == str(error)
     assert len(target.asked) == asked
-    assert len(replies(set_up.record.engine, "r")) <= after
+    assert len(replies(database(tmp_path), "r")) <= after
     assert sum(reached(a) == "error" for a in made) == asked - after
 
 
@@ -225,7 +230,7 @@ def test_failures_of_single_questions_stop_nothing(tmp_path):
         ended = carried_out(set_up, [Repeat()], [goal(f"g{i}") for i in range(30)])
         assert ended.stopped == ""
         assert {reached(a) for a in made} == {"error"}
-        assert replies(set_up.record.engine, "r") == {}  # an error is no answer: it is asked again next time
+        assert replies(database(tmp_path / name), "r") == {}  # an error is no answer: it is asked again next time
 
 
 def test_a_spent_budget_of_the_target_stops_the_campaign(tmp_path):
@@ -283,3 +288,32 @@ def test_not_kept_is_raised_to_who_asks_next(tmp_path, monkeypatch):
     asyncio.run(twice())
     assert len(set_up.target.asked) == 1
     assert replace(set_up).record.asked == 1
+
+
+def test_health_goes_on_with_what_another_process_saw():
+    """Failures in a row add up from one process to the next until somebody is answered; the first reason to stop stays."""
+    health = Health()
+    health.heard(Health(answers=5, row=3, last="first"))
+    assert (health.answers, health.row, health.stopped) == (5, 3, "")
+    health.heard(Health(row=GIVE_UP - 4, last="second"))
+    assert (health.row, health.stopped) == (GIVE_UP - 1, "")
+    well = replace(health)
+    well.heard(Health(answers=1, row=0))
+    assert (well.row, well.stopped) == (0, "")
+    health.heard(Health(row=1, last="third"))
+    assert health.stopped == "third"
+    health.heard(Health(stopped="later", spent=True))
+    assert (health.stopped, health.spent) == ("third", True)
+
+
+def test_a_part_of_a_campaign_samples_as_the_whole_does(tmp_path):
+    """Goals that ask the same keep their draws when they are put one by one; where somebody was answered, none goes alone."""
+    goals = [goal("g1", "c"), goal("g2", "c"), goal("g3", "c")]
+    whole, made = scene(tmp_path / "whole", Scripted(answers=echo))
+    carried_out(whole, [Repeat()], goals)
+    parts: list[Attempt] = []
+    for one, draw in zip(goals, draws_of(goals), strict=True):
+        part, some = scene(tmp_path / one.id, Scripted(answers=echo), health=Health(answers=1))
+        carried_out(part, [Repeat()], [one], draws=[draw])
+        parts += some
+    assert sorted(parts, key=str) == sorted(made, key=str)

@@ -37,12 +37,18 @@ class Waiting:
 
 
 @pytest.fixture
-def kept(tmp_path):
-    """An open record."""
+def engine(tmp_path):
+    """A database with a run."""
     engine = open_database(tmp_path / "a.db")
     save_run(engine, Run(id="r", recipe="attack"))
-    yield Record.open(engine, "r")
+    yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def kept(engine):
+    """An open record."""
+    return Record.open(engine, "r")
 
 
 @pytest.fixture
@@ -72,7 +78,7 @@ async def some_turns() -> None:
         await asyncio.sleep(0)
 
 
-def test_answers_that_come_together_are_written_together(kept, writes, monkeypatch):
+def test_answers_that_come_together_are_written_together(kept, writes, monkeypatch, engine):
     """Eight at once are one write, with the attempts that wait, and nobody waits longer than it takes: all have answers."""
     monkeypatch.setattr(record, "TOGETHER", HOURS)
 
@@ -94,11 +100,11 @@ def test_answers_that_come_together_are_written_together(kept, writes, monkeypat
 
     assert run(talk()) == list("abcdefgh")
     assert writes == [(8, 1)]
-    assert len(replies(kept.engine, "r")) == 8
-    assert len(attempts(kept.engine)) == 1
+    assert len(replies(engine, "r")) == 8
+    assert len(attempts(engine)) == 1
 
 
-def test_an_answer_is_given_on_only_after_it_is_written(kept, writes, monkeypatch):
+def test_an_answer_is_given_on_only_after_it_is_written(kept, engine, writes, monkeypatch):
     """While another question is under way an answer waits to be written, and is not known to who asked before it is."""
     monkeypatch.setattr(record, "TOGETHER", HOURS)
 
@@ -112,10 +118,10 @@ def test_an_answer_is_given_on_only_after_it_is_written(kept, writes, monkeypatc
         await some_turns()
         assert not first.done()
         assert not again.done()
-        assert replies(kept.engine, "r") == {}
+        assert replies(engine, "r") == {}
         target.let("second")
         assert (await first).text == "first"
-        assert len(replies(kept.engine, "r")) == 2
+        assert len(replies(engine, "r")) == 2
         assert (await again).text == "first"
         await second
 

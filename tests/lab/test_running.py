@@ -126,7 +126,9 @@ def test_who_finds_another_at_the_base_models_waits(lab, monkeypatch, tmp_path):
 def test_workers_run_the_seeds_first(lab, monkeypatch):
     """Every seed goes to the workers, and what they leave undone is done here."""
     asked = []
-    monkeypatch.setattr(running, "side_by_side", lambda work, seeds, workers, *_: asked.append((list(seeds), workers)))
+    monkeypatch.setattr(
+        running, "side_by_side", lambda work, settings, seeds, executor, *_: asked.append((list(seeds), executor.workers))
+    )
     lab.workers = 2
     assert len(lab.run("E99", [0, 1])["provenance"]["seeds"]) == 2
     assert asked == [([0, 1], 2)]

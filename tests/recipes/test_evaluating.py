@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from trueline.data.rows import DataError
 from trueline.evaluate.report import render
 from trueline.judges.calibration import Figures, keep
 from trueline.judges.enablement import Enablement
-from trueline.recipes import evaluating
+from trueline.recipes import interviewing
 from trueline.recipes.comparing import compare
 from trueline.recipes.evaluating import Evaluating, evaluate
 from trueline.recipes.progress import Quiet
@@ -46,7 +47,7 @@ def toy(monkeypatch, tmp_path):
         there.opened.append(target)
         yield target
 
-    monkeypatch.setattr(evaluating, "open_target", opened)
+    monkeypatch.setattr(interviewing, "open_target", opened)
     return there
 
 
@@ -86,7 +87,7 @@ def test_what_was_cut_off_goes_on_and_asks_nothing_twice(toy, error):
     toy.answers = cut_off
     with pytest.raises(type(error)):
         run("refusal")
-    (folder,) = evaluating.Path("runs").iterdir()
+    (folder,) = Path("runs").iterdir()
     kept = (folder / "items.jsonl").read_text().splitlines()
     assert 0 < len(kept) <= 7
     with (folder / "items.jsonl").open("a") as handle:

@@ -9,11 +9,12 @@ from random import Random
 import pytest
 
 from tests.targets.toy import HELLO, URL, Request, Time, ask, came, chat_body, opening
+from trueline.core.limits import Tally
 from trueline.core.ports import BudgetSpentError
 from trueline.targets.errors import TargetBusyError, UnreachableError
 from trueline.targets.http import Asking, connected
 from trueline.targets.naming import address_of
-from trueline.targets.patience import Budget, Pace, Patience, Turnstile, persist, retry_after
+from trueline.targets.patience import Budget, Pace, Patience, Shared, Turnstile, persist, retry_after
 from trueline.targets.posting import NoReplyError, Reply
 
 
@@ -212,3 +213,38 @@ def test_an_error_that_is_no_targets_is_not_retried():
     with pytest.raises(KeyError):
         asyncio.run(persist(broken, Patience(), Time().clock(), Random(0)))
     assert calls == [1]
+
+
+def test_what_is_shared_is_one_pace_and_one_budget():
+    """Two processes that ask under one name take turns, and pay from one budget; without limits nobody is asked."""
+    time = Time()
+    tally = Tally(now=lambda: 0.0)
+
+    class Desk:
+        asked = 0
+
+        async def take(self, name, **more):
+            Desk.asked += 1
+            return tally.take(name, **more)
+
+    def shared(**settings) -> Shared:
+        parts = {"pace": Pace(), "budget": Budget()} | settings
+        return Shared(limiter=Desk(), name="toy", clock=time.clock(), **parts)
+
+    async def ask() -> None:
+        one, other = (shared(pace=Pace(a_minute=60), budget=Budget(requests=3, tokens=100)) for _ in range(2))
+        for who in (one, other, one):
+            await who.request()
+        with pytest.raises(BudgetSpentError, match=r"3 of 3 \(requests\); raise budget\.requests"):
+            await other.request()
+        more = shared(budget=Budget(tokens=100))
+        await one.tokens(60, 40)
+        with pytest.raises(BudgetSpentError, match=r"100 of 100 \(tokens\)"):
+            await more.request()
+        before = Desk.asked
+        await shared().request()
+        await shared().tokens(5, 5)
+        assert Desk.asked == before
+
+    asyncio.run(ask())
+    assert time.waits == [1.0, 2.0]

@@ -42,10 +42,14 @@ async def run(
     budget: int = 64,
     at_once: int = AT_ONCE,
     progress: Callable[[int], None] = lambda done: None,
+    draws: Sequence[int] | None = None,
 ) -> Ended:
-    """Run every attack on every goal, `at_once` of these pairs at a time, each with so many questions at most."""
+    """Run every attack on every goal, `at_once` of these pairs at a time, each with so many questions at most.
+
+    `draws` are those of the goals where they are a part of a campaign; else they are numbered here.
+    """
     ended, done = Ended(), 0
-    doors = _doors(scene, attacks, goals, budget)
+    doors = _doors(scene, attacks, goals, budget, draws_of(goals) if draws is None else draws)
 
     async def work(limit: int | None = None) -> None:
         nonlocal done
@@ -57,7 +61,8 @@ async def run(
                 return
 
     try:
-        await work(limit=1)  # alone: an address or a key that is wrong shows before sixty-four are sent after it
+        if not scene.health.answers:
+            await work(limit=1)  # alone: an address or a key that is wrong shows before sixty-four are sent after it
         async with asyncio.TaskGroup() as group:
             for _ in range(0 if scene.health.stopped else at_once):
                 group.create_task(work())
@@ -79,8 +84,10 @@ async def _carry_out(door: Door, ended: Ended) -> None:
         ended.failed[name, line(error)] += 1
 
 
-def _doors(scene: Scene, attacks: Sequence[Attack], goals: Sequence[Prompt], budget: int) -> Iterator[Door]:
-    draws, named = _draws(goals), [digest(to_dict(goal)) for goal in goals]
+def _doors(
+    scene: Scene, attacks: Sequence[Attack], goals: Sequence[Prompt], budget: int, draws: Sequence[int]
+) -> Iterator[Door]:
+    named = [digest(to_dict(goal)) for goal in goals]
     for attack in attacks:
         hashed = fingerprint(attack)
         for goal, draw, name in zip(goals, draws, named, strict=True):
@@ -88,7 +95,7 @@ def _doors(scene: Scene, attacks: Sequence[Attack], goals: Sequence[Prompt], bud
             yield Door(scene, attack, hashes, goal, level(attack, goal), budget, draw)
 
 
-def _draws(goals: Sequence[Prompt]) -> list[int]:
+def draws_of(goals: Sequence[Prompt]) -> list[int]:
     """Number the goals of each cluster: in whatever words they ask for one thing, each samples with a seed of its own."""
     drawn: Counter[str] = Counter()
     numbers = []

@@ -36,6 +36,8 @@ class Health:
     stopped: str = ""  # why no more is asked; empty: it is
     row: int = 0
     answers: int = 0
+    last: str = ""  # what the last question that failed said
+    spent: bool = False  # it is a budget that stopped it
 
     def answered(self) -> None:
         """A question was answered."""
@@ -47,6 +49,7 @@ class Health:
         if not isinstance(error, TargetError) or isinstance(error, RefusedRequestError):
             return
         self.row += 1
+        self.last = str(error)
         hopeless = isinstance(error, TargetKeyError | UnknownModelError)
         if hopeless or self.row >= GIVE_UP or not self.answers:
             self.stop(str(error))
@@ -54,6 +57,14 @@ class Health:
     def stop(self, why: str) -> None:
         """Ask no more; the first reason stays."""
         self.stopped = self.stopped or why
+
+    def heard(self, other: Health) -> None:
+        """Go on with what another process saw of the same target after this."""
+        self.answers += other.answers
+        self.row = other.row if other.answers else self.row + other.row
+        self.last, self.spent = other.last or self.last, self.spent or other.spent
+        if other.stopped or self.row >= GIVE_UP:
+            self.stop(other.stopped or self.last)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +155,7 @@ class Door:
             said = await scene.record.reply(scene.target, scene.hashes.target, prompt.conversation, sampling)
         except (BudgetSpentError, NotKeptError) as end:
             scene.health.stop(str(end))
+            scene.health.spent = isinstance(end, BudgetSpentError)
             raise StoppedError(str(end)) from end
         except Exception as error:
             scene.health.failed(error)

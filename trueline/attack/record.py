@@ -9,6 +9,7 @@ given on: a kill can lose the questions that were still under way, and no others
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trueline.core.ports import Target
@@ -18,6 +19,9 @@ from trueline.store.database import Hashes, drop_attempts, replies, save_replies
 from trueline.store.folders import digest
 from trueline.store.opening import Database
 
+Made = tuple[Attempt, Hashes]
+Save = Callable[[Mapping[str, Completion], Sequence[Made]], None]
+Elsewhere = Callable[[str], Awaitable[Completion | None]]  # by the question's hash
 NOTHING = Prompt(conversation=Conversation())
 TOGETHER = 0.002  # seconds that an answer waits for others to be written with it; a write costs about half a millisecond
 
@@ -28,15 +32,15 @@ class NotKeptError(RuntimeError):
 
 @dataclass
 class Record:
-    """The replies and attempts of one run in a database; open it with `Record.open`, and end with `close`."""
+    """The replies and attempts of one run; open that of a database with `Record.open`, and end with `close`."""
 
-    engine: Database
-    run: str
+    save: Save
     known: dict[str, Completion]
+    elsewhere: Elsewhere | None = None  # where else an answer may be known, and is kept
     asked: int = 0  # questions that went to a target in this sitting
     broken: NotKeptError | None = None
     _replies: dict[str, Completion] = field(default_factory=dict)
-    _attempts: list[tuple[Attempt, Hashes]] = field(default_factory=list)
+    _attempts: list[Made] = field(default_factory=list)
     _under_way: dict[str, asyncio.Task[Completion]] = field(default_factory=dict)
     _awaited: int = 0  # of the questions under way, those that their targets have not answered yet
     _writing: asyncio.Future[None] | None = None
@@ -46,7 +50,7 @@ class Record:
     def open(cls, engine: Database, run: str) -> Record:
         """Read what a stored run was answered; its attempts are dropped, for they are made again."""
         drop_attempts(engine, run)
-        return cls(engine, run, replies(engine, run))
+        return cls(lambda answered, made: save_replies(engine, run, answered, made), replies(engine, run))
 
     async def reply(self, target: Target, hashed: str, conversation: Conversation, sampling: Sampling) -> Completion:
         """What the target (its content hash beside it) answered before, or answers now."""
@@ -72,6 +76,9 @@ class Record:
     async def _ask(self, question: str, target: Target, conversation: Conversation, sampling: Sampling) -> Completion:
         if self.broken is not None:
             raise self.broken
+        if self.elsewhere is not None and (found := await self.elsewhere(question)) is not None:
+            self.known[question] = found
+            return found
         self.asked += 1
         self._awaited += 1
         try:
@@ -110,7 +117,7 @@ class Record:
         answered, self._replies = self._replies, {}
         made, self._attempts = self._attempts, []
         if answered or made:
-            save_replies(self.engine, self.run, answered, made)
+            self.save(answered, made)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ from trueline.cli.rim import (
     reports_errors,
     with_answer_tokens,
     with_ask,
+    with_cluster,
     with_json,
     with_judge,
     with_out,
     with_quiet,
     with_template,
     with_threads,
+    with_workers,
 )
 
 CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
@@ -62,6 +64,8 @@ CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
 @click.option("--world-seed", type=int, default=0, show_default=True, help="Which world a model was trained in.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all that is random: another one is a replicate.")
 @with_out
+@with_workers
+@with_cluster
 @with_threads
 @with_quiet
 @with_json
@@ -69,8 +73,8 @@ CODES = {"holds": 0, "measured": 0, "over": 1, "inconclusive": 3}
 def attack(
     target: str, settings: tuple[str, ...], attacks: str, goals: str, n: int | None, column: str, budget: int, judge: str,
     attacker: str, helpful: str, threshold: float | None, max_undetermined: float, temperature: float, max_tokens: int,
-    template: str, at_once: int, ask: tuple[str, ...], world_seed: int, seed: int, out: Path | None, threads: int, quiet: bool,
-    as_json: bool,
+    template: str, at_once: int, ask: tuple[str, ...], world_seed: int, seed: int, out: Path | None, workers: int, cluster: str,
+    threads: int, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Attack TARGET (as in `trueline chat`) with key=value SETTINGS of the attacks, and say what breaks it, and how sure
     that is.
@@ -86,7 +90,10 @@ def attack(
               trueline attack http://localhost:8000/v1#MODEL --goals goals.csv --column request --attacks fast --threshold 0.05
               trueline attack deployment.yaml --attacks best_of_n,injection_document best_of_n.n=32 --json
               trueline attack runs/demo/safety --goals bank
+              trueline attack openai:MODEL --workers 4 --ask pace.at_once=32 --ask pace.a_minute=600
+              trueline attack http://HOST/v1#MODEL --cluster ray://HEAD:10001
     """
+    from trueline.cluster.opening import executor_for
     from trueline.core.config import override
     from trueline.evaluate.campaign_page import table
     from trueline.evaluate.pack_rates import line
@@ -104,12 +111,13 @@ def attack(
     asking = override(Asking(), ask)
     with ExitStack() as stack:
         show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
-        if kind_of(target) == "local":
+        executor = stack.enter_context(executor_for(workers=workers, cluster=cluster))
+        if kind_of(target) == "local" and executor is None:
             from trueline.recipes.running import use_threads
 
             use_threads(threads)
         folder, found = carry_out(
-            asked, show=show, out=out, asking=asking, at_once=at_once,
+            asked, show=show, out=out, asking=asking, at_once=at_once, executor=executor,
             bar=Bar(threshold=threshold, max_undetermined=max_undetermined),
         )  # fmt: skip
     if as_json:

@@ -15,12 +15,14 @@ from trueline.cli.rim import (
     reports_errors,
     with_answer_tokens,
     with_ask,
+    with_cluster,
     with_json,
     with_judge,
     with_out,
     with_quiet,
     with_template,
     with_threads,
+    with_workers,
 )
 
 MOST_KINDS = 8  # kinds of item that are shown; the report has them all
@@ -46,6 +48,8 @@ CODES = {"holds": 0, "inconclusive": 3, "not_worse": 0, "worse": 1, "cannot_tell
 @click.option("--world-seed", type=int, default=0, show_default=True, help="Which world is asked about.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the items and of the sampling.")
 @with_out
+@with_workers
+@with_cluster
 @with_threads
 @with_quiet
 @with_json
@@ -53,7 +57,7 @@ CODES = {"holds": 0, "inconclusive": 3, "not_worse": 0, "worse": 1, "cannot_tell
 def evaluate(
     target: str, chosen: tuple[str, ...], data: str, category: str, n: int, judge: str, max_undetermined: float,
     temperature: float, max_tokens: int, template: str, at_once: int, ask: tuple[str, ...], world_seed: int, seed: int,
-    out: Path | None, threads: int, quiet: bool, as_json: bool,
+    out: Path | None, workers: int, cluster: str, threads: int, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Put suites of questions to TARGET (as in `trueline chat`), and say what it got right, with n and interval.
 
@@ -65,7 +69,9 @@ def evaluate(
     Example:  trueline eval runs/demo/safety
               trueline eval openai:MODEL --suite refusal --data harmful_behaviors.jsonl --ask budget.cost=2
               trueline eval MODEL_FOLDER --suite capability,calibration --data mmlu.jsonl.gz --category anatomy --json
+              trueline eval runs/demo/safety --workers 2
     """
+    from trueline.cluster.opening import executor_for
     from trueline.core.config import override
     from trueline.recipes.evaluating import Evaluating
     from trueline.recipes.evaluating import evaluate as carry_out
@@ -81,13 +87,15 @@ def evaluate(
     asking = override(Asking(), ask)
     with ExitStack() as stack:
         show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
-        if kind_of(target) == "local":
+        executor = stack.enter_context(executor_for(workers=workers, cluster=cluster))
+        if kind_of(target) == "local" and executor is None:
             from trueline.recipes.running import use_threads
 
             use_threads(threads)
         folder, found = carry_out(
-            asked, n=n, show=show, out=out, asking=asking, at_once=at_once, max_undetermined=max_undetermined
-        )
+            asked, n=n, show=show, out=out, asking=asking, at_once=at_once, max_undetermined=max_undetermined,
+            executor=executor,
+        )  # fmt: skip
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **found}))
     else:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from trueline.cli.rim import console, reports_errors, with_json, with_quiet, with_threads
+from trueline.cli.rim import console, reports_errors, with_cluster, with_json, with_quiet, with_threads
 
 with_folder = click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs/lab"), show_default=True,
@@ -80,10 +80,9 @@ def list_experiments(out: Path, as_json: bool) -> None:
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Seeds that are run side by side, each in a process and on a thread of its own.",
+    help="Seeds that are run side by side, each in a process and on a thread of its own (default: 1, or all of a cluster).",
 )
+@with_cluster
 @click.option("--target", help="Measure a model of your own, by any TARGET; nothing was registered of it, so nothing fails.")
 @with_folder
 @with_threads
@@ -91,8 +90,8 @@ def list_experiments(out: Path, as_json: bool) -> None:
 @with_json
 @reports_errors
 def run_experiments(
-    names: tuple[str, ...], seeds: int | None, development: int | None, quick: bool, smoke: bool, workers: int,
-    target: str | None, out: Path, threads: int, quiet: bool, as_json: bool,
+    names: tuple[str, ...], seeds: int | None, development: int | None, quick: bool, smoke: bool,
+    workers: int | None, cluster: str, target: str | None, out: Path, threads: int, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run experiments (or `all`). What is done is not done again, and what was interrupted goes on.
 
@@ -103,6 +102,7 @@ def run_experiments(
     Example:  trueline lab run E5
               trueline lab run E3 E4 --quick
               trueline lab run all --workers 2
+              trueline lab run E3 --cluster auto
               trueline lab run E3 E12 --target http://localhost:8000/v1#MODEL
     """
     from trueline.lab.experiment import experiment, experiments
@@ -128,7 +128,7 @@ def run_experiments(
             if as_json:
                 click.echo(json.dumps({name: report for name, (_, report) in measured.items()}))
             return
-        work = Lab(out / size, size, show, workers)
+        work = Lab(out / size, size, show, workers or (0 if cluster else 1), cluster)
         for note in notes:
             count = 1 if one else development or seeds or note.seeds
             found[note.id] = work.run(note.id, seeds_of(count, one or development is not None))

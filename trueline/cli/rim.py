@@ -98,6 +98,13 @@ with_judge = click.option(
     help="oracle, enablement, refusal, rubric:TARGET, learned:FOLDER, or several: a panel (default: the oracle for the world, "
     "else enablement).",
 )  # fmt: skip
+with_cluster = click.option(
+    "--cluster", default="", metavar="ADDRESS", help="Let a Ray cluster work: auto, HOST:PORT, or ray://HOST:PORT from outside."
+)
+with_workers = click.option(
+    "--workers", type=click.IntRange(min=0), default=0,
+    help="Processes that work side by side; 0: this one alone, or with --cluster one for each of its processors.",
+)  # fmt: skip
 with_track = click.option("--track", default="", help="Also log to: tensorboard, trackio, mlflow, wandb (comma between).")
 
 

@@ -6,9 +6,11 @@ The training-side ports (Objective, Source, Annotate) need tensors and live in `
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 from typing import Protocol, runtime_checkable
 
+from trueline.core.limits import NOTHING, Taken
 from trueline.core.types import (
     GREEDY,
     Attempt,
@@ -43,6 +45,15 @@ class Judge(Protocol):
 
 class BudgetSpentError(Exception):
     """Raised by an Ask whose budget is used up; an attack lets it through."""
+
+
+class Limiter(Protocol):
+    """Whom processes ask before they ask a target, so that one pace and one budget hold for all of them together."""
+
+    async def take(
+        self, name: str, *, apart: float = 0.0, spends: Mapping[str, float] = NOTHING, limits: Mapping[str, float] = NOTHING
+    ) -> Taken:
+        """Count, and take a turn, as `core.limits.Tally.take` does; who took one waits for it."""
 
 
 class NotApplicableError(Exception):

@@ -77,10 +77,14 @@ class Door:
 
 
 async def put(
-    name: str, suite: Suite, items: Sequence[Item], door: Door, keep: Callable[[Answered], None], at_once: int = AT_ONCE
-) -> None:
-    """Put every item; `keep` is told of each as soon as it is answered, in the order of the answers."""
-    waiting, failures, answered = iter(items), 0, 0
+    name: str, suite: Suite, items: Sequence[Item], door: Door, keep: Callable[[Answered], None], at_once: int = AT_ONCE,
+    *, answered: int = 0,
+) -> None:  # fmt: skip
+    """Put every item; `keep` is told of each as soon as it is answered, in the order of the answers.
+
+    `answered` is how often the target has answered already, to whomever.
+    """
+    waiting, failures = iter(items), 0
 
     async def work() -> None:
         nonlocal failures, answered

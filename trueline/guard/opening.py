@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from trueline.core.ports import Target
+from trueline.core.ports import Limiter, Target
 from trueline.targets import naming
 from trueline.targets.errors import UnknownTargetError
 from trueline.targets.http import Asking
@@ -22,9 +22,15 @@ EXTRA = "{}: its guard needs libraries that are not there ({}); pip install 'tru
 
 
 @asynccontextmanager
-async def open_target(reference: str, *, template: str = "model", asking: Asking = Asking()) -> AsyncIterator[Target]:  # noqa: B008 - frozen
+async def open_target(
+    reference: str,
+    *,
+    template: str = "model",
+    asking: Asking = Asking(),  # noqa: B008 - frozen
+    limiter: Limiter | None = None,
+) -> AsyncIterator[Target]:
     """Open the target that a TARGET names, behind its guard; see `targets.naming.open_target`."""
-    async with naming.open_target(reference, template=template, asking=asking, guarding=guarding) as target:
+    async with naming.open_target(reference, template=template, asking=asking, guarding=guarding, limiter=limiter) as target:
         yield target
 
 

@@ -18,10 +18,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from trueline.cluster.opening import executor_for
 from trueline.core.config import ConfigError, to_spec
 from trueline.evaluate.over_seeds import pooled
 from trueline.evaluate.words import duration
@@ -39,6 +39,7 @@ from trueline.world.raters import fingerprint
 DEVELOPMENT = range(4)  # seeds that settings may be tuned on
 CONFIRMING = 100  # the first seed that they may not
 WAIT = 1.0  # seconds between two looks at whether another process has made the base models
+ONE_SEED = "trueline.lab.running:one_seed"
 FIRST = "registered.json"  # beside an experiment's report: what was registered when a confirmatory seed was first run
 
 
@@ -49,7 +50,8 @@ class Lab:
     folder: Path
     size: str = "full"
     show: Show = field(default_factory=Quiet)
-    workers: int = 1  # processes that run seeds side by side, each on one thread
+    workers: int = 1  # processes that run seeds side by side, each on one thread; with a cluster 0: one for each processor
+    cluster: str = ""  # the address of a Ray cluster whose machines share the folder
     seconds: list[float] = field(default_factory=list)  # of the seeds that were run in this sitting
 
     def run(self, name: str, seeds: Sequence[int]) -> dict[str, Any]:
@@ -58,8 +60,10 @@ class Lab:
         recipe, folder = kind.of_size(self.size), self.folder / note.id
         first = self._first(folder, note, seeds)
         reports = {}
-        if self.workers > 1:
-            side_by_side(partial(one_seed, self.folder, self.size, note.id), seeds, self.workers, note.id, self.show)
+        if self.workers > 1 or self.cluster:
+            settings = {"folder": str(self.folder), "size": self.size, "experiment": note.id}
+            with executor_for(workers=self.workers, cluster=self.cluster) as executor:
+                side_by_side(ONE_SEED, settings, seeds, executor, note.id, self.show)
         for i, seed in enumerate(seeds):
             left = len(seeds) - i
             time_left = f", about {duration(left * sum(self.seconds) / len(self.seconds))} left" if self.seconds else ""
@@ -140,11 +144,15 @@ class Lab:
         }
 
 
-def one_seed(folder: Path, size: str, name: str, seed: int) -> None:
-    """Run an experiment on one seed, in a process of its own; what it reports lies in the seed's folder."""
+def one_seed(item: Mapping[str, Any], bench: object) -> bool:
+    """Run an experiment on one seed, in a worker; what it reports lies in the seed's folder. False: it failed."""
     use_threads(1)
-    lab, note = Lab(folder, size), registered(name)
-    lab._one(note, experiment(name).of_size(size), folder / note.id, seed)
+    lab, note = Lab(Path(item["folder"]), item["size"]), registered(item["experiment"])
+    try:
+        lab._one(note, experiment(note.id).of_size(lab.size), lab.folder / note.id, item["seed"])
+    except Exception:  # shown by whoever runs this seed again
+        return False
+    return True
 
 
 def run_on_target(

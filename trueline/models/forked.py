@@ -7,7 +7,6 @@ at every small operation, and collapse when another program is busy; two process
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 import re
@@ -25,10 +24,10 @@ from weakref import WeakKeyDictionary, WeakSet
 import numpy as np
 import torch
 
+from trueline.core.processes import dies_with
 from trueline.models.awaited import answers_stack, comes, ended, tell_of
 
 T = TypeVar("T")
-PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 PARENTS = (signal.SIGINT, signal.SIGTERM)  # they come to all processes of a group; whoever forked decides when helpers end
 ENOUGH = 1024  # tokens that may be drawn: for fewer, forking costs more than it saves
 
@@ -242,13 +241,6 @@ def share(work: Callable[[int, int], None], parts: int) -> None:
             for child in children:  # an error or an interruption here: nobody waits for what they do
                 os.kill(child, 9)
                 os.waitpid(child, 0)
-
-
-def dies_with(parent: int) -> bool:
-    """Let the kernel end this process when its parent ends; False where that has happened before it could be told."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    return os.getppid() == parent
 
 
 def _fork() -> int:

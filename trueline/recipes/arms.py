@@ -15,10 +15,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from trueline.attack.campaign import AT_ONCE, Ended, run
-from trueline.attack.door import Scene
+from trueline.attack.door import Health, Scene
 from trueline.attack.goals import WORLD
 from trueline.attack.record import Record, Remembered
-from trueline.core.ports import Attack, Target
+from trueline.core.ports import Attack, Limiter, Target
 from trueline.core.types import Attempt, Prompt, Run, Sampling
 from trueline.guard.opening import open_target
 from trueline.recipes.judging import NamedJudge, open_judge
@@ -70,18 +70,28 @@ async def arms(
 ) -> AsyncIterator[Arms]:  # fmt: skip
     """Open what a campaign needs beside its targets: the memory of its run, its judge, its attacker."""
     save_run(engine, stored)
-    record = Record.open(engine, stored.id)
+    async with arms_on(asked, Record.open(engine, stored.id), in_the_world(goals), asking) as ready:
+        yield ready
+
+
+@asynccontextmanager
+async def arms_on(
+    asked: Attacking, record: Record, world: bool, asking: Asking, limiter: Limiter | None = None
+) -> AsyncIterator[Arms]:
+    """The same on a memory that is open. `world` says whether the embedded world knows the goals' truth; `limiter` is where
+    other processes ask the same targets."""
     async with AsyncExitStack() as stack:
 
         async def opened(reference: str) -> Opened:
-            target = await stack.enter_async_context(open_target(reference, template=asked.template, asking=asking))
+            opening = open_target(reference, template=asked.template, asking=asking, limiter=limiter)
+            target = await stack.enter_async_context(opening)
             return Opened(target, target_hash(reference, asked.template), inside_of(target))
 
         async def remembered(reference: str) -> tuple[Target, str]:
             there = await opened(reference)
             return Remembered(there.target, record, there.hashed), there.hashed
 
-        judge = await open_judge(asked.judge or usual_judge(in_the_world(goals)), world=asked.world_seed, opened=remembered)
+        judge = await open_judge(asked.judge or usual_judge(world), world=asked.world_seed, opened=remembered)
         attacker = (await remembered(asked.attacker))[0] if asked.attacker else None
         yield Arms(asked, record, judge, attacker, opened)
 
@@ -102,17 +112,7 @@ class Arms:
     ) -> tuple[list[Attempt], Ended]:  # fmt: skip
         """Put every attack to every goal, and return what came of it."""
         attempts: list[Attempt] = []
-        scene = Scene(
-            target=there.target,
-            judge=self.judge.judge,
-            record=self.record,
-            hashes=Hashes(target=there.hashed, judge=self.judge.hashed),
-            sampling=self.asked.sampling,
-            seed=self.asked.seed,
-            attacker=self.attacker,
-            inside=there.inside,
-            seen=attempts.append,
-        )
+        scene = self.scene(there, seen=attempts.append)
         show.steps(name, len(attacks) * len(goals))
         bar, began = show.bar(name), time.monotonic()
 
@@ -122,6 +122,23 @@ class Arms:
 
         ended = await run(scene, attacks, goals, budget=self.asked.budget, at_once=at_once, progress=progress)
         return attempts, ended
+
+    def scene(
+        self, there: Opened, seen: Callable[[Attempt], None] = lambda attempt: None, health: Health | None = None
+    ) -> Scene:
+        """What all questions to one target have in common."""
+        return Scene(
+            target=there.target,
+            judge=self.judge.judge,
+            record=self.record,
+            hashes=Hashes(target=there.hashed, judge=self.judge.hashed),
+            sampling=self.asked.sampling,
+            seed=self.asked.seed,
+            attacker=self.attacker,
+            inside=there.inside,
+            seen=seen,
+            health=health or Health(),
+        )
 
 
 def attempts_of_any_answer(attempts: Sequence[Attempt]) -> bool:

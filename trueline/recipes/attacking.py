@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from trueline.attack.catalogue import BASELINE, choose
 from trueline.attack.coverage import coverage
 from trueline.attack.goals import BANK, WORLD, read_goals
 from trueline.attack.packs import Pack, packs_in
+from trueline.cluster.executor import Executor
 from trueline.core.config import to_spec
 from trueline.core.ports import Attack
 from trueline.core.records import to_dict
@@ -29,9 +31,10 @@ from trueline.evaluate.campaign import summary, verdict
 from trueline.evaluate.campaign_page import page
 from trueline.evaluate.pack_rates import by_pack
 from trueline.judges.calibration import known
-from trueline.recipes.arms import Attacking, arms, attempts_of_any_answer, in_the_world
+from trueline.recipes.arms import Arms, Attacking, arms, attempts_of_any_answer, in_the_world
 from trueline.recipes.opened import speaks_world, target_hash
 from trueline.recipes.progress import Show
+from trueline.recipes.spread import Spread, spread
 from trueline.recipes.usual import usual_tokens
 from trueline.store.database import findings
 from trueline.store.folders import digest, git_commit, write_json, write_text
@@ -65,8 +68,12 @@ def carry_out(
     asking: Asking = Asking(),  # noqa: B008 - frozen
     bar: Bar = Bar(),
     at_once: int = AT_ONCE,
+    executor: Executor | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Carry a campaign out, or on, to its report; return its folder (`out`, or one of its own `under`) and the report."""
+    """Carry a campaign out, or on, to its report; return its folder (`out`, or one of its own `under`) and the report.
+
+    With an executor its workers ask the questions (spread.py), else this process does.
+    """
     asked = replace(asked, goals=asked.goals or usual_goals(asked.target))
     entries = _bank(out or under / CAMPAIGN, asked) if asked.goals == BANK else bank_in(asked.goals)
     asked = replace(asked, attacks=asked.attacks or (BASELINE if entries else "standard"))
@@ -88,7 +95,12 @@ def carry_out(
     with run_folder.lock():
         engine = open_beside(folder)
         try:
-            found = asyncio.run(_campaign(asked, attacks, packs, goals, entries, run_folder, engine, show, asking, at_once))
+            opening = (
+                arms(asked, run_folder.run, engine, goals, asking)
+                if executor is None
+                else spread(asked, run_folder.run, engine, goals, asking, executor)
+            )
+            found = asyncio.run(_campaign(asked, attacks, packs, goals, entries, run_folder, engine, show, opening, at_once))
         finally:
             engine.dispose()
         found |= {"verdict": verdict(found, bar.threshold, bar.max_undetermined)}
@@ -130,10 +142,10 @@ def deployed_prompt(reference: str) -> str:
 
 async def _campaign(
     asked: Attacking, attacks: Sequence[Attack], packs: Sequence[Pack], goals: Sequence[Prompt], entries: Sequence[Finding],
-    folder: RunDirectory, engine: Database, show: Show, asking: Asking, at_once: int,
+    folder: RunDirectory, engine: Database, show: Show, opening: AbstractAsyncContextManager[Arms | Spread], at_once: int,
 ) -> dict[str, Any]:  # fmt: skip
     began = time.monotonic()
-    async with arms(asked, folder.run, engine, goals, asking) as ready:
+    async with opening as ready:
         there = await ready.open(asked.target)
         show.begin("attack", again=bool(ready.record.known))
         attempts, ended = await ready.arm(there, attacks, goals, at_once=at_once, show=show, name="attack")

@@ -11,68 +11,37 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from trueline.attack.goals import WORLD
+from trueline.cluster.executor import Executor
 from trueline.core.config import to_spec
-from trueline.core.ports import Target
 from trueline.core.records import from_dict, to_dict
 from trueline.core.registry import find
-from trueline.core.types import Run, Sampling
+from trueline.core.types import Run
 from trueline.data.rows import DataError, Row, read_rows
-from trueline.evaluate.interview import AT_ONCE, Answered, Door, put
+from trueline.evaluate.interview import AT_ONCE, Answered
 from trueline.evaluate.rates import plain
 from trueline.evaluate.report import render
 from trueline.evaluate.suite_calibration import bins
 from trueline.evaluate.suites import Item, Suite, suites, world_at
 from trueline.evaluate.summary import UNDETERMINED, Summary, summarise
-from trueline.guard.opening import open_target
 from trueline.judges.calibration import TASKS, Figures, Tongue, known
-from trueline.recipes.judging import NamedJudge, open_judge
-from trueline.recipes.opened import inside_of, target_hash
+from trueline.recipes.interviewing import Evaluating, Put, interview
+from trueline.recipes.judging import NamedJudge
+from trueline.recipes.opened import target_hash
 from trueline.recipes.progress import Show
-from trueline.recipes.usual import usual_judge, usual_tokens
-from trueline.recipes.weighing import weigher
+from trueline.recipes.spread_items import spread_items
 from trueline.store.folders import content_hash, digest, git_commit, write_json, write_text
 from trueline.store.runs import RunDirectory, create
 from trueline.targets.http import Asking
 
+__all__ = ["ITEMS", "Evaluating", "answered_in", "evaluate", "items_of"]
+
 ITEMS = "items.jsonl"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluating:
-    """What an evaluation is asked to do. Two that agree in all of it, and in what answers, are the same one."""
-
-    target: str
-    suites: tuple[str, ...] = ()  # none: all of the world's
-    data: str = WORLD  # the embedded world, or a file
-    category: str = ""  # only the file's rows whose category holds this text
-    judge: str = ""  # empty: the oracle for the world, enablement for files
-    template: str = "model"
-    temperature: float = 0.0
-    max_tokens: int = 0  # 0: 60 for the world, 256 for files
-    world_seed: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in self.suites:
-            suites()
-            find("suite", name)
-        if self.data != WORLD and not self.suites:
-            raise ValueError(f"{self.data}: expected --suite with a file, one of {', '.join(suites())}; name what it is for")
-        if self.data == WORLD and self.category:
-            raise ValueError("expected --category together with --data FILE; the world's suites choose for themselves")
-
-    @property
-    def sampling(self) -> Sampling:
-        """How every question is sampled: the likeliest reply, unless a temperature says otherwise."""
-        tokens = self.max_tokens or usual_tokens(self.data == WORLD)
-        return Sampling(temperature=self.temperature, max_tokens=tokens, seed=self.seed)
 
 
 def evaluate(
@@ -84,8 +53,12 @@ def evaluate(
     asking: Asking = Asking(),  # noqa: B008 - frozen
     at_once: int = AT_ONCE,
     max_undetermined: float = UNDETERMINED,
+    executor: Executor | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Put `n` items of each suite (files: at most so many), and return the folder and the report."""
+    """Put `n` items of each suite (files: at most so many), and return the folder and the report.
+
+    With an executor its workers put them (spread_items.py), else this process does.
+    """
     chosen = {name: find("suite", name)() for name in asked.suites or suites()}
     items = {name: items_of(asked, suite, n) for name, suite in chosen.items()}
     data = "" if asked.data == WORLD or not Path(asked.data).is_file() else content_hash(asked.data)
@@ -95,7 +68,8 @@ def evaluate(
     run = create(folder, _run(folder, spec, asked.seed))
     with run.lock():
         began = time.monotonic()
-        judge = asyncio.run(_put_all(asked, chosen, items, run, show, asking, at_once))
+        opening = interview(asked, asking, at_once) if executor is None else spread_items(asked, asking, at_once, executor)
+        judge = asyncio.run(_put_all(opening, items, run, show))
         tongue: Tongue = "world" if asked.data == WORLD else "english"
         found = _report(run, chosen, items, judge, tongue, max_undetermined)
         found["seconds"] = time.monotonic() - began
@@ -111,36 +85,20 @@ def answered_in(run: RunDirectory) -> dict[tuple[str, str], Answered]:
 
 
 async def _put_all(
-    asked: Evaluating, chosen: Mapping[str, Suite], items: Mapping[str, Sequence[Item]], run: RunDirectory, show: Show,
-    asking: Asking, at_once: int,
+    opening: AbstractAsyncContextManager[tuple[NamedJudge, Put]], items: Mapping[str, Sequence[Item]], run: RunDirectory,
+    show: Show,
 ) -> NamedJudge:  # fmt: skip
     """Put what has no answer yet."""
     kept = answered_in(run)
-    async with AsyncExitStack() as stack:
-
-        async def opened(reference: str) -> tuple[Target, str]:
-            there = await stack.enter_async_context(open_target(reference, template=asked.template, asking=asking))
-            return there, target_hash(reference, asked.template)
-
-        name = asked.judge or usual_judge(asked.data == WORLD)
-        judge = await open_judge(name, world=asked.world_seed, opened=opened)
-        waiting = {
-            name: [item for item in made if (name, item.id) not in kept or kept[name, item.id].outcome == "error"]
-            for name, made in items.items()
-        }
-        if any(waiting.values()):
-            target, _ = await opened(asked.target)
-            door = Door(target=target, by=judge.judge, sampling=asked.sampling, weigher=weigher(inside_of(target)))
-            for name, suite in chosen.items():
-                await _put(name, suite, waiting[name], len(items[name]), door, run, show, at_once)
+    async with opening as (judge, put):
+        for name, made in items.items():
+            waiting = [item for item in made if (name, item.id) not in kept or kept[name, item.id].outcome == "error"]
+            if waiting:
+                await _put(name, waiting, len(made), put, run, show)
     return judge
 
 
-async def _put(
-    name: str, suite: Suite, waiting: Sequence[Item], total: int, door: Door, run: RunDirectory, show: Show, at_once: int
-) -> None:
-    if not waiting:
-        return
+async def _put(name: str, waiting: Sequence[Item], total: int, put: Put, run: RunDirectory, show: Show) -> None:
     show.begin(name, again=len(waiting) < total)
     show.steps(name, total)
     bar, began, done, errors = show.bar(name), time.monotonic(), total - len(waiting), 0
@@ -151,7 +109,7 @@ async def _put(
         done, errors = done + 1, errors + (answered.outcome == "error")
         bar(done, {"errors": errors} if errors else {}, 0, time.monotonic() - began)
 
-    await put(name, suite, waiting, door, keep, at_once)
+    await put(name, waiting, keep)
     show.end(name, time.monotonic() - began, {"items": total} | ({"errors": errors} if errors else {}))
 
 

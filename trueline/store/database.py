@@ -24,6 +24,7 @@ from trueline.store.folders import digest
 from trueline.store.opening import DatabaseError, writing
 from trueline.store.runs import State, Value
 from trueline.store.tables import attempts as attempt_rows
+from trueline.store.tables import chunks as chunk_rows
 from trueline.store.tables import findings as finding_rows
 from trueline.store.tables import replies as reply_rows
 from trueline.store.tables import runs as run_rows
@@ -77,8 +78,8 @@ def save_stage(
     engine: Engine, run: str, name: str, key: str, state: State = "done", metrics: Mapping[str, Value] | None = None
 ) -> None:
     """Store how a stage of a stored run stands; a later word replaces the earlier one."""
-    row = {"run": run, "name": name, "key": key, "state": state, "metrics": dict(metrics or {}), "saved": _now()}
-    with _writing_of(engine, run) as connection:
+    row = {"run": run, "name": name, "key": key, "state": state, "metrics": dict(metrics or {}), "saved": utc_now()}
+    with writing_of(engine, run) as connection:
         insert(connection, stage_rows, [row], replacing=("key", "state", "metrics", "saved"))
 
 
@@ -94,15 +95,16 @@ def save_attempts(engine: Engine, run: str, records: Iterable[tuple[Attempt, Has
 
     One attempt is one (run, target, goal, attack, judge, query): what is stored stays as it is.
     """
-    with _writing_of(engine, run) as connection:
+    with writing_of(engine, run) as connection:
         return insert_attempts(connection, run, records)
 
 
 def drop_attempts(engine: Engine, run: str) -> None:
-    """Forget a run's attempts, as a campaign does that makes them again from its replies."""
+    """Forget a run's attempts, and its chunks, as a campaign does that makes them again from its replies."""
     with writing(engine) as connection:
         _hold(connection, run)
         connection.execute(attempt_rows.delete().where(attempt_rows.c.run == run))
+        connection.execute(chunk_rows.delete().where(chunk_rows.c.run == run))
         tallies.forget(connection, run)
 
 
@@ -113,10 +115,8 @@ def save_replies(
 
     Attempts that were made of earlier answers are stored with them, in the same transaction.
     """
-    rows = [{"run": run, "question": q, "created": _now(), "record": to_dict(c)} for q, c in answered.items()]
-    with _writing_of(engine, run) as connection:
-        for start in range(0, len(rows), _ROWS_PER_INSERT):
-            insert(connection, reply_rows, rows[start : start + _ROWS_PER_INSERT])
+    with writing_of(engine, run) as connection:
+        insert_replies(connection, run, answered)
         insert_attempts(connection, run, made)
 
 
@@ -149,7 +149,7 @@ def save_findings(engine: Engine, run: str, found: Iterable[Finding]) -> None:
 
     A later word on the same key replaces the earlier one, and keeps the time when it was first seen.
     """
-    with _writing_of(engine, run) as connection:
+    with writing_of(engine, run) as connection:
         insert_findings(connection, run, found)
 
 
@@ -196,9 +196,16 @@ def insert_attempts(connection: Connection, run: str, records: Iterable[tuple[At
     return len(new)
 
 
+def insert_replies(connection: Connection, run: str, answered: Mapping[str, Completion]) -> None:
+    """Store replies in a transaction that stores more; the first answer to a question stays."""
+    rows = [{"run": run, "question": q, "created": utc_now(), "record": to_dict(c)} for q, c in answered.items()]
+    for start in range(0, len(rows), _ROWS_PER_INSERT):
+        insert(connection, reply_rows, rows[start : start + _ROWS_PER_INSERT])
+
+
 def insert_findings(connection: Connection, run: str, found: Iterable[Finding]) -> None:
     """Store findings in a transaction that stores more, as `save_findings` does."""
-    now, rest = _now(), iter(found)
+    now, rest = utc_now(), iter(found)
     changing = ("run", "severity", "status", "updated", "record", "family", "category", "target")
     record = connection.execute(select(run_rows.c.record).where(run_rows.c.id == run)).scalar()
     target = record["spec"].get("target") if record else None
@@ -227,7 +234,7 @@ def _attempt_row(run: str, attempt: Attempt, hashes: Hashes) -> dict[str, Any]:
         "goal_hash": goal,
         "attack_hash": hashes.attack,
         "judge_hash": hashes.judge,
-        "created": _now(),
+        "created": utc_now(),
         "record": to_dict(attempt),
     }
 
@@ -244,7 +251,7 @@ def _facts(finding: Finding, target: object) -> dict[str, str]:
 
 
 @contextmanager
-def _writing_of(engine: Engine, run: str) -> Iterator[Connection]:
+def writing_of(engine: Engine, run: str) -> Iterator[Connection]:
     """One transaction for what belongs to a run. The database itself refuses what belongs to none (a foreign key)."""
     try:
         with writing(engine) as connection:
@@ -270,5 +277,6 @@ def _where(query: Any, table: Table, wanted: Mapping[str, str | None]) -> Any:
     return query
 
 
-def _now() -> str:
+def utc_now() -> str:
+    """The time as tables have it: ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -88,6 +88,15 @@ replies = Table(  # the memory of a run: a question that was answered is not ask
     Column("record", JSON, nullable=False),  # core.types.Completion
 )
 
+chunks = Table(  # parts of a campaign that workers carried out whole: none is carried out again (chunks.py)
+    "chunks",
+    metadata,
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", String, primary_key=True),  # content hash of what was asked
+    Column("created", String, nullable=False),
+    Column("record", JSON, nullable=False),  # what there was to say of it beside its attempts
+)
+
 findings = Table(
     "findings",
     metadata,

@@ -12,9 +12,10 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
+from trueline.core.ports import Limiter
 from trueline.core.records import json_line
 from trueline.core.types import GREEDY, Completion, Conversation, Prompt, Sampling
 from trueline.targets.errors import (
@@ -29,7 +30,7 @@ from trueline.targets.errors import (
     UnreachableError,
     quoted,
 )
-from trueline.targets.patience import Budget, Clock, Meter, Pace, Patience, Turnstile, persist, retry_after
+from trueline.targets.patience import Budget, Clock, Meter, Pace, Patience, Shared, Turnstile, persist, retry_after
 from trueline.targets.posting import NoReplyError, Post, Posting, Reply, posting
 from trueline.targets.wire import Answer, Json, ShapeError, Wire, complaint, events, read_json
 
@@ -102,6 +103,7 @@ class Remote:
     turnstile: Turnstile = field(repr=False, compare=False)
     clock: Clock = field(repr=False, compare=False)
     rng: Random = field(repr=False, compare=False)
+    shared: Shared | None = field(default=None, repr=False, compare=False)  # where other processes ask it too
 
     @property
     def name(self) -> str:
@@ -127,6 +129,8 @@ class Remote:
 
     async def _ask(self, question: bytes) -> Answer:
         """One request."""
+        if self.shared is not None:
+            await self.shared.request()
         await self.turnstile.turn()
         self.meter.request()
         limit = self.asking.timeout
@@ -149,6 +153,8 @@ class Remote:
         read = len(question) // 4 if answer.tokens_read is None else answer.tokens_read
         written = len(answer.text) // 4 + 1 if answer.tokens_written is None else answer.tokens_written
         self.meter.tokens(read, written)
+        if self.shared is not None:
+            await self.shared.tokens(read, written)
         return answer
 
     def _answer(self, came: Reply) -> Answer:
@@ -191,15 +197,22 @@ async def connected(
     *,
     clock: Clock = Clock(),  # noqa: B008 - frozen, so it is shared safely
     opening: Posting | None = None,
+    limiter: Limiter | None = None,
 ) -> AsyncIterator[Remote]:
     """Open a remote target, whose connections are closed at the end. Raises TargetKeyError before anything is sent.
 
-    `opening` is the way to post there, over HTTP where it is left out.
+    `opening` is the way to post there, over HTTP where it is left out. Where other processes ask it too, `limiter` keeps the
+    pace and the budget; `pace.at_once` stays this process's own.
     """
     key = Key.of(address)
     headers = {"content-type": "application/json", "user-agent": "trueline", **address.wire.headers(key.value)}
     url = address.url + address.wire.path
     async with (opening or posting)(url, headers, asking.most_bytes) as post:
+        shared = None
+        if limiter is not None:
+            shared = Shared(limiter=limiter, name=address.name, pace=asking.pace, budget=asking.budget, clock=clock)
+            prices = Budget(price_read=asking.budget.price_read, price_written=asking.budget.price_written)
+            asking = replace(asking, pace=Pace(at_once=asking.pace.at_once), budget=prices)
         yield Remote(
             address=address,
             asking=asking,
@@ -209,6 +222,7 @@ async def connected(
             turnstile=Turnstile(asking.pace, clock),
             clock=clock,
             rng=Random(),
+            shared=shared,
         )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from trueline.core.ports import Target
+from trueline.core.ports import Limiter, Target
 from trueline.core.records import nearest
 from trueline.targets.chat_wire import ChatWire
 from trueline.targets.deployment import read_deployment
@@ -62,19 +62,21 @@ async def open_target(
     template: str = "model",
     asking: Asking = Asking(),  # noqa: B008 - frozen
     guarding: Guarding | None = None,
+    limiter: Limiter | None = None,
 ) -> AsyncIterator[Target]:
     """Open the target that a TARGET names; what it holds open is closed at the end.
 
-    `template` is the chat template of a model in this process, `asking` how a remote one is asked, and `guarding` what puts a
-    guard before a model (guard/opening.py, which brings it along).
+    `template` is the chat template of a model in this process, `asking` how a remote one is asked, `limiter` what keeps its
+    pace and budget where other processes ask it too, and `guarding` what puts a guard before a model (guard/opening.py, which
+    brings it along).
     """
-    async with _opened(reference, template, asking, guarding, ()) as target:
+    async with _opened(reference, template, asking, limiter, guarding, ()) as target:
         yield target
 
 
 @asynccontextmanager
 async def _opened(
-    reference: str, template: str, asking: Asking, guarding: Guarding | None, within: tuple[Path, ...]
+    reference: str, template: str, asking: Asking, limiter: Limiter | None, guarding: Guarding | None, within: tuple[Path, ...]
 ) -> AsyncIterator[Target]:
     kind = kind_of(reference)
     if kind == "deployment":
@@ -89,7 +91,7 @@ async def _opened(
         file = read_deployment(path)
         if file.guards is not None and guarding is None:
             raise UnknownTargetError(f"{reference}: guards: nothing here can guard; open it with trueline.guard.opening")
-        async with _opened(file.settings.model, template, asking, guarding, (*within, path.resolve())) as target:
+        async with _opened(file.settings.model, template, asking, limiter, guarding, (*within, path.resolve())) as target:
             yield Deployment(
                 label=file.settings.name or path.stem,
                 # As a gateway stands: between what is deployed and the model.
@@ -103,7 +105,7 @@ async def _opened(
     elif kind == "remote":
         if template != "model":
             raise UnknownTargetError(f"{reference}: template={template} is for a model in this process; leave it out here")
-        async with connected(address_of(reference), asking) as remote:
+        async with connected(address_of(reference), asking, limiter=limiter) as remote:
             yield remote
     else:
         from trueline.targets.local import LocalModel  # torch: only where a model runs here

@@ -17,7 +17,7 @@ from itertools import count
 from random import Random
 from typing import TypeVar
 
-from trueline.core.ports import BudgetSpentError
+from trueline.core.ports import BudgetSpentError, Limiter
 from trueline.targets.errors import TargetError
 
 T = TypeVar("T")
@@ -143,6 +143,16 @@ class Budget:
         if self.cost and not (self.price_read or self.price_written):
             raise ValueError("budget.cost needs budget.price_read and budget.price_written, prices of a million tokens")
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are set, by name."""
+        told = {"seconds": self.seconds, "requests": self.requests, "tokens": self.tokens, "cost": self.cost}
+        return {what: limit for what, limit in told.items() if limit}
+
+    def cost_of(self, read: int, written: int) -> float:
+        """What so many tokens cost."""
+        return (read * self.price_read + written * self.price_written) / 1e6
+
 
 @dataclass(kw_only=True)
 class Meter:
@@ -157,7 +167,7 @@ class Meter:
 
     @property
     def cost(self) -> float:
-        return (self.tokens_read * self.budget.price_read + self.tokens_written * self.budget.price_written) / 1e6
+        return self.budget.cost_of(self.tokens_read, self.tokens_written)
 
     @property
     def seconds(self) -> float:
@@ -165,17 +175,15 @@ class Meter:
 
     def request(self) -> None:
         """Count one more request, or raise BudgetSpentError before it is made."""
-        limits = {
-            "seconds": (self.seconds, self.budget.seconds),
-            "requests": (self.requests, self.budget.requests),
-            "tokens": (self.tokens_read + self.tokens_written, self.budget.tokens),
-            "cost": (self.cost, self.budget.cost),
+        spent = {
+            "seconds": self.seconds,
+            "requests": self.requests,
+            "tokens": self.tokens_read + self.tokens_written,
+            "cost": self.cost,
         }
-        for what, (spent, limit) in limits.items():
-            if limit and spent >= limit:
-                raise BudgetSpentError(
-                    f"the budget is spent: {spent:,.6g} of {limit:,.6g} ({what}); raise budget.{what} to go on"
-                )
+        for what, limit in self.budget.limits.items():
+            if spent[what] >= limit:
+                raise _spent(what, spent[what], limit)
         if self.began is None:
             self.began = self.clock.now()
         self.requests += 1
@@ -184,3 +192,35 @@ class Meter:
         """Count what a model read and wrote."""
         self.tokens_read += read
         self.tokens_written += written
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """The pace and the budget of a target that many processes ask, kept for all of them together."""
+
+    limiter: Limiter
+    name: str  # what is asked under one name goes at one pace, and is paid from one budget
+    pace: Pace
+    budget: Budget
+    clock: Clock
+
+    async def request(self) -> None:
+        """Wait until the next request may go, and count it. Raises BudgetSpentError before one that is one too many."""
+        limits, apart = self.budget.limits, 60.0 / self.pace.a_minute if self.pace.a_minute else 0.0
+        if not limits and not apart:
+            return
+        taken = await self.limiter.take(self.name, apart=apart, spends={"requests": 1}, limits=limits)
+        if taken.over:
+            raise _spent(taken.over, taken.spent[taken.over], limits[taken.over])
+        if taken.wait:
+            await self.clock.sleep(taken.wait)
+
+    async def tokens(self, read: int, written: int) -> None:
+        """Count what a model read and wrote."""
+        if self.budget.tokens or self.budget.cost:
+            spends = {"tokens": read + written, "cost": self.budget.cost_of(read, written)}
+            await self.limiter.take(self.name, spends=spends)
+
+
+def _spent(what: str, spent: float, limit: float) -> BudgetSpentError:
+    return BudgetSpentError(f"the budget is spent: {spent:,.6g} of {limit:,.6g} ({what}); raise budget.{what} to go on")
