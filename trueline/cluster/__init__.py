@@ -1,0 +1,1 @@
+"""More than one process: the only place that knows Ray, torch.distributed and Slurm."""
