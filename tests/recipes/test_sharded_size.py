@@ -8,7 +8,7 @@ from torch import nn
 
 from tests.models.small import random_policy, tiny_policy
 from tests.recipes.test_size import saved_bytes, tokens
-from trueline.models.policy import ModelError
+from trueline.models.policy import ModelError, Policy
 from trueline.models.products import CHUNK
 from trueline.recipes.sharded_size import ALWAYS, GB, ROOM, SIZES, Sharding, plan, sent, worlds
 from trueline.recipes.size import Size
@@ -114,17 +114,12 @@ def test_making_activations_again_saves_memory_and_is_not_counted_as_work():
     assert plan(SMALL, again).flops == plan(SMALL, kept).flops
 
 
-def test_activations_are_what_torch_keeps(monkeypatch):
-    """For a llama whose norms keep their input alone, as on a GPU, autograd saves what the formula says, within a twentieth."""
+@pytest.mark.parametrize("family", ["llama", "qwen3"])
+def test_activations_are_what_torch_keeps(monkeypatch, family):
+    """With norms that keep their input alone, as on a GPU, autograd saves what the formula says, within a twentieth."""
     monkeypatch.setattr("trueline.models.native.library", lambda: None)
     monkeypatch.setattr(nn.functional, "rms_norm", lambda x, shape, weight, eps: _Norm.apply(x, weight, eps))
-    found = []
-    for layers in (2, 4):
-        model = random_policy("llama")
-        model.model.config.num_hidden_layers = layers
-        policy = type(model)(type(model.model)(model.model.config), model.codec)
-        found.append((saved_bytes(policy, *tokens(32, 40)), Size.of(policy.model)))
-    (few, small), (many, large) = found
+    (few, small), (many, large) = (_kept(family, layers) for layers in (2, 4))  # the rest is the same in both
     assert large.plain(1280, 4) - small.plain(1280, 4) == pytest.approx(many - few, rel=0.05)
 
 
@@ -176,6 +171,16 @@ def test_numbers_that_do_not_go_together_are_refused():
         Sharding(sequence=128, micro_rows=0)
     with pytest.raises(ModelError, match="at most 128 tokens"):
         plan(Size.of(tiny_policy().model), Sharding(sequence=129))
+
+
+def _kept(family: str, layers: int) -> tuple[int, Size]:
+    """Bytes that autograd saves for rows of 40 tokens, and the model's size."""
+    policy = tiny_policy(layers=layers)
+    if family == "llama":
+        policy = random_policy(family)
+        policy.model.config.num_hidden_layers = layers
+        policy = Policy(type(policy.model)(policy.model.config), policy.codec)
+    return saved_bytes(policy, *tokens(32, 40)), Size.of(policy.model)
 
 
 class _Norm(torch.autograd.Function):

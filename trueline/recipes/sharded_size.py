@@ -9,8 +9,8 @@ again. Zhao et al. 2023 (2304.11277); HSDP repeats the shards in each replica. P
 adapter's), b in a block, e in embedding, head and last norm, which are one group. Three moments of a step differ in what is
 there: the backward pass begins (train), its last gradients are summed (reduce), replies are sampled (sample).
 
-Left out: what CUDA and NCCL keep for themselves, fragments between blocks of memory, and Muon's products, which come after the
-backward pass has freed more than they take. `ROOM` of a GPU is left for the first two.
+Left out: what CUDA and NCCL keep for themselves and fragments between blocks of memory, for which `ROOM` of a GPU is left; and
+what Muon holds while it makes whole matrices orthogonal, which follows from how many it takes at a time.
 
     trueline cluster plan 7b --sequence 4096 --world 16
 """
@@ -160,7 +160,7 @@ def _items(size: Size, asked: Sharding) -> list[Item]:
     learned, summed = (size.adapter(asked.rank) / size.layers, 0) if asked.rank else (block, root)
     copies = asked.reward + (asked.reference and not asked.rank)
     beside: tuple[Moment, ...] = ("train", "reduce")
-    chunk = min(tokens, CHUNK)
+    chunk, kept = min(tokens, CHUNK), size.plain(tokens, c, bool(asked.rank), asked.remat)
     return [
         Item("weights", (size.frozen() + FLOAT * size.adapter(asked.rank)) / s, "4 P / s"),
         Item("gradients", size.gradient(asked.rank) / s, "4 L / s", beside),
@@ -171,7 +171,7 @@ def _items(size: Size, asked: Sharding) -> list[Item]:
         Item("embedding and head gathered", c * root, "c e", beside),
         Item("their gradients, unsummed", c * summed, "c e", beside),
         Item("the same, being summed", FLOAT * summed, "4 e", ("reduce",)),
-        Item("activations", size.plain(tokens, c, bool(asked.rank), asked.remat), _activations(asked), ("train",)),
+        Item("activations", kept, _activations(asked, size.head_norms), ("train",)),
         Item("last states", c * tokens * size.width, "c tokens width", ("train",)),
         Item("logits", (2 * FLOAT + c) * chunk * size.vocabulary, f"(8 + c) words min(tokens, {CHUNK})", ("train",)),
         Item("sampler's copy", c * size.parameters * bool(asked.rollouts), "c P"),
@@ -184,8 +184,9 @@ def _root(size: Size) -> int:
     return size.embedding + size.width
 
 
-def _activations(asked: Sharding) -> str:
+def _activations(asked: Sharding, normed: bool) -> str:
     layer = "5 width + 5 q + 6 k + 4 inner" if asked.rank else "4 width + 3 q + 3 k + 4 inner"
+    layer += " + q + 2 k" if normed and not asked.rank else ""
     return f"c tokens (layers width + 2 a), a = {layer}" if asked.remat else f"c tokens (layers + 1) a, a = {layer}"
 
 

@@ -43,6 +43,7 @@ class Size:
     queries: int  # width of all query heads together
     keys: int  # width of all key heads together; values are as wide
     context: int  # longest row, tokens
+    head_norms: bool = False  # queries and keys have norms of their own
 
     @classmethod
     def of(cls, model: PreTrainedModel | Decoder) -> Size:
@@ -60,6 +61,7 @@ class Size:
             queries=head * config.num_attention_heads,
             context=getattr(config, "max_position_embeddings", None) or sys.maxsize,
             keys=head * (getattr(config, "num_key_value_heads", None) or config.num_attention_heads),
+            head_norms=any("q_norm" in name for name in counts),
         )
 
     @classmethod
@@ -143,12 +145,12 @@ class Size:
         """Bytes of a training pass's activations in plain torch, `each` a number: what is kept, and the gradients of a layer.
 
         Kept of a token in a layer: two inputs of norms and what they give; q, k, v in one piece, q and k rotated, and what
-        was gathered; gate and up, silu of the gate, and the product. The norm keeps its input alone, as on a GPU.
+        was gathered (q, k, v again where q and k are normed); gate and up, silu of the gate, and the product. A norm keeps its
+        input alone, as on a GPU.
         `remat`: the layer's input, and one layer whole, which is made again; Chen et al. 2016 (1604.06174).
         """
-        layer = 4 * self.width + 3 * self.queries + 3 * self.keys + 4 * self.inner
-        if adapted:
-            layer = self._adapted()
+        heads = 3 * (self.queries + self.keys) + (self.queries + 2 * self.keys) * self.head_norms
+        layer = self._adapted() if adapted else 4 * self.width + heads + 4 * self.inner
         kept = self.layers * self.width + layer if remat else self.layers * layer
         return each * tokens * (kept + layer)
 
