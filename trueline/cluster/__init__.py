@@ -1,1 +1,1 @@
-"""More than one process: the only place that knows Ray, torch.distributed and Slurm."""
+"""Work beyond one process and one machine: the only room that knows Ray and torch.distributed."""
