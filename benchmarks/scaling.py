@@ -84,10 +84,15 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=2.0, help="of an endpoint: seconds of an answer")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    if min(asked.tasks, asked.rounds, asked.attempts, asked.each, asked.rate, asked.slots, asked.latency) <= 0:
+        parser.error("expected numbers above 0")
     told: dict[str, Any] = {}
     if asked.sample:
-        read = json.loads(asked.sample.read_text(encoding="utf-8"))
-        own, remote = Costs(**read["own"]), Costs(**read["remote"])
+        try:
+            read = json.loads(asked.sample.read_text(encoding="utf-8"))
+            own, remote = Costs(**read["own"]), Costs(**read["remote"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            parser.error(f"--sample: expected a file that --record wrote, {asked.sample}: {error}")
     else:
         rounds, own, remote = measure([int(n) for n in asked.workers.split(",")], asked.tasks, asked.rounds)
         told["measured"] = checked(rounds, own, remote)
@@ -247,9 +252,8 @@ def row(name: str, workers: int, costs: Costs, endpoint: Endpoint, attempts: int
 def show(told: dict[str, Any]) -> None:
     """What people read."""
     if "measured" in told:
-        print(
-            f"{'measured':12}{'workers':>8}{'attempts/s':>11}{'ratio':>7}  (least to largest){'predicted':>10}{'off':>8}{'foreign':>9}"
-        )
+        head = f"{'measured':12}{'workers':>8}{'attempts/s':>11}{'ratio':>7}  (least to largest)"
+        print(f"{head}{'predicted':>10}{'off':>8}{'foreign':>9}")
         for r in told["measured"]:
             spread = f"({r['least']:.2f} to {r['largest']:.2f})"
             head = f"{r['target']:12}{r['workers']:8}{r['rate']:11.1f}{r['ratio']:7.2f}  {spread:18}"

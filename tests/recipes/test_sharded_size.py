@@ -102,16 +102,25 @@ def test_sampling_holds_a_whole_copy_that_no_number_of_processes_makes_smaller()
     assert held["sampler's copy"] == 2 * SMALL.parameters
     assert held["keys and values"] == SMALL.cache(16, 128) / 2
     assert when["sampler's copy"] == set(ALWAYS)
-    assert when["keys and values"] == {"sample"}
-    assert not [name for name in ("gradients", "activations", "logits") if "sample" in when[name]]
+    assert when["keys and values"] == {"sampling"}
+    assert not [name for name in ("gradients", "activations", "logits") if "sampling" in when[name]]
 
 
 def test_making_activations_again_saves_memory_and_is_not_counted_as_work():
     """With `remat` less is kept, down to a block's input for each layer; FLOPs by which MFU is defined stay the same."""
     kept, again = Sharding(sequence=4096), Sharding(sequence=4096, remat=True)
-    assert items(SMALL, again)["activations"] < items(SMALL, kept)["activations"] / 5
-    assert items(SMALL, again)["activations"] > 2 * 4096 * SMALL.layers * SMALL.width
+    assert items(SMALL, again)["activations"] == 2 * 4096 * SMALL.layers * SMALL.width
+    assert items(SMALL, kept)["activations"] == 2 * 4096 * SMALL.layers * SMALL.plain()
+    assert plan(SMALL, again).peak < plan(SMALL, kept).peak
     assert plan(SMALL, again).flops == plan(SMALL, kept).flops
+
+
+def test_further_passes_find_the_gradients_of_the_first():
+    """Where a step has several passes, gradients are there at the loss already; the wire and the tokens count every pass."""
+    once, twice = (plan(SMALL, Sharding(sequence=512, world=4, passes=n)) for n in (1, 2))
+    assert twice.at("loss") - once.at("loss") == SMALL.gradient() / 4
+    assert twice.at("last block") == once.at("last block")
+    assert (twice.sent, twice.tokens) == (2 * once.sent, 2 * once.tokens)
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3"])
@@ -120,14 +129,15 @@ def test_activations_are_what_torch_keeps(monkeypatch, family):
     monkeypatch.setattr("trueline.models.native.library", lambda: None)
     monkeypatch.setattr(nn.functional, "rms_norm", lambda x, shape, weight, eps: _Norm.apply(x, weight, eps))
     (few, small), (many, large) = (_kept(family, layers) for layers in (2, 4))  # the rest is the same in both
-    assert large.plain(1280, 4) - small.plain(1280, 4) == pytest.approx(many - few, rel=0.05)
+    assert 4 * 1280 * (4 * large.plain() - 2 * small.plain()) == pytest.approx(many - few, rel=0.05)
 
 
 def test_logits_are_bounded_by_their_chunk():
     """Ever longer rows need ever more activations, and no more logits than those of one chunk."""
-    short, long = (items(SMALL, Sharding(sequence=n)) for n in (CHUNK, 4 * CHUNK))
-    assert short["logits"] == long["logits"] == 10 * CHUNK * SMALL.vocabulary
-    assert long["activations"] == pytest.approx(4 * short["activations"])
+    one, two, four = (items(SMALL, Sharding(sequence=n * CHUNK)) for n in (1, 2, 4))
+    assert one["logits"] == CHUNK * SMALL.vocabulary * 6 + 2 * SMALL.vocabulary * SMALL.width
+    assert two["logits"] == four["logits"] == 2 * one["logits"]
+    assert four["activations"] == pytest.approx(4 * one["activations"])
 
 
 def test_a_model_by_its_numbers_is_the_model():

@@ -43,6 +43,7 @@ def cluster() -> None:
 @click.option("--tied", is_flag=True, help="Embedding and head are one matrix.")
 @click.option("--sequence", type=int, required=True, help="Tokens of a row.")
 @click.option("--micro-rows", type=int, default=1, show_default=True, help="Rows of one forward pass, in each process.")
+@click.option("--passes", type=int, default=1, show_default=True, help="Forward and backward passes of a step.")
 @click.option("--world", type=int, default=1, show_default=True, help="Processes, one a GPU.")
 @click.option("--replicas", type=int, default=1, show_default=True, help="Copies of the shards (HSDP).")
 @click.option("--dtype", type=click.Choice(list(BYTES)), default="bfloat16", show_default=True, help="What is computed in.")
@@ -69,7 +70,7 @@ def cluster() -> None:
 @reports_errors
 def plan_command(
     model: str | None, layers: int | None, width: int | None, heads: int | None, key_heads: int, inner: int | None,
-    vocabulary: int | None, tied: bool, sequence: int, micro_rows: int, world: int, replicas: int, dtype: str,
+    vocabulary: int | None, tied: bool, sequence: int, micro_rows: int, passes: int, world: int, replicas: int, dtype: str,
     adapter_rank: int, remat: bool, optimizer: str, reference: bool, reward: bool, rollouts: int, gpu_memory: str,
     peak_tflops: float | None, mfu: float, as_json: bool,
 ) -> None:  # fmt: skip
@@ -91,6 +92,7 @@ def plan_command(
     asked = Sharding(
         sequence=sequence,
         micro_rows=micro_rows,
+        passes=passes,
         world=world,
         replicas=replicas,
         compute=BYTES[dtype],
@@ -248,10 +250,12 @@ def _show(told: dict[str, Any], size: Size, found: Plan) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from trueline.recipes.sharded_size import ALWAYS
+
     table = Table("held by each process", "while", "GB", "how", title=_head(told), title_justify="left")
     table.columns[2].justify = "right"
     for item in found.items:
-        when = "always" if len(item.when) == 3 else " or ".join(item.when)
+        when = "always" if item.when == ALWAYS else ", ".join(item.when)
         table.add_row(item.name, when, _gb(item.bytes), Text(item.how))
     table.add_section()
     fits = f"{'fits' if told['fits'] else 'does not fit'} a GPU of {_gb(told['gpu_memory'])} GB with a tenth to spare"
@@ -260,7 +264,7 @@ def _show(told: dict[str, Any], size: Size, found: Plan) -> None:
     rate = told["tokens_per_second"]
     lines = [
         LETTERS,
-        f"a step of one forward pass: {told['tokens_per_step']:,} tokens; each process sends {_gb(found.sent)} GB",
+        f"a step: {told['tokens_per_step']:,} tokens; each process sends {_gb(found.sent)} GB",
         f"a token of training: {found.flops / 1e9:.2f} GFLOP; "
         + (f"{rate:,} tokens a second at an MFU of {told['mfu']}" if rate else "--peak-tflops tells tokens a second"),
         f"a checkpoint on disk: {_gb(found.checkpoint)} GB; main memory to save the whole: {_gb(found.host)} GB",
@@ -273,9 +277,10 @@ def _show(told: dict[str, Any], size: Size, found: Plan) -> None:
 def _head(told: dict[str, Any]) -> str:
     copies = f", {told['replicas']} replicas of {told['shards']} shards" if told["replicas"] > 1 else ""
     shape = f"{told['layers']} layers of {told['width']}, {told['queries']} q, {told['keys']} k, {told['inner']} inner"
+    processes = f"{told['world']} process{'es' * (told['world'] > 1)}{copies}"
     return (
         f"{told['model']}: {told['parameters'] / 1e9:.2f} B parameters ({shape}, {told['vocabulary']} words); "
-        f"{told['world']} processes{copies}; rows of {told['sequence']}, {told['micro_rows']} at a time"
+        f"{processes}; rows of {told['sequence']}, {told['micro_rows']} at a time"
     )
 
 

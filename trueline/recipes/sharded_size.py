@@ -6,11 +6,15 @@
 FSDP: each of `s = world / replicas` processes keeps 1/s of every weight, gradient and moment in float32. A block is gathered in
 what is computed in (c bytes a number) while it is used, the next one beside it; its gradients are summed in float32 and cut
 again. Zhao et al. 2023 (2304.11277); HSDP repeats the shards in each replica. P parameters, L of them learn (all, or the
-adapter's), b in a block, e in embedding, head and last norm, which are one group. Three moments of a step differ in what is
-there: the backward pass begins (train), its last gradients are summed (reduce), replies are sampled (sample).
+adapter's), b in a block, e in embedding, head and last norm, which are one group.
+
+What is there differs, so five moments of a step are added up, and the fullest is the plan: the loss, when all activations and
+logits are there; the backward pass of the first block and of the last, between which activations go and gradients come; the
+sum of the embedding's gradients; and sampling. Where a step has several passes, gradients are there from the first one on.
 
 Left out: what CUDA and NCCL keep for themselves and fragments between blocks of memory, for which `ROOM` of a GPU is left; and
 what Muon holds while it makes whole matrices orthogonal, which follows from how many it takes at a time.
+`benchmarks/fsdp_memory.py` holds the plan against FSDP itself, on tensors without memory.
 
     trueline cluster plan 7b --sequence 4096 --world 16
 """
@@ -27,8 +31,9 @@ from trueline.recipes.size import FLOAT, Size
 
 GB = 2**30
 ROOM = 0.1  # share of a GPU's memory that the plan leaves free
-Moment = Literal["train", "reduce", "sample"]
-ALWAYS: tuple[Moment, ...] = ("train", "reduce", "sample")
+Moment = Literal["loss", "first block", "last block", "embedding", "sampling"]
+ALWAYS: tuple[Moment, ...] = ("loss", "first block", "last block", "embedding", "sampling")
+TRAINING, BLOCKS, LATE = ALWAYS[:4], ALWAYS[1:3], ALWAYS[2:4]
 
 # Invented, shaped like the Llama family: nobody's model.
 SIZES: Mapping[str, Size] = {
@@ -44,6 +49,7 @@ class Sharding:
 
     sequence: int  # tokens of a row
     micro_rows: int = 1  # rows of one forward pass, in each process
+    passes: int = 1  # forward and backward passes of a step
     world: int = 1  # processes
     replicas: int = 1  # copies of the shards (HSDP); each is held by world / replicas processes
     compute: int = 2  # bytes of a number that is computed with: 2 is bfloat16, 4 float32
@@ -55,7 +61,8 @@ class Sharding:
     rollouts: int = 0  # rows that each process samples at one time, from a whole copy of the policy; 0: none here
 
     def __post_init__(self) -> None:
-        for name, least in (("sequence", 2), ("micro_rows", 1), ("world", 1), ("replicas", 1), ("rank", 0), ("rollouts", 0)):
+        numbers = {"sequence": 2, "micro_rows": 1, "passes": 1, "world": 1, "replicas": 1, "rank": 0, "rollouts": 0}
+        for name, least in numbers.items():
             if getattr(self, name) < least:
                 raise ModelError(f"{name}: expected {least} or more, got {getattr(self, name)}")
         if self.world % self.replicas:
@@ -90,8 +97,8 @@ class Plan:
     host: float  # bytes of main memory on the first process's machine: the whole model, to be saved
     checkpoint: float  # bytes on disk: what learns, and its moments
     flops: float  # of training, a token: the count that MFU is defined by
-    sent: float  # bytes that each process sends in a step of one forward pass
-    tokens: int  # of such a step, all processes together
+    sent: float  # bytes that each process sends in a step
+    tokens: int  # of a step, all processes together
 
     def at(self, moment: Moment) -> float:
         """Bytes on the device in one moment of a step."""
@@ -127,7 +134,7 @@ def plan(size: Size, asked: Sharding) -> Plan:
         checkpoint=learned + size.moments(asked.muon, asked.rank),
         flops=_flops(size, asked),
         sent=sent(size, asked),
-        tokens=asked.tokens * asked.world,
+        tokens=asked.passes * asked.tokens * asked.world,
     )
 
 
@@ -142,40 +149,48 @@ def worlds(size: Size, asked: Sharding, memory: float, most: int = 1024) -> list
 
 
 def sent(size: Size, asked: Sharding) -> float:
-    """Bytes that a process sends for one forward and backward pass.
+    """Bytes that a process sends in a step.
 
-    Gathering n bytes among s processes, or summing them in shards, each sends n (s - 1) / s. Blocks are gathered twice, the
-    group of embedding and head once; gradients are summed in float32, and among R replicas by 2 (R - 1) / R of a shard.
+    Gathering n bytes among s processes, or summing them in shards, each sends n (s - 1) / s. In a pass blocks are gathered
+    twice, the group of embedding and head once; gradients are summed in float32, among R replicas by 2 (R - 1) / R of a shard.
     """
     s, replicas = asked.shards, asked.replicas
     gathered = asked.compute * (2 * (size.body - size.width) + _root(size)) * (s - 1) / s
     learned = size.gradient(asked.rank)
-    return gathered + learned * (s - 1) / s + 2 * learned / s * (replicas - 1) / replicas
+    return asked.passes * (gathered + learned * (s - 1) / s + 2 * learned / s * (replicas - 1) / replicas)
 
 
 def _items(size: Size, asked: Sharding) -> list[Item]:
     """All that is held, also what comes to nothing."""
     s, c, tokens = asked.shards, asked.compute, asked.tokens
-    block, root = (size.body - size.width) / size.layers, _root(size)
+    block, root, head = (size.body - size.width) / size.layers, _root(size), size.vocabulary * size.width
     learned, summed = (size.adapter(asked.rank) / size.layers, 0) if asked.rank else (block, root)
     copies = asked.reward + (asked.reference and not asked.rank)
-    beside: tuple[Moment, ...] = ("train", "reduce")
-    chunk, kept = min(tokens, CHUNK), size.plain(tokens, c, bool(asked.rank), asked.remat)
+    layer = c * tokens * size.plain(bool(asked.rank))
+    kept = c * tokens * size.layers * size.width if asked.remat else size.layers * layer
+    chunks = 1 if tokens <= CHUNK else 2  # a chunk's logits and what they add to the head are there until the next one's are
+    logits = chunks * ((c + FLOAT) * min(tokens, CHUNK) * size.vocabulary + (0 if asked.rank else c * head))
+    a = "5 width + 5 q + 6 k + 4 inner" if asked.rank else "4 width + 3 q + 3 k + 4 inner"
+    a += " + q + 2 k" if size.head_norms and not asked.rank else ""
     return [
         Item("weights", (size.frozen() + FLOAT * size.adapter(asked.rank)) / s, "4 P / s"),
-        Item("gradients", size.gradient(asked.rank) / s, "4 L / s", beside),
         Item("moments", size.moments(asked.muon, asked.rank) / s, "8 L / s; 4 where Muon moves"),
         Item("frozen models", copies * size.frozen() / s, "4 P / s each"),
-        Item("two blocks gathered", 2 * c * block, "2 c b", beside),
-        Item("their gradients", (c + FLOAT) * learned, "(c + 4) b", beside),
-        Item("embedding and head gathered", c * root, "c e", beside),
-        Item("their gradients, unsummed", c * summed, "c e", beside),
-        Item("the same, being summed", FLOAT * summed, "4 e", ("reduce",)),
-        Item("activations", kept, _activations(asked, size.head_norms), ("train",)),
-        Item("last states", c * tokens * size.width, "c tokens width", ("train",)),
-        Item("logits", (2 * FLOAT + c) * chunk * size.vocabulary, f"(8 + c) words min(tokens, {CHUNK})", ("train",)),
         Item("sampler's copy", c * size.parameters * bool(asked.rollouts), "c P"),
-        Item("keys and values", size.cache(asked.rollouts, asked.sequence, c), "4 c layers keys rows tokens", ("sample",)),
+        Item("gradients", size.gradient(asked.rank) / s, "4 L / s", TRAINING if asked.passes > 1 else LATE),
+        Item("embedding and head, gathered", c * root, "c e", ALWAYS[:3]),
+        Item("the head's gradient", c * min(summed, head), "c words width", ALWAYS[1:4]),
+        Item("the embedding's beside it", c * (summed - min(summed, head)), "c e - c words width", ("embedding",)),
+        Item("both, being summed", FLOAT * summed, "4 e", ("embedding",)),
+        Item("two blocks, gathered", 2 * c * block, "2 c b", BLOCKS),
+        Item("a block's gradients", c * learned, "c b", BLOCKS),
+        Item("another's, being summed", FLOAT * learned, "4 b", ("last block",)),
+        Item("activations", kept, "c tokens layers " + ("width" if asked.remat else f"({a})"), ALWAYS[:2]),
+        Item("a block's, made again", layer * asked.remat, f"c tokens ({a})", BLOCKS),
+        Item("their gradients", c * tokens * (3 * size.inner + 2 * size.width), "c tokens (3 inner + 2 width)", BLOCKS),
+        Item("last states", c * tokens * size.width, "c tokens width", ("loss",)),
+        Item("logits", logits, _logits_words(chunks, asked.rank), ("loss",)),
+        Item("keys and values", size.cache(asked.rollouts, asked.sequence, c), "4 c layers k rows tokens", ("sampling",)),
     ]
 
 
@@ -184,10 +199,9 @@ def _root(size: Size) -> int:
     return size.embedding + size.width
 
 
-def _activations(asked: Sharding, normed: bool) -> str:
-    layer = "5 width + 5 q + 6 k + 4 inner" if asked.rank else "4 width + 3 q + 3 k + 4 inner"
-    layer += " + q + 2 k" if normed and not asked.rank else ""
-    return f"c tokens (layers width + 2 a), a = {layer}" if asked.remat else f"c tokens (layers + 1) a, a = {layer}"
+def _logits_words(chunks: int, rank: int) -> str:
+    each = f"(c + 4) words min(tokens, {CHUNK})" + ("" if rank else " + c words width")
+    return each if chunks == 1 else f"{chunks} ({each})"
 
 
 def _flops(size: Size, asked: Sharding) -> float:

@@ -130,7 +130,7 @@ class Size:
         Under an adapter the layers are those of `transformers`, which keep more.
         """
         if adapted:
-            return FLOAT * (self.layers * tokens * self._adapted() + predicted * (self.vocabulary + self.width))
+            return FLOAT * (self.layers * tokens * self.plain(adapted=True) + predicted * (self.vocabulary + self.width))
         attended, after = self._layer()
         last = (
             after + 2 * self.width + self.queries + self.vocabulary
@@ -141,18 +141,17 @@ class Size:
         """Bytes of activations at the worst moment: all that is kept, and the gradients of one layer."""
         return self.kept(tokens, predicted) + FLOAT * tokens * sum(self._layer())
 
-    def plain(self, tokens: float, each: int, adapted: bool = False, remat: bool = False) -> float:
-        """Bytes of a training pass's activations in plain torch, `each` a number: what is kept, and the gradients of a layer.
+    def plain(self, adapted: bool = False) -> int:
+        """Numbers that a token leaves in one layer for the backward pass in plain torch, in what is computed in.
 
-        Kept of a token in a layer: two inputs of norms and what they give; q, k, v in one piece, q and k rotated, and what
-        was gathered (q, k, v again where q and k are normed); gate and up, silu of the gate, and the product. A norm keeps its
-        input alone, as on a GPU.
-        `remat`: the layer's input, and one layer whole, which is made again; Chen et al. 2016 (1604.06174).
+        Two inputs of norms and what they give; q, k, v in one piece, q and k rotated, and what was gathered (q, k, v again
+        where q and k are normed); gate and up, silu of the gate, and the product. A norm keeps its input alone, as on a GPU.
+        Under an adapter a token goes through the layers of `transformers`.
         """
+        if adapted:
+            return 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner
         heads = 3 * (self.queries + self.keys) + (self.queries + 2 * self.keys) * self.head_norms
-        layer = self._adapted() if adapted else 4 * self.width + heads + 4 * self.inner
-        kept = self.layers * self.width + layer if remat else self.layers * layer
-        return each * tokens * (kept + layer)
+        return 4 * self.width + heads + 4 * self.inner
 
     def passing(self, tokens: float) -> float:
         """Bytes that a forward pass without gradient uses at one time: the widest place of one layer."""
@@ -161,10 +160,6 @@ class Size:
     def cache(self, rows: float, length: float, each: int = FLOAT) -> float:
         """Bytes of the keys and values of `rows` sequences, twice: dropping finished rows copies those that stay."""
         return 2 * each * 2 * self.layers * self.keys * rows * length
-
-    def _adapted(self) -> int:
-        """Numbers that a token leaves in one layer under an adapter, which goes through the layers of `transformers`."""
-        return 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner
 
     def _layer(self) -> tuple[int, int]:
         """Numbers that a token leaves in one layer: its input, q, k, v and what it gathered; then a sum, gate and up.
