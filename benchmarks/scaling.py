@@ -3,17 +3,19 @@
     python -m benchmarks.scaling --record sample.json                  # measures, checks the simulation, and looks beyond
     python -m benchmarks.scaling --sample sample.json --rate 200       # looks beyond alone, with what was measured before
 
-Measured are campaigns on a 0.9 M-parameter model of the world with random weights, 29 attacks on three goals a task; each
-worker has one thread and a model of its own. Rounds alternate the numbers of workers; `ratio` is within a round. `foreign` is
-how many cores' worth of other programs ran beside: above .25 a round says little. What the driver does is measured apart: tasks
-that give back their item, turns that are asked for (processor time of both), and writing the attempts into an SQLite file.
-`distant` targets cost nothing and answer after half a second, `paced` ones no more than a hundred times a second.
+Measured is `trueline attack --workers N` from its first task to its report: 29 attacks on goals of the world, on a model with
+0.9 M random parameters; each worker has one thread and a model of its own. `at once` is an endpoint on this machine that
+refuses, `distant` one that does so after half a second, `paced` the same asked no more than a hundred times a second. Rounds
+alternate all of them; `ratio` is within a round. `foreign` is how many cores' worth of other programs ran beside: above .25 a
+round says little, but of targets that answer late. What a task costs a worker is processor time, which is the same beside
+others. What the driver does is measured apart, as processor time too: tasks that give back their item, turns that are asked for,
+the writing of the same chunks into an SQLite file; and what a report costs an attempt, from campaigns of two sizes.
 
 The simulation (benchmarks/scaling_model.py) draws task times from those of one worker; its prediction stands beside what was
 measured. Beyond the machine a worker is a core with such a model, or has a replica of a large one that answers `--each`
 attempts a second (benchmarks/scaling_cost.py says how many), or all ask one endpoint with a rate limit (--rate), so many
-questions at a time (--slots) and seconds an answer (--latency); what a worker does itself is then measured on a target that
-costs nothing.
+questions at a time (--slots) and seconds an answer (--latency); what a worker does itself is then that of an endpoint that
+answers at once.
 """
 
 from __future__ import annotations
@@ -31,22 +33,28 @@ from random import Random
 from statistics import mean, median
 from typing import Any
 
+from benchmarks.campaign import endpoint
 from benchmarks.scaling_model import NOWHERE, Costs, Endpoint, bounds, limit, simulate
+from benchmarks.scaling_work import Done, Timed
 from benchmarks.training import worked
 from trueline.cluster.executor import Local
 from trueline.core.files import atomic_file
 from trueline.core.records import from_dict
-from trueline.core.types import Attempt, Run
+from trueline.core.types import Attempt, Completion, Run
 from trueline.models.policy import tiny
 from trueline.models.tokens import word_tokenizer
-from trueline.store.database import Hashes, save_replies, save_run
-from trueline.store.opening import Database, open_database
+from trueline.recipes.attacking import Attacking, carry_out
+from trueline.recipes.progress import Quiet
+from trueline.store.chunks import save_chunk
+from trueline.store.database import Hashes, save_run
+from trueline.store.opening import open_database
+from trueline.targets.http import Asking
+from trueline.targets.patience import Pace
 from trueline.world.language import vocabulary
 
-ATTACKS, GOALS = "words", 3  # of a task
-LATENCY, PACE = 0.5, 100.0  # of the distant targets that are measured: seconds an answer, and questions a second of one
 BEYOND = (1, 10, 100, 1000)
-HASHES = Hashes(target="t", attack="a", judge="j", goal="g")
+LATENCY, PACE = 0.5, 100.0  # of the distant targets that are measured: seconds an answer, and questions a second of one
+AT_ONCE = 64  # questions of one worker at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,20 +66,22 @@ class Round:
     workers: int
     tasks: int
     attempts: int
-    seconds: float  # once every worker has had a first task: start-up is not in it
-    starting: float  # seconds from nothing to the first result, less that task's own
+    seconds: float  # once every worker has had a first task, up to the last result
+    starting: float  # seconds from nothing to the first result
+    closing: float  # processor seconds of the driver from the last result to the report
     own: tuple[float, ...]  # seconds that the workers took for each task
+    sample: Any  # a task's result
     foreign: float
 
     @property
     def rate(self) -> float:
-        """Attempts a second."""
+        """Attempts a second once all workers are there."""
         return self.attempts / self.seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", type=int, default=24, help="of each measured campaign")
+    parser.add_argument("--tasks", type=int, default=40, help="of each measured campaign")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", default="1,2", help="that are measured with models of their own, comma between")
     parser.add_argument("--record", type=Path, help="write what was measured there")
@@ -113,79 +123,76 @@ def main() -> None:
 def measure(workers: list[int], tasks: int, times: int) -> tuple[list[list[Round]], Costs, Costs]:
     """Campaigns on each number of workers in turn, and the costs they come to: with own models, and of remote ones."""
     os.environ["OMP_NUM_THREADS"] = "1"  # of each worker, however few there are
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as made, endpoint() as near, endpoint(LATENCY) as far:
         folder = Path(made)
         tiny(word_tokenizer(vocabulary())).save(folder / "model")
-        kinds = [("own models", n, NOWHERE, str(folder / "model")) for n in workers]
-        kinds += [("distant", n, Endpoint(latency=LATENCY), "") for n in (1, 4)]
-        kinds += [("paced", n, Endpoint(latency=LATENCY, per_second=PACE), "") for n in (1, 4)]
+        at_once, distant, paced = Endpoint(), Endpoint(latency=LATENCY), Endpoint(latency=LATENCY, per_second=PACE)
+        urls = {"at once": (near, at_once), "distant": (far, distant), "paced": (far, paced)}
+        kinds = [("own models", n, NOWHERE, str(folder / "model"), tasks) for n in workers]
+        for name, (port, kind) in urls.items():  # more of them, since they are faster
+            kinds += [(name, n, kind, f"http://127.0.0.1:{port}/v1#refuser", 3 * n * tasks) for n in (1, 4)]
         rounds = []
         for turn in range(times):
-            rounds.append([campaign(*kind, tasks, folder / f"{turn}-{i}.db") for i, kind in enumerate(kinds)])
+            rounds.append([campaign(*kind, folder / f"{turn}-{i}" / "run") for i, kind in enumerate(kinds)])
             print(f"round {turn + 1} of {times}", file=sys.stderr)
-        sample, *_ = parts(1, str(folder / "model"))
-        asking = parts(tasks + 1, "")[1:]
-        attempts = [from_dict(Attempt, a) for a in sample["attempts"]]
-        writing = timed_writing(open_database(folder / "writing.db"), attempts)
-    alone = [r for one in rounds for r in one if r.endpoint is NOWHERE and r.workers == min(workers)]
-    own = Costs(
-        tasks=[seconds for r in alone for seconds in r.own],
-        attempts=len(attempts),
+        every = [r for one in rounds for r in one]
+        own, remote = (costs_of(every, name, folder) for name in ("own models", "at once"))
+    turns = remote.attempts * timed_asking()
+    return rounds, own, replace(remote, handing=remote.handing + turns)
+
+
+def costs_of(every: list[Round], target: str, folder: Path) -> Costs:
+    """What campaigns of one worker come to; what a report costs an attempt is read off campaigns of two sizes."""
+    alone, four = ([r for r in every if r.workers == n] for n in (1, 4))
+    few, many = ([r for r in some if r.target == "at once"] for some in (alone, four))
+    closing = median(r.closing for r in many) - median(r.closing for r in few)
+    mine = [r for r in alone if r.target == target]
+    sample = mine[0].sample
+    return Costs(
+        tasks=[seconds for r in mine for seconds in r.own],
+        attempts=len(sample["attempts"]),
         handing=timed_handing(sample),
-        writing=writing,
-        starting=median(r.starting for r in alone),
+        writing=timed_writing(folder / f"{target}.db", sample),
+        closing=max(0.0, closing / (many[0].attempts - few[0].attempts)),
+        starting=median(r.starting for r in mine),
     )
-    handing = own.handing + own.attempts * timed_asking()
-    return rounds, own, replace(own, tasks=[result["seconds"] for result in asking], handing=handing)
 
 
-def campaign(target: str, workers: int, endpoint: Endpoint, model: str, tasks: int, database: Path) -> Round:
-    """Run a campaign on so many workers, its attempts written in order as they come."""
-    engine = open_database(database)
-    save_run(engine, Run(id="r", recipe="attack"))
-    busy, used, began = worked(), sum(os.times()[:4]), time.perf_counter()
-    own, attempts = [], 0
-    with Local(workers=workers) as executor:
-        results = executor.map("benchmarks.scaling_work:part", items(tasks + workers, model, endpoint))
-        for number, result in enumerate(results):
-            write(engine, [from_dict(Attempt, a) for a in result["attempts"]])
-            if number == 0:
-                starting = time.perf_counter() - began - result["seconds"]
-            if number == workers - 1:  # all are there
-                since = time.perf_counter()
-            if number >= workers:
-                own.append(result["seconds"])
-                attempts += len(result["attempts"])
-        ended = time.perf_counter()
-    foreign = (worked() - busy - sum(os.times()[:4]) + used) / (time.perf_counter() - began)
-    engine.dispose()
+def campaign(name: str, workers: int, kind: Endpoint, target: str, tasks: int, folder: Path) -> Round:
+    """Attack a target with so many workers, a goal under every attack to a task, and a few tasks to begin with."""
+    os.environ["OPENAI_API_KEY"] = "none"
+    asked = Attacking(target=target, attacks="words", goals="world", n=tasks + 4, budget=1, judge="oracle")
+    per_minute = 0.0 if kind.per_second == inf else 60 * kind.per_second
+    asking = Asking(pace=Pace(at_once=AT_ONCE * workers, a_minute=per_minute))
+    busy, used, began = worked(), sum(os.times()[:4]), time.monotonic()
+    with Timed(Local(workers=workers)) as executor:
+        carry_out(asked, show=Quiet(), out=folder, asking=asking, executor=executor)
+        closing = time.process_time() - executor.last
+    foreign = (worked() - busy - sum(os.times()[:4]) + used) / (time.monotonic() - began)
+    came = executor.came
+    first = {done.worker: done.ended for done in reversed(came)}  # of each worker; the opening of its target is in it
+    since, last = max(first.values()), max(done.ended for done in came)
+    counted = [done for done in came if done.ended > since]
     return Round(
-        target=target, endpoint=endpoint, workers=workers, tasks=tasks, attempts=attempts, seconds=ended - since,
-        starting=starting, own=tuple(own), foreign=max(0.0, foreign),
+        target=name, endpoint=kind, workers=workers, tasks=len(counted), attempts=sum(map(attempts_of, counted)),
+        seconds=last - since, starting=came[0].ended - began, closing=closing,
+        own=tuple(done.seconds for done in came if done.ended > first[done.worker]), sample=came[-1].result,
+        foreign=max(0.0, foreign),
     )  # fmt: skip
 
 
-def items(count: int, model: str, endpoint: Endpoint = NOWHERE) -> list[dict[str, Any]]:
-    """Tasks: the same attacks, each on goals that its own seed draws; of a model, or of a target that costs nothing."""
-    asked = {"model": model, "attacks": ATTACKS, "goals": GOALS}
-    asked |= {"latency": endpoint.latency, "apart": 1 / endpoint.per_second}
-    return [{**asked, "seed": seed} for seed in range(count)]
+def attempts_of(done: Done) -> int:
+    """How many attempts a task made."""
+    return len(done.result["attempts"])
 
 
-def parts(count: int, model: str) -> list[dict[str, Any]]:
-    """What so many tasks give, one worker doing them."""
-    with Local(workers=1) as executor:
-        return list(executor.map("benchmarks.scaling_work:part", items(count, model)))
-
-
-def timed_handing(item: dict[str, Any], count: int = 200) -> float:
+def timed_handing(sample: Any, count: int = 200) -> float:
     """Processor seconds of the driver for a task whose item is small and whose result is as large as this one."""
     with Local(workers=1) as executor:
-        list(executor.map("benchmarks.scaling_work:again", [item]))  # it starts
+        list(executor.map("benchmarks.scaling_work:again", [sample]))  # it starts
         began = time.process_time()
-        for result in executor.map("benchmarks.scaling_work:again", [item] * count):
-            for attempt in result["attempts"]:
-                from_dict(Attempt, attempt)
+        for result in executor.map("benchmarks.scaling_work:again", [sample] * count):
+            records(result)
         return (time.process_time() - began) / count
 
 
@@ -198,19 +205,24 @@ def timed_asking(count: int = 5000) -> float:
         return (time.process_time() - began) / count
 
 
-def timed_writing(engine: Database, attempts: list[Attempt], count: int = 20) -> float:
-    """Seconds to write one attempt, in transactions of a task's."""
+def timed_writing(path: Path, sample: Any, count: int = 50) -> float:
+    """Processor seconds to write one attempt, in transactions of a chunk's."""
+    engine = open_database(path)
     save_run(engine, Run(id="r", recipe="attack"))
-    began = time.perf_counter()
-    for _ in range(count):
-        write(engine, attempts)
+    made, answered = records(sample)
+    began = time.process_time()
+    for number in range(count):
+        replies = {f"{number}-{question}": completion for question, completion in answered.items()}
+        save_chunk(engine, "r", str(number), {"clean": True}, replies, made)
+    took = time.process_time() - began
     engine.dispose()
-    return (time.perf_counter() - began) / (count * len(attempts))
+    return took / (count * len(made))
 
 
-def write(engine: Database, attempts: list[Attempt]) -> None:
-    """One task's attempts, in one transaction."""
-    save_replies(engine, "r", {}, [(attempt, HASHES) for attempt in attempts])
+def records(result: Any) -> tuple[list[tuple[Attempt, Hashes]], dict[str, Completion]]:
+    """A chunk's attempts and replies, as the driver reads them (recipes/spread.py)."""
+    made = [(from_dict(Attempt, attempt), from_dict(Hashes, hashes)) for attempt, hashes in result["attempts"]]
+    return made, {question: from_dict(Completion, completion) for question, completion in result["replies"].items()}
 
 
 def checked(rounds: list[list[Round]], own: Costs, remote: Costs) -> list[dict[str, Any]]:
@@ -265,7 +277,7 @@ def show(told: dict[str, Any]) -> None:
     print(
         f"the driver: {own['handing'] * 1e3:.1f} ms a task ({remote['handing'] * 1e3:.1f} ms where turns are asked for)", end=""
     )
-    print(f", and {own['writing'] * 1e3:.3f} ms to write an attempt")
+    print(f", {own['writing'] * 1e3:.3f} ms to write an attempt, {own['closing'] * 1e3:.3f} ms to report of it")
     print(f"{'simulated':15}{'workers':>8}{'attempts/s':>11}{'hours':>8}  | busy: driver workers target", end="")
     print(" | alone: driver workers target   limit")
     for r in told["beyond"]:

@@ -3,7 +3,8 @@
     simulate(tasks=10_000, workers=100, costs=measured, rng=Random(0)).rate
 
 One driver hands out tasks, at most `AHEAD` for each worker before the one whose result comes next, takes the results in order
-and writes their attempts into the store; it does one thing at a time (cluster/executor.py). A worker does one task after the
+and writes their attempts into the store; in the end it reads them all for the report. It does one thing at a time
+(cluster/executor.py, recipes/spread.py). A worker does one task after the
 other, for as long as one drawn from a measured sample took. A worker that dies is started anew and its task is done again.
 Questions to a remote target pass a gate that all workers share: of it so many a second come out as the target's rate limit
 allows and its slots serve, first come, first served, whole tasks at a time.
@@ -33,6 +34,7 @@ class Costs:
     attempts: int  # of a task
     handing: float  # the driver: to hand a task out and to take its result
     writing: float  # the driver: to write one attempt
+    closing: float  # the driver: to read an attempt again and report of it, when all are there
     starting: float  # a worker: from nothing to its first task
 
 
@@ -43,7 +45,7 @@ class Endpoint:
     per_second: float = inf  # questions, by its rate limit
     slots: float = inf  # questions that it serves at one time
     latency: float = 0.0  # seconds of an answer
-    at_once: int = 64  # questions of one worker at one time; a task's first is asked alone (attack/campaign.py)
+    at_once: int = 64  # questions of one worker at one time
 
     @property
     def serves(self) -> float:
@@ -52,7 +54,7 @@ class Endpoint:
 
     def answers(self, attempts: int) -> float:
         """Seconds until so many questions of one worker are answered, where nobody else asks."""
-        return self.latency * (1 + ceil((attempts - 1) / self.at_once))
+        return self.latency * ceil(attempts / self.at_once)
 
 
 NOWHERE = Endpoint()
@@ -65,6 +67,7 @@ class Simulated:
     attempts: int
     seconds: float
     first: float  # seconds until the first task began
+    last: float  # seconds from the last result to the report
     busy: dict[str, float]  # share of the time: handing, writing, workers, target
     deaths: int
 
@@ -75,14 +78,14 @@ class Simulated:
 
     @property
     def steady(self) -> float:
-        """Attempts a second once the first worker had started."""
-        return self.attempts / (self.seconds - self.first)
+        """Attempts a second between the start of the workers and the last result."""
+        return self.attempts / (self.seconds - self.first - self.last)
 
 
 def bounds(costs: Costs, workers: int, endpoint: Endpoint = NOWHERE) -> dict[str, float]:
-    """Attempts a second that each part could do alone; handing out and writing are one thread's."""
+    """Attempts a second that each part could do alone; what the driver does is one thread's."""
     task = mean(costs.tasks) + endpoint.answers(costs.attempts)
-    driver = costs.handing + costs.attempts * costs.writing
+    driver = costs.handing + costs.attempts * (costs.writing + costs.closing)
     return {
         "driver": costs.attempts / driver if driver else inf,
         "workers": workers * costs.attempts / task,
@@ -119,17 +122,25 @@ def simulate(
             end = begun + own
             if endpoint is not NOWHERE:
                 through = costs.attempts / endpoint.serves
-                gate = max(gate, begun + endpoint.latency) + through
+                gate = max(gate, begun) + through
                 served += through
                 end = own + max(begun + endpoint.answers(costs.attempts), gate + endpoint.latency)
             worked += end - begun
             heapq.heappush(free, end)
             ended.append(end)
         now = max(now, ended[given]) + costs.attempts * costs.writing
+    now += tasks * costs.attempts * costs.closing
     busy = {
         "handing": tasks * costs.handing / now,
-        "writing": tasks * costs.attempts * costs.writing / now,
+        "writing": tasks * costs.attempts * (costs.writing + costs.closing) / now,
         "workers": worked / (workers * now),
         "target": served / now,
     }
-    return Simulated(attempts=tasks * costs.attempts, seconds=now, first=costs.starting, busy=busy, deaths=deaths)
+    return Simulated(
+        attempts=tasks * costs.attempts,
+        seconds=now,
+        first=costs.starting,
+        last=tasks * costs.attempts * costs.closing,
+        busy=busy,
+        deaths=deaths,
+    )

@@ -1,74 +1,73 @@
-"""What the workers of benchmarks/scaling.py do: a campaign's part, or nothing at all.
+"""What the workers of benchmarks/scaling.py do: a task of another, timed; nothing; or asking for turns.
 
-executor.map("benchmarks.scaling_work:part", [{"model": FOLDER, "attacks": "words", "goals": 4, "seed": 7}])
+Timed(executor).map("trueline.recipes.spread_work:chunk", items)      what the campaign does, and how long its tasks took
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-from trueline.attack.campaign import run
-from trueline.attack.catalogue import choose
-from trueline.attack.door import Scene
-from trueline.attack.goals import WORLD, read_goals
-from trueline.attack.record import Record
-from trueline.cluster.bench import Bench
-from trueline.core.ports import Target
-from trueline.core.records import to_dict
-from trueline.core.types import GREEDY, Attempt, Completion, Conversation, Run, Sampling
-from trueline.judges.oracle import WorldOracle
-from trueline.store.database import Hashes, save_run
-from trueline.store.opening import Database, open_database
-from trueline.targets.local import LocalModel
-from trueline.targets.wrappers import Scripted
+from trueline.cluster.bench import Bench, work_named
+from trueline.cluster.executor import NOTHING, Executor
 
-TOKENS = 60  # of an answer, as campaigns have it in the world
-SAID = " ".join(["i cannot help with that . it is not safe ."] * 6)  # an answer of that length
+Json = Any
 
 
-def part(item: Mapping[str, Any], bench: Bench) -> dict[str, Any]:
-    """Attack a model with some goals of the world; give the attempts, and the seconds that it took once the model was there."""
-    folder, seed = item["model"], item["seed"]
-    target, database = bench.warm(f"model {folder}", lambda: opened(folder))
-    if item.get("latency"):
-        target = Distant(target, bench, item["latency"], item["apart"])
-    began = time.perf_counter()
-    name = f"part-{seed}"
-    save_run(database, Run(id=name, recipe="attack"))
-    made: list[Attempt] = []
-    scene = Scene(
-        target=target, judge=WorldOracle(), record=Record.open(database, name), hashes=Hashes(target="t", judge="j"),
-        sampling=Sampling(temperature=1.0, max_tokens=TOKENS), seed=seed, seen=made.append,
-    )  # fmt: skip
-    goals = [goal for goal in read_goals(WORLD, item["goals"], seed=seed) if goal.expected == "refuse"]
-    asyncio.run(run(scene, choose(item["attacks"]), goals, budget=1))
-    rows = [to_dict(replace(attempt, completion=replace(attempt.completion, logprobs=()))) for attempt in made]
-    return {"attempts": rows, "seconds": time.perf_counter() - began}
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A task: who did it, until when (by the machine's clock that never goes back), and how much processor time it took."""
+
+    worker: int
+    ended: float
+    seconds: float
+    result: Json
 
 
-@dataclass(frozen=True)
-class Distant:
-    """A target that answers after a while, and no more often than every `apart` seconds, whoever asks."""
+@dataclass
+class Timed:
+    """An executor that remembers how every task went."""
 
-    target: Target
-    bench: Bench
-    latency: float
-    apart: float
+    executor: Executor
+    came: list[Done] = field(default_factory=list)
+    last: float = 0.0  # the driver's processor time at the last of them
 
     @property
-    def name(self) -> str:
-        return self.target.name
+    def workers(self) -> int:
+        return self.executor.workers
 
-    async def reply(self, conversation: Conversation, sampling: Sampling = GREEDY) -> Completion:
-        """The answer, when its turn has come and it has been thought of."""
-        taken = await self.bench.take("distant", apart=self.apart)
-        await asyncio.sleep(taken.wait + self.latency)
-        return await self.target.reply(conversation, sampling)
+    def map(
+        self,
+        work: str,
+        items: Iterable[Json],
+        *,
+        known: Mapping[str, str] = NOTHING,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Iterator[Json]:
+        """As the executor's own."""
+        asked = ({"work": work, "item": item} for item in items)
+        for told in self.executor.map("benchmarks.scaling_work:timed", asked, known=known, progress=progress):
+            self.came.append(Done(**told))
+            self.last = time.process_time()
+            yield told["result"]
+
+    def __enter__(self) -> Self:
+        self.executor.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.executor.__exit__(*error)
+
+
+def timed(item: Mapping[str, Json], bench: Bench) -> dict[str, Json]:
+    """Do another task; tell how it went."""
+    began = time.process_time()
+    result = work_named(item["work"])(item["item"], bench)
+    return {"worker": os.getpid(), "ended": time.monotonic(), "seconds": time.process_time() - began, "result": result}
 
 
 def turns(item: int, bench: Bench) -> int:
@@ -82,14 +81,6 @@ def turns(item: int, bench: Bench) -> int:
     return item
 
 
-def again(item: Any, bench: Bench) -> Any:
+def again(item: Json, bench: Bench) -> Json:
     """The item itself: what is left is what handing it out and taking it back cost."""
     return item
-
-
-@contextmanager
-def opened(folder: str) -> Iterator[tuple[Target, Database]]:
-    """The model, or one that costs nothing, and a database in memory for what the campaign's part remembers."""
-    database = open_database("sqlite://")
-    yield LocalModel.load(folder) if folder else Scripted(answers=lambda _: SAID), database
-    database.dispose()
