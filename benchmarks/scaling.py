@@ -6,16 +6,16 @@
 Measured is `trueline attack --workers N` from its first task to its report: 29 attacks on goals of the world, on a model with
 0.9 M random parameters; each worker has one thread and a model of its own. `at once` is an endpoint on this machine that
 refuses, `distant` one that does so after half a second, `paced` the same asked no more than a hundred times a second. Rounds
-alternate all of them; `ratio` is within a round. `foreign` is how many cores' worth of other programs ran beside: above .25 a
-round says little, but of targets that answer late. What a task costs a worker is processor time, which is the same beside
-others. What the driver does is measured apart, as processor time too: tasks that give back their item, turns that are asked for,
-the writing of the same chunks into an SQLite file; and what a report costs an attempt, from campaigns of two sizes.
+alternate all of them; `ratio` is within a round. `foreign` is how many cores' worth of other programs ran beside. What a task
+costs a worker is processor time, which is the same beside others. What the driver does is measured apart, as processor time
+too: tasks that give back what a file holds, turns that are asked for, the writing of the same chunks into an SQLite file; and
+what a report costs an attempt, from campaigns of two sizes.
 
-The simulation (benchmarks/scaling_model.py) draws task times from those of one worker; its prediction stands beside what was
-measured. Beyond the machine a worker is a core with such a model, or has a replica of a large one that answers `--each`
-attempts a second (benchmarks/scaling_cost.py says how many), or all ask one endpoint with a rate limit (--rate), so many
-questions at a time (--slots) and seconds an answer (--latency); what a worker does itself is then that of an endpoint that
-answers at once.
+The simulation (benchmarks/scaling_model.py) draws task times from those of one worker; what it predicts, and at most what the
+cores that others left can do, stands beside what was measured. Beyond the machine a worker is a core with such a model, or has
+a replica of a large one that answers `--each` attempts a second (benchmarks/scaling_cost.py says how many), or all ask one
+endpoint with a rate limit (--rate), so many questions at a time (--slots) and seconds an answer (--latency); what a worker does
+itself is then that of an endpoint that answers at once.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ from trueline.world.language import vocabulary
 
 BEYOND = (1, 10, 100, 1000)
 LATENCY, PACE = 0.5, 100.0  # of the distant targets that are measured: seconds an answer, and questions a second of one
+CORES = len(os.sched_getaffinity(0))
 AT_ONCE = 64  # questions of one worker at a time
 
 
@@ -151,7 +152,7 @@ def costs_of(every: list[Round], target: str, folder: Path) -> Costs:
     return Costs(
         tasks=[seconds for r in mine for seconds in r.own],
         attempts=len(sample["attempts"]),
-        handing=timed_handing(sample),
+        handing=timed_handing(folder / f"{target}.json", sample),
         writing=timed_writing(folder / f"{target}.db", sample),
         closing=max(0.0, closing / (many[0].attempts - few[0].attempts)),
         starting=median(r.starting for r in mine),
@@ -186,12 +187,13 @@ def attempts_of(done: Done) -> int:
     return len(done.result["attempts"])
 
 
-def timed_handing(sample: Any, count: int = 200) -> float:
-    """Processor seconds of the driver for a task whose item is small and whose result is as large as this one."""
+def timed_handing(path: Path, sample: Any, count: int = 200) -> float:
+    """Processor seconds of the driver for a task whose item is small and whose result is this one."""
+    path.write_text(json.dumps(sample), encoding="utf-8")
     with Local(workers=1) as executor:
-        list(executor.map("benchmarks.scaling_work:again", [sample]))  # it starts
+        list(executor.map("benchmarks.scaling_work:again", [str(path)]))  # it starts
         began = time.process_time()
-        for result in executor.map("benchmarks.scaling_work:again", [sample] * count):
+        for result in executor.map("benchmarks.scaling_work:again", [str(path)] * count):
             records(result)
         return (time.process_time() - began) / count
 
@@ -236,10 +238,13 @@ def checked(rounds: list[list[Round]], own: Costs, remote: Costs) -> list[dict[s
             for seed in range(25)
         )
         these = [one[index] for one in rounds]
+        foreign = median(r.foreign for r in these)
+        each = (mean(costs.tasks) + costs.handing) / costs.attempts + costs.writing  # processor seconds, all together
+        said = min(said, max(0.0, CORES - foreign) / each)
         rate, ratios = median(r.rate for r in these), sorted(one[index].rate / one[least].rate for one in rounds)
         found.append({
             "target": first.target, "workers": n, "rate": rate, "ratio": median(ratios), "least": ratios[0],
-            "largest": ratios[-1], "predicted": said, "off": said / rate - 1, "foreign": max(r.foreign for r in these),
+            "largest": ratios[-1], "predicted": said, "off": said / rate - 1, "foreign": foreign,
         })  # fmt: skip
     return found
 
