@@ -52,7 +52,7 @@ class Held:
     case: str
     planned: float
     tracked: float
-    when: str  # the moment that the plan holds to be the fullest
+    when: str  # the phase that the plan holds to be the fullest
     kinds: Mapping[str, float]  # what the tracker calls it
 
     @property

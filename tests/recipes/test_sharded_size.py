@@ -59,7 +59,7 @@ def test_replicas_hold_and_send_what_fewer_processes_would_and_their_gradients(a
 
 @pytest.mark.parametrize("asked", ASKED)
 def test_items_add_up_to_the_peak(asked):
-    """The peak is the sum of what is there in the fullest moment, and no moment holds more."""
+    """The peak is the sum of what is there in the fullest phase, and no phase holds more."""
     found = plan(SMALL, asked)
     assert found.peak == sum(item.bytes for item in found.items if found.fullest in item.when)
     assert found.peak == max(map(found.at, ALWAYS))

@@ -8,7 +8,7 @@ what is computed in (c bytes a number) while it is used, the next one beside it;
 again. Zhao et al. 2023 (2304.11277); HSDP repeats the shards in each replica. P parameters, L of them learn (all, or the
 adapter's), b in a block, e in embedding, head and last norm, which are one group.
 
-What is there differs, so five moments of a step are added up, and the fullest is the plan: the loss, when all activations and
+What is there differs, so five phases of a step are added up, and the fullest is the plan: the loss, when all activations and
 logits are there; the backward pass of the first block and of the last, between which activations go and gradients come; the
 sum of the embedding's gradients; and sampling. Where a step has several passes, gradients are there from the first one on.
 
@@ -31,8 +31,8 @@ from trueline.recipes.size import FLOAT, Size
 
 GB = 2**30
 ROOM = 0.1  # share of a GPU's memory that the plan leaves free
-Moment = Literal["loss", "first block", "last block", "embedding", "sampling"]
-ALWAYS: tuple[Moment, ...] = ("loss", "first block", "last block", "embedding", "sampling")
+Phase = Literal["loss", "first block", "last block", "embedding", "sampling"]
+ALWAYS: tuple[Phase, ...] = ("loss", "first block", "last block", "embedding", "sampling")
 TRAINING, BLOCKS, LATE = ALWAYS[:4], ALWAYS[1:3], ALWAYS[2:4]
 
 # Invented, shaped like the Llama family: nobody's model.
@@ -81,12 +81,12 @@ class Sharding:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that a process holds on its device, and in which moments of a step."""
+    """One thing that a process holds on its device, and in which phases of a step."""
 
     name: str
     bytes: float
     how: str  # the formula
-    when: tuple[Moment, ...] = ALWAYS
+    when: tuple[Phase, ...] = ALWAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +100,13 @@ class Plan:
     sent: float  # bytes that each process sends in a step
     tokens: int  # of a step, all processes together
 
-    def at(self, moment: Moment) -> float:
-        """Bytes on the device in one moment of a step."""
-        return sum(item.bytes for item in self.items if moment in item.when)
+    def at(self, phase: Phase) -> float:
+        """Bytes on the device in one phase of a step."""
+        return sum(item.bytes for item in self.items if phase in item.when)
 
     @property
-    def fullest(self) -> Moment:
-        """The moment in which most is held."""
+    def fullest(self) -> Phase:
+        """The phase in which most is held."""
         return max(ALWAYS, key=self.at)
 
     @property
