@@ -250,12 +250,12 @@ def _show(told: dict[str, Any], size: Size, found: Plan) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from trueline.recipes.sharded_size import ALWAYS
+    from trueline.recipes.sharded_size import ALWAYS, TRAINING
 
     table = Table("held by each process", "while", "GB", "how", title=_head(told), title_justify="left")
     table.columns[2].justify = "right"
     for item in found.items:
-        when = "always" if item.when == ALWAYS else ", ".join(item.when)
+        when = {ALWAYS: "always", TRAINING: "training"}.get(item.when, ", ".join(item.when))
         table.add_row(item.name, when, _gb(item.bytes), Text(item.how))
     table.add_section()
     fits = f"{'fits' if told['fits'] else 'does not fit'} a GPU of {_gb(told['gpu_memory'])} GB with a tenth to spare"
