@@ -131,8 +131,9 @@ def measured(port: int, command) -> tuple[float, int, float]:
 
 
 @contextmanager
-def endpoint() -> Iterator[int]:
-    process = subprocess.Popen([sys.executable, str(HERE / "endpoint.py")], stdout=subprocess.PIPE, text=True)
+def endpoint(latency: float = 0.0) -> Iterator[int]:
+    command = [sys.executable, str(HERE / "endpoint.py"), str(latency)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         yield int(process.stdout.readline())

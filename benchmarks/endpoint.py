@@ -1,6 +1,7 @@
 """An endpoint that costs almost nothing: chat completions that always refuse, and a count of what was asked and when.
 
     python benchmarks/endpoint.py           # prints its port; GET /count, GET /reset
+    python benchmarks/endpoint.py 0.5       # each answer half a second after its question
 
 One process, one thread, no framework: what is measured against it is the one who asks.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 
 SAID = {"role": "assistant", "content": "I'm sorry, but I can't help with that."}
@@ -26,6 +28,7 @@ def http(value: object) -> bytes:
 
 
 ANSWER = http(REPLY)
+LATENCY = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -35,6 +38,8 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await reader.readexactly(length)
             if head.startswith(b"POST"):
                 arrivals.append(time.perf_counter())
+                if LATENCY:
+                    await asyncio.sleep(LATENCY)
                 writer.write(ANSWER)
             elif b"/reset" in head.split(b"\r\n")[0]:
                 arrivals.clear()

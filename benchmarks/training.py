@@ -148,10 +148,10 @@ def _row(asked: argparse.Namespace, inputs: Path, name: str, model: str) -> dict
     for side in sides:
         side.weigh()
     for _ in range(asked.rounds):
-        busy, own, began = _busy(), _used(sides), time.perf_counter()
+        busy, own, began = worked(), _used(sides), time.perf_counter()
         for side in sides:
             side.rates.append(side.turn())
-        foreign.append(max(0.0, (_busy() - busy - _used(sides) + own) / (time.perf_counter() - began)))
+        foreign.append(max(0.0, (worked() - busy - _used(sides) + own) / (time.perf_counter() - began)))
     neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     for side in sides:
         side.busy = side.turn() / median(side.rates)
@@ -197,7 +197,7 @@ def _memory(pids: Sequence[int]) -> int:
     return (private + shared) * 1024
 
 
-def _busy() -> float:
+def worked() -> float:
     """Seconds of work of all cores since the machine started; stolen time counts."""
     words = [int(x) for x in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     return (sum(words) - words[3] - words[4]) / os.sysconf("SC_CLK_TCK")

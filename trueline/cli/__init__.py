@@ -14,6 +14,7 @@ import click
 from trueline import __version__
 from trueline.cli.attack import attack, attacks
 from trueline.cli.chat import chat
+from trueline.cli.cluster import cluster
 from trueline.cli.constitution import constitution
 from trueline.cli.doctor import doctor
 from trueline.cli.evaluate import compare, evaluate
@@ -76,6 +77,7 @@ for command in (
     serve,
     web,
     watch,
+    cluster,
     report,
     export,
     doctor,

@@ -43,6 +43,7 @@ class Size:
     queries: int  # width of all query heads together
     keys: int  # width of all key heads together; values are as wide
     context: int  # longest row, tokens
+    head_norms: bool = False  # queries and keys have norms of their own
 
     @classmethod
     def of(cls, model: PreTrainedModel | Decoder) -> Size:
@@ -60,6 +61,33 @@ class Size:
             queries=head * config.num_attention_heads,
             context=getattr(config, "max_position_embeddings", None) or sys.maxsize,
             keys=head * (getattr(config, "num_key_value_heads", None) or config.num_attention_heads),
+            head_norms=any("q_norm" in name for name in counts),
+        )
+
+    @classmethod
+    def llama(
+        cls, *, layers: int, width: int, heads: int, inner: int, vocabulary: int, key_heads: int = 0, tied: bool = False,
+        context: int = sys.maxsize,
+    ) -> Size:  # fmt: skip
+        """The size of a Llama with these numbers; `key_heads` of 0: as many as heads. Raises ModelError."""
+        keys, numbers = key_heads or heads, (layers, width, heads, inner, vocabulary)
+        if min(numbers) < 1 or width % heads or heads % keys:
+            raise ModelError(
+                f"layers, width, heads, inner and vocabulary: expected numbers above 0, a width that the heads divide and "
+                f"heads that the key heads divide, got {', '.join(map(str, numbers))} and {keys} key heads"
+            )
+        k = width // heads * keys
+        block = 2 * width * width + 2 * width * k + 3 * width * inner + 2 * width
+        return cls(
+            body=layers * block + width,
+            embedding=(1 if tied else 2) * vocabulary * width,
+            vocabulary=vocabulary,
+            layers=layers,
+            width=width,
+            inner=inner,
+            queries=width,
+            keys=k,
+            context=context,
         )
 
     @property
@@ -76,12 +104,16 @@ class Size:
 
         Under an adapter of that rank the weights stand still, and only the adapter has the rest.
         """
-        each = 3 if muon else 4
-        return FLOAT * (self.parameters + each * self.adapter(rank) if rank else each * self.body + 4 * self.embedding)
+        return self.frozen() + FLOAT * self.adapter(rank) + self.gradient(rank) + self.moments(muon, rank)
 
     def gradient(self, rank: int = 0) -> int:
         """Bytes of one gradient of all that learns."""
         return FLOAT * (self.adapter(rank) if rank else self.parameters)
+
+    def moments(self, muon: bool, rank: int = 0) -> int:
+        """Bytes of the optimiser's moments: two under AdamW, one for the matrices that Muon moves."""
+        each = 1 if muon else 2
+        return FLOAT * (each * self.adapter(rank) if rank else each * self.body + 2 * self.embedding)
 
     def adapter(self, rank: int) -> int:
         """Parameters of an adapter on every linear layer of the body: `rank` for each input and each output."""
@@ -98,8 +130,7 @@ class Size:
         Under an adapter the layers are those of `transformers`, which keep more.
         """
         if adapted:
-            layer = 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner
-            return FLOAT * (self.layers * tokens * layer + predicted * (self.vocabulary + self.width))
+            return FLOAT * (self.layers * tokens * self.plain(adapted=True) + predicted * (self.vocabulary + self.width))
         attended, after = self._layer()
         last = (
             after + 2 * self.width + self.queries + self.vocabulary
@@ -110,13 +141,25 @@ class Size:
         """Bytes of activations at the worst moment: all that is kept, and the gradients of one layer."""
         return self.kept(tokens, predicted) + FLOAT * tokens * sum(self._layer())
 
+    def plain(self, adapted: bool = False) -> int:
+        """Numbers that a token leaves in one layer for the backward pass in plain torch, in what is computed in.
+
+        Two inputs of norms and what they give; q, k, v in one piece, q and k rotated, and what was gathered (q, k, v again
+        where q and k are normed); gate and up, silu of the gate, and the product. A norm keeps its input alone, as on a GPU.
+        Under an adapter a token goes through the layers of `transformers`.
+        """
+        if adapted:
+            return 5 * self.width + 5 * self.queries + 6 * self.keys + 4 * self.inner
+        heads = 3 * (self.queries + self.keys) + (self.queries + 2 * self.keys) * self.head_norms
+        return 4 * self.width + heads + 4 * self.inner
+
     def passing(self, tokens: float) -> float:
         """Bytes that a forward pass without gradient uses at one time: the widest place of one layer."""
         return FLOAT * tokens * (2 * self.width + 4 * self.inner)
 
-    def cache(self, rows: float, length: float) -> float:
+    def cache(self, rows: float, length: float, each: int = FLOAT) -> float:
         """Bytes of the keys and values of `rows` sequences, twice: dropping finished rows copies those that stay."""
-        return 2 * FLOAT * 2 * self.layers * self.keys * rows * length
+        return 2 * each * 2 * self.layers * self.keys * rows * length
 
     def _layer(self) -> tuple[int, int]:
         """Numbers that a token leaves in one layer: its input, q, k, v and what it gathered; then a sum, gate and up.
