@@ -4,6 +4,7 @@ import importlib.util
 import os
 import signal
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,13 @@ from tests.train.test_rollout import source as rollouts
 from trueline.cluster.watchdog import CODE
 from trueline.core.registry import register
 from trueline.models.adapters import Adapter
+from trueline.models.forked import helpers_of
 from trueline.models.perturbed import Perturbed
 from trueline.models.policy import Policy, RewardModel, tiny
 from trueline.models.residual import Seeing
+from trueline.models.tokens import Example
 from trueline.train import advantages, annotate
+from trueline.train.annotate_preference import remember
 from trueline.train.critic import ActorCritic
 from trueline.train.kept import latest, tensors_of
 from trueline.train.loop import Loop, train
@@ -31,6 +35,7 @@ from trueline.train.objectives.preference import DPO
 from trueline.train.objectives.reinforce import PolicyGradient
 from trueline.train.objectives.reward import BradleyTerry
 from trueline.train.optim import Optim, Optimizer
+from trueline.train.team import reading
 
 pytestmark = pytest.mark.slow
 STEPS, SIZES = 6, (1, 2, 4)
@@ -258,6 +263,30 @@ def test_whoever_looks_at_the_whole_model_sees_the_weights_of_now():
     torch.manual_seed(0)
     torch.testing.assert_close(torch.tensor(together(2, seen)), torch.tensor(alone), atol=1e-4, rtol=1e-5)
     assert len(set(alone)) == STEPS
+
+
+def remembered(mesh):
+    """What a model says of examples, read by all ranks; whether they were asked, and whether anything stays behind."""
+    policy = tiny(codec().tokenizer, 32, 2, 4, 128)
+    given = batch(12)
+    lengths = given.columns["length"].tolist()
+    rows = zip(given.tokens.tolist(), given.mask.tolist(), lengths, strict=True)
+    examples = [Example(tuple(t[:n]), tuple(m[:n])) for t, m, n in rows]
+    with reading(mesh, policy) if mesh else nullcontext():
+        asked = helpers_of.get(policy) is not None
+        table = remember(policy, examples)
+    assert helpers_of.get(policy) is None
+    return {"asked": asked, "sums": [float(logp.sum()) for logp in table.values()]}
+
+
+def test_what_a_reference_says_is_read_by_all_ranks():
+    """Before training, too, a model is sharded and each rank reads some rows; the table is that of one process."""
+    torch.manual_seed(0)
+    alone = remembered(None)
+    torch.manual_seed(0)
+    found = together(2, remembered)
+    assert (alone["asked"], found["asked"]) == (False, True)
+    torch.testing.assert_close(torch.tensor(found["sums"]), torch.tensor(alone["sums"]), atol=1e-5, rtol=1e-5)
 
 
 def some(mesh, folder, until, optim=None):

@@ -26,7 +26,7 @@ from trueline.recipes.prefer import kl_on, warn_of_displacement
 from trueline.recipes.reading import check_masks, comparisons, context_of, example_of
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.train import annotate
-from trueline.train.annotate_preference import Table, mismatched, recalled, remember, without_dropout
+from trueline.train.annotate_preference import Table, mismatched, recalled, without_dropout
 from trueline.train.loop import train
 from trueline.train.objectives.kto import KTO
 from trueline.train.optim import Optim
@@ -91,7 +91,7 @@ class Kto:
         shown = ("loss", "chosen", "rejected", "kl_baseline")
         done = train(policy, self.objective, source, self.optim, room.loop(shown, self.micro_rows))
         policy.save(room.folder / "model")
-        after = apart(start, remember(policy, held_examples), held, held_examples)
+        after = apart(start, room.read(policy, held_examples), held, held_examples)
         after["kl"] = kl_on(policy, studio.policy(self.start, frozen=True), held_examples, studio.seed)
         warn_of_displacement(studio, room.name, after["chosen"])
         return {

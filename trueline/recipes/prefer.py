@@ -30,7 +30,7 @@ from trueline.models.tokens import Example
 from trueline.recipes.reading import check_masks, comparisons, context_of, example_of, fitting, pairs_of
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.train import annotate
-from trueline.train.annotate_preference import MATCHED, RunningDelta, Table, recalled, remember, without_dropout
+from trueline.train.annotate_preference import MATCHED, RunningDelta, Table, recalled, without_dropout
 from trueline.train.batch import Annotate, Objective, pad_rows
 from trueline.train.loop import Keeper, train
 from trueline.train.objectives.preference import DPO
@@ -92,7 +92,7 @@ class Dpo:
         shown = ("loss", "chosen", "rejected") if has_reference else ("loss", "chosen_logp", "rejected_logp")
         done = train(policy, self.objective, source, self.optim, replace(room.loop(shown, self.micro_rows), keep=keep))
         policy.save(room.folder / "model")
-        after = implicit_accuracy(start, remember(policy, flat(held)), held)
+        after = implicit_accuracy(start, room.read(policy, flat(held)), held)
         if has_reference:
             after["kl"] = kl_on(policy, studio.policy(self.start, frozen=True), flat(held), studio.seed)
         warn_of_displacement(studio, room.name, after["chosen"])

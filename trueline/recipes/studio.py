@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,7 @@ from trueline.store.database import save_run, save_stage
 from trueline.store.folders import content_hash, write_json
 from trueline.store.opening import beside, open_beside
 from trueline.store.runs import RunDirectory, stage_key
-from trueline.train.annotate_preference import Table
+from trueline.train.annotate_preference import Table, remember
 from trueline.train.loop import Loop
 from trueline.train.reference_cache import ReferenceCache
 from trueline.world.facts import World, make_world
@@ -113,11 +114,25 @@ class Room:
     def reference(self, policy: Policy, *sets: Iterable[Example]) -> list[Table]:
         """What `policy`, as it is now, says of each set of examples: kept beside the runs, for all that ask the same again."""
         cache = ReferenceCache(self.studio.run.folder.parent / KEPT)
-        found = cache.remember(policy, *sets)
+        with self._shared(policy):
+            found = cache.remember(policy, *sets)
         if reused := sum(len(each.table) for each in found if each.reused):
             text = f"the reference's log-probabilities of {reused:,} examples are reused, from {cache.folder}"
             self.studio.show.say(self.name, text)
         return [each.table for each in found]
+
+    def read(self, policy: Policy, examples: Sequence[Example]) -> Table:
+        """What `policy`, as it is now, says of examples."""
+        with self._shared(policy):
+            return remember(policy, examples)
+
+    def _shared(self, policy: Policy) -> AbstractContextManager[None]:
+        """In here all ranks read, where there are others."""
+        if self.studio.mesh is None:
+            return nullcontext()
+        from trueline.train.team import reading  # with what of torch.distributed takes seconds to import
+
+        return reading(self.studio.mesh, policy)
 
     def curve(self) -> list[dict[str, Any]]:
         """The rows of metrics that this stage has logged."""

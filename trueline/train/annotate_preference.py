@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trueline.models.forked import share, shared_array, workers_for
+from trueline.models.forked import helpers_of, share, shared_array, workers_for
 from trueline.models.policy import Policy
 from trueline.models.tokens import Example
 from trueline.train.batch import Annotate, Batch, pad_rows
@@ -43,7 +43,8 @@ def remember(model: Policy, examples: Iterable[Example]) -> dict[Example, Tensor
             batch = pad_rows([e.ids for e in rows], [e.mask for e in rows], model.codec.pad)
             found[places[first] : places[end]] = _logp(model, batch)[batch.mask].numpy()
 
-    share(work, workers_for(len(passes), sum(len(e.ids) for e in distinct), model.device))
+    helped = helpers_of.get(model) is not None  # by processes that take part in every pass
+    share(work, 1 if helped else workers_for(len(passes), sum(len(e.ids) for e in distinct), model.device))
     return dict(zip(distinct, torch.from_numpy(found.copy()).split(counts), strict=True))
 
 

@@ -13,7 +13,8 @@ the whole step, and gradients are summed: so the losses of 1, 2 and 4 ranks diff
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -54,7 +55,8 @@ class Team:
         self.hooks: list[RemovableHandle] = []  # whoever calls a whole model meets the weights of now
         told = {name: (objective_told(objective), weight) for name, (objective, weight) in work.items()}
         self._open(model, describe(model))
-        self._all({"do": "prepare", "work": told, "optim": objective_told(optim)})
+        if work:
+            self._all({"do": "prepare", "work": told, "optim": objective_told(optim)})
         helpers_of.update((m, self) for m in (*self.places, *expected) if m not in helpers_of)
 
     @property
@@ -208,6 +210,15 @@ class Team:
             for rank, message in messages.items():
                 self.mesh.tell(rank, message)
             return [own(), *(read(self.mesh.told(rank)) for rank in messages if read)]
+
+
+@contextmanager
+def reading(mesh: Mesh, model: nn.Module) -> Iterator[None]:
+    """In here, before training or after, what `model` says of batches (train/forward.py) is read by all ranks, on shards."""
+    with ExitStack() as stack:
+        with suppress(UntoldError):  # then this process reads alone
+            stack.enter_context(Team(mesh, model, {}, Optim()))
+        yield
 
 
 def follow(mesh: Mesh) -> None:
