@@ -11,7 +11,7 @@ from tests.recipes.staged import result_of, rows_of
 from trueline.core.config import ConfigError
 from trueline.models.folders import model_folder
 from trueline.models.policy import Policy
-from trueline.recipes import kto, prefer
+from trueline.recipes import studio
 from trueline.recipes.kto import labelled
 from trueline.recipes.prefer import warn_of_displacement
 from trueline.recipes.progress import Quiet
@@ -44,7 +44,7 @@ def counted(monkeypatch) -> list[int]:
         read.append(len(rows))
         return remember(model, rows)
 
-    for module in (prefer, kto, reference_cache):
+    for module in (studio, reference_cache):
         monkeypatch.setattr(module, "remember", counting)
     return read
 
