@@ -26,7 +26,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     scripted = Scripted(answers=lambda asked: "a marrow" if "carrot" in asked.messages[-1].text else "good day")
 
     @asynccontextmanager
-    async def connected(*_: object) -> AsyncIterator[Target]:
+    async def connected(*_: object, **__: object) -> AsyncIterator[Target]:
         yield scripted
 
     monkeypatch.setattr(naming, "connected", connected)

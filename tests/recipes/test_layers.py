@@ -45,7 +45,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         patch.chdir(folder)
 
         @asynccontextmanager
-        async def connected(*_: object) -> AsyncIterator[Target]:
+        async def connected(*_: object, **__: object) -> AsyncIterator[Target]:
             yield Scripted(answers=clerk)
 
         patch.setattr(naming, "connected", connected)

@@ -14,7 +14,7 @@ from tests.recipes.toys import rows
 from trueline.core.ports import BudgetSpentError
 from trueline.core.stats import wilson
 from trueline.guard.prompting.parts import Part, Parts, Variant, read_parts
-from trueline.recipes import arms, evaluating, prompt_page
+from trueline.recipes import arms, evaluating, interviewing, prompt_page
 from trueline.recipes.progress import Quiet
 from trueline.recipes.prompt_page import page
 from trueline.recipes.prompt_search import Searching, Variants, search
@@ -78,7 +78,7 @@ def deployed_clerk(monkeypatch, tmp_path):
         file = read_deployment(Path(reference))
         yield Deployment(label="toy", target=Scripted(answers=answer), system=file.settings.system)
 
-    monkeypatch.setattr(evaluating, "open_target", opened)
+    monkeypatch.setattr(interviewing, "open_target", opened)
     monkeypatch.setattr(arms, "open_target", opened)
     for room, name in ((evaluating, "render"), (prompt_page, "page")):  # pages are slow, and have a test of their own
         monkeypatch.setattr(room, name, lambda report: "")
