@@ -84,6 +84,13 @@ def test_a_worker_that_dies_has_its_task_done_again(tmp_path):
     assert sorted(int(mark.name) for mark in tmp_path.iterdir()) == [0, 4, 8, 12]
 
 
+def test_half_a_result_is_none(tmp_path):
+    """A worker that dies amid the line of its result has its task done again."""
+    items = [{"folder": str(tmp_path), "n": n} for n in range(4)]
+    with Local(workers=1) as executor:
+        assert list(executor.map(f"{WORK}:dies_amid_its_word", items)) == list(range(4))
+
+
 def test_a_worker_killed_from_outside_is_replaced():
     """Whoever kills a worker finds another in its place, and all results there."""
     with Local(workers=2) as executor:

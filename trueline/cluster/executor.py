@@ -251,10 +251,10 @@ class _Tender:
                 self._bury()
 
     def _done(self, process: subprocess.Popen[bytes], job: _Job) -> str | None:
-        """The worker's last word on a task; None if it died before."""
+        """The worker's last word on a task; None if it died before, or amid the line."""
         assert process.stdin is not None
         assert process.stdout is not None
-        with suppress(OSError):
+        with suppress(OSError, json.JSONDecodeError):
             _say(process.stdin, {"do": job.call.work, "item": job.item})
             for line in process.stdout:
                 message = json.loads(line)
