@@ -56,7 +56,7 @@ class Sharding:
     rank: int = 0  # of an adapter; 0: all weights learn
     remat: bool = False  # a block's activations are made again for its backward pass
     muon: bool = False  # Muon moves hidden matrices, with one moment; AdamW has two
-    reference: bool = False  # a frozen copy of the start; under an adapter it is the base, which is there
+    reference: bool = False  # a frozen copy of the start; under an adapter too it is sharded beside the base (train/team.py)
     reward: bool = False  # a frozen reward model of the same size
     rollouts: int = 0  # rows that each process samples at one time, from a whole copy of the policy; 0: none here
 
@@ -165,7 +165,7 @@ def _items(size: Size, asked: Sharding) -> list[Item]:
     s, c, tokens = asked.shards, asked.compute, asked.tokens
     block, root, head = (size.body - size.width) / size.layers, _root(size), size.vocabulary * size.width
     learned, summed = (size.adapter(asked.rank) / size.layers, 0) if asked.rank else (block, root)
-    copies = asked.reward + (asked.reference and not asked.rank)
+    copies, samples = asked.reward + asked.reference, bool(asked.rollouts)
     layer = c * tokens * size.plain(bool(asked.rank))
     kept = c * tokens * size.layers * size.width if asked.remat else size.layers * layer
     chunks = 1 if tokens <= CHUNK else 2  # a chunk's logits and what they add to the head are there until the next one's are
@@ -176,7 +176,8 @@ def _items(size: Size, asked: Sharding) -> list[Item]:
         Item("weights", (size.frozen() + FLOAT * size.adapter(asked.rank)) / s, "4 P / s"),
         Item("moments", size.moments(asked.muon, asked.rank) / s, "8 L / s; 4 where Muon moves"),
         Item("frozen models", copies * size.frozen() / s, "4 P / s each"),
-        Item("sampler's copy", c * size.parameters * bool(asked.rollouts), "c P"),
+        Item("sampler's copy", size.frozen() * samples, "4 P"),
+        Item("its blocks, as computed with", c * (size.body - size.width) * samples, "c layers b", ("sampling",)),
         Item("gradients", size.gradient(asked.rank) / s, "4 L / s", TRAINING if asked.passes > 1 else LATE),
         Item("embedding and head, gathered", c * root, "c e", ALWAYS[:3]),
         Item("the head's gradient", c * min(summed, head), "c words width", ALWAYS[1:4]),
