@@ -95,7 +95,7 @@ def test_a_process_that_is_alone_sends_nothing_and_many_send_almost_all():
 
 
 def test_sampling_holds_a_whole_copy_that_no_number_of_processes_makes_smaller():
-    """The copy, float32 as it learns, is there always; as it computes, and the cache, while no gradient and no activation is."""
+    """The float32 copy is there always; its blocks as they compute, and the cache, while no gradient and no activation is."""
     found = plan(SMALL, Sharding(sequence=128, world=64, rollouts=16))
     when = {item.name: set(item.when) for item in found.items}
     held = {item.name: item.bytes for item in found.items}
