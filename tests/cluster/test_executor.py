@@ -91,6 +91,16 @@ def test_half_a_result_is_none(tmp_path):
         assert list(executor.map(f"{WORK}:dies_amid_its_word", items)) == list(range(4))
 
 
+def test_a_worker_that_cannot_be_started_is_told_of(monkeypatch):
+    """Nobody waits for it for ever; once the machine has room again, the next call goes on."""
+    with Local(workers=1, retries=1) as executor:
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess, "Popen", lambda *_, **__: Path("/nothing/there").stat())
+            with pytest.raises(WorkersLostError, match=r"item 0 \(7\): .* 2 times, last: no process can be started here"):
+                list(executor.map(f"{WORK}:square", [7]))
+        assert list(executor.map(f"{WORK}:square", [7])) == [{"of": 7, "is": 49}]
+
+
 def test_a_worker_killed_from_outside_is_replaced():
     """Whoever kills a worker finds another in its place, and all results there."""
     with Local(workers=2) as executor:
