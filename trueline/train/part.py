@@ -130,7 +130,7 @@ class Part:
         """Take this rank's shards of rank 0's tensors."""
         assert self.optimizer is not None
         for name, tensor in tensors_of(self.twins[0], self.optimizer).items():
-            put(tensor, whole.get(name), self.mesh)
+            put(tensor, whole[name] if self.mesh.first else None, self.mesh)
 
     def close(self) -> None:
         """Let go of everything."""
