@@ -40,7 +40,7 @@ from trueline.recipes.size import Size
 
 CASES = (
     "1b:1:2048:8", "1b:8:2048:8", "1b:8:2048:1", "1b:8:128:1", "7b:8:4096:1", "7b:64:2048:2", "70b:64:4096:1", "70b:512:1024:1",
-    "1b:8:2048:8:remat", "7b:8:4096:1:remat", "70b:16:4096:1:remat", "70b:64:4096:1:remat",
+    "1b:8:2048:8:recompute", "7b:8:4096:1:recompute", "70b:16:4096:1:recompute", "70b:64:4096:1:recompute",
 )  # fmt: skip
 HEAD = 128  # width of a head
 
@@ -99,25 +99,25 @@ class Block(nn.Module):
 class Model(nn.Module):
     """Embedding, blocks, last norm and head: from tokens to the sum of their log-probabilities."""
 
-    def __init__(self, size: Size, remat: bool) -> None:
+    def __init__(self, size: Size, recompute: bool) -> None:
         super().__init__()
         self.embedding = nn.Embedding(size.vocabulary, size.width)
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.layers))
         self.norm = nn.Parameter(torch.empty(size.width))
         self.head = nn.Parameter(torch.empty(size.vocabulary, size.width))
-        self.remat = remat
+        self.recompute = recompute
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embedding(tokens)
         turn = torch.empty(tokens.shape[1], HEAD // 2, dtype=x.dtype)
         for block in self.blocks:
-            x = checkpoint(block, x, turn, use_reentrant=False) if self.remat else block(x, turn)
+            x = checkpoint(block, x, turn, use_reentrant=False) if self.recompute else block(x, turn)
         return log_probabilities(Norm.apply(x, self.norm).flatten(0, 1), self.head, tokens.flatten())[0].sum()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", default=CASES, metavar="MODEL:WORLD:SEQUENCE:ROWS[:remat]")
+    parser.add_argument("cases", nargs="*", default=CASES, metavar="MODEL:WORLD:SEQUENCE:ROWS[:recompute]")
     parser.add_argument("--within", type=float, default=0.1, help="as a share")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
@@ -126,7 +126,7 @@ def main() -> None:
         try:
             size, sharding = read(case)
         except (ValueError, KeyError) as error:
-            parser.error(f"{case}: expected MODEL:WORLD:SEQUENCE:ROWS or those with :remat, got {error}")
+            parser.error(f"{case}: expected MODEL:WORLD:SEQUENCE:ROWS or those with :recompute, got {error}")
         found.append(held(case, size, sharding))
     if asked.json:
         print(json.dumps([{**vars(one), "off": one.off} for one in found]))
@@ -140,9 +140,9 @@ def main() -> None:
 def read(case: str) -> tuple[Size, Sharding]:
     """The model's size and how it is sharded."""
     name, world, sequence, rows, *more = case.split(":")
-    if more not in ([], ["remat"]):
+    if more not in ([], ["recompute"]):
         raise ValueError(more)
-    return SIZES[name], Sharding(sequence=int(sequence), micro_rows=int(rows), world=int(world), remat=bool(more))
+    return SIZES[name], Sharding(sequence=int(sequence), micro_rows=int(rows), world=int(world), recompute=bool(more))
 
 
 def held(case: str, size: Size, asked: Sharding) -> Held:
@@ -162,7 +162,7 @@ def tracked(size: Size, asked: Sharding) -> dict[str, float]:
         mesh = dist.device_mesh.init_device_mesh("cpu", (asked.world,))
         with FakeTensorMode(allow_non_fake_inputs=True):
             half = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
-            model = Model(size, asked.remat)
+            model = Model(size, asked.recompute)
             for module in (*model.blocks, model):
                 fully_shard(module, mesh=mesh, mp_policy=half)
             tracker = FSDPMemTracker(model)

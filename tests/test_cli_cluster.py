@@ -62,6 +62,8 @@ def test_a_new_models_numbers_are_a_model():
         (("slurm", "run", "sft", "epoch=3"), "epoch"),
         (("slurm", "run", "sft", "--nodes", "2"), "--nodes"),
         (("slurm", *RUN, "--dry-run"), "run nothing"),
+        (("slurm", *RUN, "--recompute"), "--recompute is for processes that are launched together"),
+        (("slurm", "--nodes", 2, *RUN, "--replicas", 3), "expected a divisor of the 2 processes, got 3"),
         (("slurm", "--env", "HF_TOKEN=hush", *RUN), "looks like a secret"),
     ],
 )

@@ -152,6 +152,15 @@ BAD = {  # what is asked -> what the error must say: what was expected, what cam
 }
 
 
+@pytest.mark.parametrize("option", [("--recompute",), ("--replicas", "2")])
+def test_what_only_ranks_can_do_is_refused_to_a_process_alone(option, tmp_path):
+    """It would change nothing, and nobody would know."""
+    ended = trueline("run", "sft", f"start={toys.model(tmp_path)}", f"data={toys.conversations(tmp_path)}", *SMALL, *option)
+    assert ended.code == 2
+    assert f"{option[0]} is for processes that are launched together: start it with torchrun" in ended.err
+    assert not Path("runs").exists()
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_line_that_says_what_to_do(tmp_path, case):
     """Exit 2, nothing on standard output, and one line that names what was expected, what came and what to do."""

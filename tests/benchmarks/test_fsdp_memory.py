@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-CASES = ("1b:1:2048:8", "1b:8:2048:8", "1b:8:128:1", "1b:8:2048:8:remat")  # fullest at the loss, and at the embedding
+CASES = ("1b:1:2048:8", "1b:8:2048:8", "1b:8:128:1", "1b:8:2048:8:recompute")  # fullest at the loss, and at the embedding
 
 
 def asked(*cases: str) -> subprocess.CompletedProcess[str]:

@@ -84,6 +84,23 @@ def test_a_worker_that_dies_has_its_task_done_again(tmp_path):
     assert sorted(int(mark.name) for mark in tmp_path.iterdir()) == [0, 4, 8, 12]
 
 
+def test_half_a_result_is_none(tmp_path):
+    """A worker that dies amid the line of its result has its task done again."""
+    items = [{"folder": str(tmp_path), "n": n} for n in range(4)]
+    with Local(workers=1) as executor:
+        assert list(executor.map(f"{WORK}:dies_amid_its_word", items)) == list(range(4))
+
+
+def test_a_worker_that_cannot_be_started_is_told_of(monkeypatch):
+    """Nobody waits for it for ever; once the machine has room again, the next call goes on."""
+    with Local(workers=1, retries=1) as executor:
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess, "Popen", lambda *_, **__: Path("/nothing/there").stat())
+            with pytest.raises(WorkersLostError, match=r"item 0 \(7\): .* 2 times, last: no process can be started here"):
+                list(executor.map(f"{WORK}:square", [7]))
+        assert list(executor.map(f"{WORK}:square", [7])) == [{"of": 7, "is": 49}]
+
+
 def test_a_worker_killed_from_outside_is_replaced():
     """Whoever kills a worker finds another in its place, and all results there."""
     with Local(workers=2) as executor:

@@ -83,3 +83,13 @@ def leaves_a_mark(item, bench):
     (Path(item["folder"]) / f"{item['n']}-{os.getpid()}").touch()
     time.sleep(item.get("seconds", 0))
     return item["n"]
+
+
+def dies_amid_its_word(item, bench):
+    """The second item takes its worker with it while the result is written, the first time."""
+    mark = Path(item["folder"]) / str(item["n"])
+    if item["n"] == 1 and not mark.exists():
+        mark.touch()
+        os.write(bench._ask.__self__._to.fileno(), b'{"done": [1, ')
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item["n"]

@@ -18,7 +18,7 @@ STATE = {"weights", "gradients", "moments", "frozen models"}
 ASKED = [
     Sharding(sequence=512, world=8),
     Sharding(sequence=512, world=8, replicas=2, rank=16, reference=True, reward=True),
-    Sharding(sequence=512, world=8, remat=True, muon=True, rollouts=32, micro_rows=4, compute=4),
+    Sharding(sequence=512, world=8, recompute=True, muon=True, rollouts=32, micro_rows=4, compute=4),
 ]
 
 
@@ -74,7 +74,7 @@ def test_an_adapter_leaves_the_base_and_nothing_of_its_gradients():
     assert plan(SMALL, thin).checkpoint == 3 * learned
     assert plan(SMALL, whole).checkpoint == 12 * SMALL.parameters
     assert sent(SMALL, whole) - sent(SMALL, thin) == pytest.approx((4 * SMALL.parameters - learned) * 3 / 4)
-    assert items(SMALL, replace(thin, reference=True)) == items(SMALL, thin)  # its reference is the base
+    assert items(SMALL, replace(thin, reference=True))["frozen models"] == SMALL.parameters  # the base a second time
 
 
 def test_frozen_models_are_weights_alone():
@@ -95,20 +95,21 @@ def test_a_process_that_is_alone_sends_nothing_and_many_send_almost_all():
 
 
 def test_sampling_holds_a_whole_copy_that_no_number_of_processes_makes_smaller():
-    """The copy is there always and the cache while sampling, when no gradient and no activation is."""
+    """The float32 copy is there always; its blocks as they compute, and the cache, while no gradient and no activation is."""
     found = plan(SMALL, Sharding(sequence=128, world=64, rollouts=16))
     when = {item.name: set(item.when) for item in found.items}
     held = {item.name: item.bytes for item in found.items}
-    assert held["sampler's copy"] == 2 * SMALL.parameters
+    assert held["sampler's copy"] == 4 * SMALL.parameters
+    assert held["its blocks, as computed with"] == 2 * (SMALL.body - SMALL.width)
     assert held["keys and values"] == SMALL.cache(16, 128) / 2
     assert when["sampler's copy"] == set(ALWAYS)
-    assert when["keys and values"] == {"sampling"}
+    assert when["keys and values"] == when["its blocks, as computed with"] == {"sampling"}
     assert not [name for name in ("gradients", "activations", "logits") if "sampling" in when[name]]
 
 
 def test_making_activations_again_saves_memory_and_is_not_counted_as_work():
-    """With `remat` less is kept, down to a block's input for each layer; FLOPs by which MFU is defined stay the same."""
-    kept, again = Sharding(sequence=4096), Sharding(sequence=4096, remat=True)
+    """With `recompute` less is kept, down to a block's input for each layer; FLOPs by which MFU is defined stay the same."""
+    kept, again = Sharding(sequence=4096), Sharding(sequence=4096, recompute=True)
     assert items(SMALL, again)["activations"] == 2 * 4096 * SMALL.layers * SMALL.width
     assert items(SMALL, kept)["activations"] == 2 * 4096 * SMALL.layers * SMALL.plain()
     assert plan(SMALL, again).peak < plan(SMALL, kept).peak

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ import torch
 from tests.models.small import codec, random_policy
 from trueline.cluster.sharding import emptied
 from trueline.core.registry import plugins
+from trueline.models.decoder import ordinary
 from trueline.models.perturbed import Perturbed
-from trueline.models.policy import RewardModel, tiny
+from trueline.models.policy import Policy, RewardModel, tiny
 from trueline.models.residual import Seeing
 from trueline.recipes.running import recipes
 from trueline.train.critic import ActorCritic
@@ -61,6 +63,20 @@ def test_a_model_is_built_again_from_what_is_told(name):
             theirs.copy_(ours)
         said = [getattr(m(TOKENS, MASK, frozenset({what})), what) for m in (model, twin)]
     assert torch.equal(*said)
+
+
+def test_weights_are_float32_whatever_the_folder_was_written_in():
+    """An adapter's base keeps the dtype of its config.json, which is not that of the weights that were read."""
+    model = Policy(ordinary(small().model), codec())
+    model.model.config.dtype = torch.bfloat16
+    assert {p.dtype for p in build(json.loads(json.dumps(describe(model)))).parameters()} == {torch.float32}
+
+
+def test_a_model_whose_blocks_nobody_counts_is_one_unit():
+    """A configuration in parts (text and image) has no number of blocks."""
+    model = random_policy("gpt2")
+    model.model.config = SimpleNamespace()
+    assert [(network, blocks) for network, blocks, _ in units(model)] == [(model, [])]
 
 
 @pytest.mark.parametrize("name", MODELS)

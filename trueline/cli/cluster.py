@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trueline.cli.ranks import check_together
 from trueline.cli.rim import console, reports_errors, with_json
 from trueline.cli.runs import run
 
@@ -48,7 +49,9 @@ def cluster() -> None:
 @click.option("--replicas", type=int, default=1, show_default=True, help="Copies of the shards (HSDP).")
 @click.option("--dtype", type=click.Choice(list(BYTES)), default="bfloat16", show_default=True, help="What is computed in.")
 @click.option("--adapter-rank", type=int, default=0, help="Rank of an adapter (default: all weights learn).")
-@click.option("--remat", is_flag=True, help="Activations of a block are made again for its backward pass.")
+@click.option(
+    "--recompute", is_flag=True, help="A block's activations are made again for its backward pass (--recompute of a run)."
+)
 @click.option("--optimizer", type=click.Choice(["adamw", "muon"]), default="adamw", show_default=True)
 @click.option("--reference", is_flag=True, help="A frozen copy of the start stands beside it.")
 @click.option("--reward", is_flag=True, help="A frozen reward model of the same size stands beside it.")
@@ -71,7 +74,7 @@ def cluster() -> None:
 def plan_command(
     model: str | None, layers: int | None, width: int | None, heads: int | None, key_heads: int, inner: int | None,
     vocabulary: int | None, tied: bool, sequence: int, micro_rows: int, passes: int, world: int, replicas: int, dtype: str,
-    adapter_rank: int, remat: bool, optimizer: str, reference: bool, reward: bool, rollouts: int, gpu_memory: str,
+    adapter_rank: int, recompute: bool, optimizer: str, reference: bool, reward: bool, rollouts: int, gpu_memory: str,
     peak_tflops: float | None, mfu: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Memory of each process, FLOPs and bytes on the wire when MODEL is trained in shards; nothing is loaded or run.
@@ -81,7 +84,7 @@ def plan_command(
 
     \b
     Example:  trueline cluster plan 7b --sequence 4096 --world 16
-              trueline cluster plan 70b --sequence 4096 --world 64 --remat --peak-tflops 900
+              trueline cluster plan 70b --sequence 4096 --world 64 --recompute --peak-tflops 900
               trueline cluster plan runs/SFT --sequence 2048 --world 8 --replicas 2 --reference --rollouts 64 --json
               trueline cluster plan --layers 24 --width 2048 --heads 16 --inner 5632 --vocabulary 32000 --sequence 2048
     """
@@ -97,7 +100,7 @@ def plan_command(
         replicas=replicas,
         compute=BYTES[dtype],
         rank=adapter_rank,
-        remat=remat,
+        recompute=recompute,
         muon=optimizer == "muon",
         reference=reference,
         reward=reward,
@@ -149,7 +152,7 @@ def slurm(
     """
     from trueline.cluster.slurm import Job, batch_file, options
 
-    recipe, words = _ordered(words, gpus)
+    recipe, words, read = _ordered(words, gpus)
     job = Job(
         name=name or recipe,
         nodes=nodes,
@@ -165,6 +168,7 @@ def slurm(
         more=more,
         environment={n: v if given else None for n, given, v in (word.partition("=") for word in env)},
     )
+    check_together(0 if job.world == 1 else job.world, read["replicas"], read["recompute"])
     text = batch_file(job, words, python)
     if to is not None:
         _write(to, text)
@@ -176,8 +180,8 @@ def slurm(
         click.echo(f"written; hand it in with: sbatch {to}" if to else text, nl=to is not None)
 
 
-def _ordered(words: tuple[str, ...], gpus: int) -> tuple[str, tuple[str, ...]]:
-    """The recipe's name and the words of a `run`, read as `run` reads them, so that what is wrong is not found in the queue."""
+def _ordered(words: tuple[str, ...], gpus: int) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    """The recipe's name, the words of a `run` and what `run` reads in them, so that what is wrong is not found in the queue."""
     from trueline.recipes.running import order
 
     words = words[1:] if words[0] == "trueline" else words
@@ -188,7 +192,7 @@ def _ordered(words: tuple[str, ...], gpus: int) -> tuple[str, tuple[str, ...]]:
     read = run.make_context("run", list(words[1:])).params
     asked = order(read["recipe"], read["settings"], read["seed"], read["world_seed"])
     on_gpus = gpus and not any(word == "--device" or word.startswith("--device=") for word in words)
-    return asked.name, (*words, "--device", "cuda") if on_gpus else words
+    return asked.name, (*words, "--device", "cuda") if on_gpus else words, read
 
 
 def _write(to: Path, text: str) -> None:

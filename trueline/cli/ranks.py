@@ -41,6 +41,7 @@ def among_ranks(
     from trueline.cluster.launch import place
 
     here = place()
+    check_together(0 if here is None else here.size, replicas, recompute)
     if here is None:
         work(None)
         return
@@ -66,3 +67,14 @@ def among_ranks(
         except LostError:
             fail(f"rank {here.rank}: rank 0 has ended before its time; what it says is the reason", 1)
     mesh.leave()
+
+
+def check_together(size: int, replicas: int, recompute: bool) -> None:
+    """Refuse what `size` processes that were launched together cannot do; 0: one that was launched alone."""
+    if not size and (replicas > 1 or recompute):
+        raise click.UsageError(
+            f"--{'recompute' if recompute else 'replicas'} is for processes that are launched together: start it with torchrun "
+            "(docs/ranks.md), which may launch a single one, or leave it out"
+        )
+    if size and size % replicas:
+        raise click.UsageError(f"--replicas: expected a divisor of the {size} processes, got {replicas}")

@@ -251,10 +251,10 @@ class _Tender:
                 self._bury()
 
     def _done(self, process: subprocess.Popen[bytes], job: _Job) -> str | None:
-        """The worker's last word on a task; None if it died before."""
+        """The worker's last word on a task; None if it died before, or amid the line."""
         assert process.stdin is not None
         assert process.stdout is not None
-        with suppress(OSError):
+        with suppress(OSError, json.JSONDecodeError):
             _say(process.stdin, {"do": job.call.work, "item": job.item})
             for line in process.stdout:
                 message = json.loads(line)
@@ -264,14 +264,15 @@ class _Tender:
         return None
 
     def _start(self) -> None:
-        path = os.pathsep.join(part for part in sys.path if part)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker lives
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "trueline.cluster.worker", str(os.getpid())],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},  # threads of several workers wait for each other
-            process_group=0,  # what a terminal sends, it sends to whoever started it all
-        )  # fmt: skip
+        path = os.pathsep.join(filter(None, sys.path))
+        with suppress(OSError):  # no memory, or too many processes: as one that dies at once
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker lives
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "trueline.cluster.worker", str(os.getpid())],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},  # threads of several wait for each other
+                process_group=0,  # what a terminal sends, it sends to whoever started it all
+            )  # fmt: skip
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -280,17 +281,16 @@ class _Tender:
     def _bury(self) -> str:
         """Let go of a worker that died; return how it ended."""
         process, errors = self._process, self._errors
-        assert process is not None
-        assert errors is not None
+        if process is None or errors is None:
+            return "no process can be started here: too little memory, or too many processes or open files"
         self._kill()
         code = process.wait()
-        for pipe in (process.stdin, process.stdout):
+        for pipe in filter(None, (process.stdin, process.stdout)):
             with suppress(OSError):  # what was not sent needs no sending any more
-                if pipe is not None:
-                    pipe.close()
+                pipe.close()
         errors.seek(max(0, errors.seek(0, os.SEEK_END) - 4096))
-        said = errors.read().decode(errors="replace").strip().splitlines()
-        errors.close()
+        with errors:
+            said = errors.read().decode(errors="replace").strip().splitlines()
         self._process = self._errors = None
         return f"{f'signal {-code}' if code < 0 else f'exit code {code}'}{f': {said[-1]}' if said else ''}"
 

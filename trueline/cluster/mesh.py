@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule
 
 from trueline.cluster.launch import LaunchError, Place
 from trueline.cluster.watchdog import Watchdog
@@ -60,8 +61,10 @@ class Mesh:
     def join(cls, place: Place, device: str = "cpu", layout: Layout = Layout(), stacks: Path | None = None) -> Mesh:
         """Meet the other processes; `stacks` is where the watchdog writes them (none: to standard error).
 
-        Raises LaunchError where the layout does not fit their number.
+        Raises LaunchError where the layout does not fit their number, or torch is too old.
         """
+        if not hasattr(FSDPModule, "set_force_sum_reduction_for_comms"):
+            raise LaunchError(f"training by many processes asks more of FSDP2 than torch {torch.__version__} has; 2.13 has it")
         if layout.replicas < 1 or place.size % layout.replicas:
             raise LaunchError(f"replicas: expected a divisor of the {place.size} processes, got {layout.replicas}")
         accelerated = device.startswith("cuda")

@@ -63,7 +63,13 @@ def settled(module: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def fill(module: nn.Module, whole: Mapping[str, Tensor], mesh: Mesh) -> None:
-    """Give every rank its part of the weights, and all buffers, that `whole` has on rank 0; elsewhere it is empty."""
+    """Give every rank its part of the weights, and all buffers, that `whole` has on rank 0; elsewhere it is empty.
+
+    Raises RuntimeError on rank 0 where it lacks some of them: nothing else would say that they hold what memory held.
+    """
+    names = [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
+    if mesh.first and (missing := [name for name in names if name not in whole]):
+        raise RuntimeError(f"expected all weights of the model that ranks were told of, found no {missing[0]}")
     for name, parameter in module.named_parameters():
         put(parameter, whole.get(name), mesh)
     for name, buffer in module.named_buffers():
@@ -84,9 +90,14 @@ def put(tensor: Tensor, whole: Tensor | None, mesh: Mesh) -> None:
 
 
 @torch.no_grad()
-def gathered(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Each weight whole, on every rank at the same time; only one is held at a time. Buffers come last."""
+def gathered(module: nn.Module, standing: bool = True) -> Iterator[tuple[str, Tensor]]:
+    """Each weight whole, on every rank at the same time; only one is held at a time. Buffers come last.
+
+    Without `standing` what does not learn is left out.
+    """
     for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
+        if not (standing or tensor.requires_grad):
+            continue
         yield name, tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 

@@ -79,9 +79,10 @@ def sample(
     def work(part: int, parts: int) -> None:
         asked.fill(order[part::parts], lambda n: progress(min(len(prompts), n * parts)))  # the others are as large, and as far
 
-    tokens, helpers = len(prompts) * count * max_tokens, helpers_of.get(policy)
-    if helpers is not None:
+    tokens = len(prompts) * count * max_tokens
+    if (helpers := helpers_of.get(policy)) is not None:
         helpers.fresh(policy)
+        helpers = helpers_of.get(policy)  # who cannot be told of a model leaves it
     if helpers is not None and tokens >= FEW:
         _ask(helpers, asked, order, work)
     else:

@@ -54,9 +54,9 @@ class Sharding:
     replicas: int = 1  # copies of the shards (HSDP); each is held by world / replicas processes
     compute: int = 2  # bytes of a number that is computed with: 2 is bfloat16, 4 float32
     rank: int = 0  # of an adapter; 0: all weights learn
-    remat: bool = False  # a block's activations are made again for its backward pass
+    recompute: bool = False  # a block's activations are made again for its backward pass
     muon: bool = False  # Muon moves hidden matrices, with one moment; AdamW has two
-    reference: bool = False  # a frozen copy of the start; under an adapter it is the base, which is there
+    reference: bool = False  # a frozen copy of the start; under an adapter too it is sharded beside the base (train/team.py)
     reward: bool = False  # a frozen reward model of the same size
     rollouts: int = 0  # rows that each process samples at one time, from a whole copy of the policy; 0: none here
 
@@ -165,9 +165,9 @@ def _items(size: Size, asked: Sharding) -> list[Item]:
     s, c, tokens = asked.shards, asked.compute, asked.tokens
     block, root, head = (size.body - size.width) / size.layers, _root(size), size.vocabulary * size.width
     learned, summed = (size.adapter(asked.rank) / size.layers, 0) if asked.rank else (block, root)
-    copies = asked.reward + (asked.reference and not asked.rank)
+    copies, samples = asked.reward + asked.reference, bool(asked.rollouts)
     layer = c * tokens * size.plain(bool(asked.rank))
-    kept = c * tokens * size.layers * size.width if asked.remat else size.layers * layer
+    kept = c * tokens * size.layers * size.width if asked.recompute else size.layers * layer
     chunks = 1 if tokens <= CHUNK else 2  # a chunk's logits and what they add to the head are there until the next one's are
     logits = chunks * ((c + FLOAT) * min(tokens, CHUNK) * size.vocabulary + (0 if asked.rank else c * head))
     a = "5 width + 5 q + 6 k + 4 inner" if asked.rank else "4 width + 3 q + 3 k + 4 inner"
@@ -176,7 +176,8 @@ def _items(size: Size, asked: Sharding) -> list[Item]:
         Item("weights", (size.frozen() + FLOAT * size.adapter(asked.rank)) / s, "4 P / s"),
         Item("moments", size.moments(asked.muon, asked.rank) / s, "8 L / s; 4 where Muon moves"),
         Item("frozen models", copies * size.frozen() / s, "4 P / s each"),
-        Item("sampler's copy", c * size.parameters * bool(asked.rollouts), "c P"),
+        Item("sampler's copy", size.frozen() * samples, "4 P"),
+        Item("its blocks, as computed with", c * (size.body - size.width) * samples, "c layers b", ("sampling",)),
         Item("gradients", size.gradient(asked.rank) / s, "4 L / s", TRAINING if asked.passes > 1 else LATE),
         Item("embedding and head, gathered", c * root, "c e", ALWAYS[:3]),
         Item("the head's gradient", c * min(summed, head), "c words width", ALWAYS[1:4]),
@@ -185,8 +186,8 @@ def _items(size: Size, asked: Sharding) -> list[Item]:
         Item("two blocks, gathered", 2 * c * block, "2 c b", BLOCKS),
         Item("a block's gradients", c * learned, "c b", BLOCKS),
         Item("another's, being summed", FLOAT * learned, "4 b", ("last block",)),
-        Item("activations", kept, "c tokens layers " + ("width" if asked.remat else f"({a})"), ALWAYS[:2]),
-        Item("a block's, made again", layer * asked.remat, f"c tokens ({a})", BLOCKS),
+        Item("activations", kept, "c tokens layers " + ("width" if asked.recompute else f"({a})"), ALWAYS[:2]),
+        Item("a block's, made again", layer * asked.recompute, f"c tokens ({a})", BLOCKS),
         Item("their gradients", c * tokens * (3 * size.inner + 2 * size.width), "c tokens (3 inner + 2 width)", BLOCKS),
         Item("last states", c * tokens * size.width, "c tokens width", ("loss",)),
         Item("logits", logits, _logits_words(chunks, asked.rank), ("loss",)),
@@ -207,7 +208,7 @@ def _logits_words(chunks: int, rank: int) -> str:
 def _flops(size: Size, asked: Sharding) -> float:
     """Of a token: three forward passes; weights that stand still have no gradient, and save one but for attention.
 
-    What `remat` makes again is not counted, as MFU has it.
+    What `recompute` makes again is not counted, as MFU has it.
     """
     once, attention = size.forward(1, asked.sequence, 1), size.forward(1, asked.sequence, 0) - size.forward(1, 0, 0)
     return 2 * once + attention if asked.rank else 3 * once

@@ -78,7 +78,7 @@ def build(told: Mapping[str, Any]) -> nn.Module:
 def units(model: nn.Module) -> Iterator[tuple[Computing, list[nn.Module], list[nn.Module]]]:
     """Each network inside: itself, its blocks, and the heads that are computed in float32 whatever the rest is."""
     for network in (m for m in model.modules() if isinstance(m, Computing)):
-        count = network.model.config.num_hidden_layers
+        count = getattr(network.model.config, "num_hidden_layers", None)  # none: a model in parts; it is one unit
         lists = (m for m in network.model.modules() if isinstance(m, nn.ModuleList) and len(m) == count)
         heads = (getattr(network, "value_head", None), getattr(network.model, "score", None))
         yield network, list(next(lists, [])), [head for head in heads if head is not None]
@@ -124,7 +124,7 @@ def _built(told: Mapping[str, Any]) -> Computing:
         else:
             library, config = transformers(), dict(told["config"])
             described = library.AutoConfig.for_model(config.pop("model_type"), **config)
-            network = getattr(library, told["network"])._from_config(described)
+            network = getattr(library, told["network"])._from_config(described).float()  # whatever its folder was written in
         adapter = Adapter(**{**told["adapter"], "targets": tuple(told["adapter"]["targets"])}) if "adapter" in told else None
         if adapter is not None:
             adapters.inject(network, adapter, head="score" if told["kind"] == "RewardModel" else "")

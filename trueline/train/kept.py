@@ -93,11 +93,10 @@ def _of(one: Checkpoint) -> Kept:
 
 
 def _shards(folder: Path) -> Kept | None:
-    if not folder.is_dir():
-        return None
-    from trueline.cluster.checkpoints import noted
+    there = folder.iterdir() if folder.is_dir() else ()
+    for place in sorted((p for p in there if p.is_dir() and _NAME.fullmatch(p.name)), reverse=True):
+        from trueline.cluster.checkpoints import noted  # it imports for a second: not for a run of one process
 
-    for place in sorted((p for p in folder.iterdir() if p.is_dir() and _NAME.fullmatch(p.name)), reverse=True):
         if (note := noted(place)) is not None:
             return Kept(int(note["step"]), note["note"], load_file(place / BESIDE), folder=place)
     return None

@@ -73,7 +73,8 @@ class Part:
             idle = self.mesh.place.rank in told["idle"][name]
             found[name] = Parts() if idle else accumulate(model, objective, batch, told["counts"][name], rows, weight)
             for _ in range(told["passes"][name] - (0 if idle else batch.pieces(rows))):
-                _pass_for_nothing(model, objective, batch)
+                # For the collectives: what the others do, of what the objective looks at and of nothing else, times nothing.
+                accumulate(model, objective, batch.take(slice(0, batch.group)), told["counts"][name], weight=0.0)
         return found
 
     def step(self, scale: float) -> float:
@@ -107,7 +108,7 @@ class Part:
             into = self.copies.get(at) or self.copies.setdefault(at, self._copy(*at))
         places = {} if into is None else {**dict(into.named_parameters()), **dict(into.named_buffers())}
         with torch.no_grad():
-            for name, tensor in gathered(self.twins[at[0]].get_submodule(at[1])):
+            for name, tensor in gathered(self.twins[at[0]].get_submodule(at[1]), told["standing"]):
                 if name in places:
                     places[name].copy_(tensor)
 
@@ -129,7 +130,7 @@ class Part:
         """Take this rank's shards of rank 0's tensors."""
         assert self.optimizer is not None
         for name, tensor in tensors_of(self.twins[0], self.optimizer).items():
-            put(tensor, whole.get(name), self.mesh)
+            put(tensor, whole[name] if self.mesh.first else None, self.mesh)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -147,14 +148,6 @@ class Part:
 def said(found: Mapping[str, Parts]) -> dict[str, Any]:
     """What terms came to, as JSON has it."""
     return {name: asdict(parts) for name, parts in found.items()}
-
-
-def _pass_for_nothing(model: nn.Module, objective: Objective, batch: Batch) -> None:
-    """Take part in the collectives of a pass, and add nothing."""
-    micro = batch.take(slice(0, batch.group))
-    out = model(micro.tokens, micro.mask, objective.needs, micro.temperature)
-    given = [x for x in (getattr(out, name, None) for name in objective.needs) if x is not None and x.requires_grad]
-    sum((x.sum() for x in given), torch.zeros((), device=micro.tokens.device)).mul(0.0).backward()
 
 
 def _orthogonal(parts: Tensor, rows: int, mesh: Mesh) -> Tensor:

@@ -105,13 +105,9 @@ class Team:
         return self._all({"do": "step", "step": self.version, "scale": scale})
 
     def read(self, model: Any, batch: Batch, what: str) -> Tensor:
-        """As `Helpers.read`, on shards; a model that is first met here is sharded now, where it can be."""
-        if model not in self.places:
-            try:
-                self._open(model, describe(model))
-            except UntoldError:
-                helpers_of.pop(model, None)
-                return forward.here(model, batch, what)
+        """As `Helpers.read`, on shards."""
+        if not self._met(model):
+            return forward.here(model, batch, what)
         index, inside = self.places[model]
         device, batch = batch.tokens.device, batch.to(torch.device("cpu"))
         dealt, idle = self._dealt(batch)
@@ -127,7 +123,7 @@ class Team:
 
     def fresh(self, model: nn.Module, everywhere: bool = True) -> None:
         """As `Helpers.fresh`: our whole model, and everybody's copy of it."""
-        if model in self.places:
+        if model in self.places or (everywhere and self._met(model)):
             self._sync(model, everywhere)
 
     def together(
@@ -158,6 +154,16 @@ class Team:
             told = {"do": "put", "step": found.step}
             self._meet(told, self._alike(told), lambda: self.part.put(found.whole or {}))
 
+    def _met(self, model: nn.Module) -> bool:
+        """Whether ranks have a model: one that is first asked for in training is sharded now, where it can be."""
+        if model not in self.places:
+            try:
+                self._open(model, describe(model))
+            except UntoldError:
+                helpers_of.pop(model, None)  # from now on it is this process's alone
+                return False
+        return True
+
     def _open(self, model: nn.Module, description: Told) -> None:
         told, index = {"do": "open", "model": description}, len(self.part.twins)
         whole = {**dict(model.named_parameters()), **dict(model.named_buffers())}
@@ -176,6 +182,7 @@ class Team:
         if known.get(model) == now:
             return
         told = {"do": "sync", "model": index, "inside": inside, "everywhere": everywhere}
+        told["standing"] = everywhere and model not in known  # what does not learn is sent once, to who has it not yet
         if everywhere:
             model.to(self.mesh.device)
             self.known_everywhere[model] = now
