@@ -221,10 +221,12 @@ def test_an_adapter_is_trained_on_sharded_weights(tmp_path):
     same(alone, two)
 
 
-def online(mesh, iterations=3):
-    """Train on rollouts, sampled and read by every rank; rewards, losses, and the samples of the last policy."""
+def online(mesh, iterations=3, base=""):
+    """Train on rollouts, sampled and read by every rank (an adapter, where there is a base); rewards, losses and KL."""
     torch.manual_seed(3)
     policy, found = tiny(codec().tokenizer, 32, 2, 4, 128), []
+    if base:
+        policy = Policy.load(base).adapt(Adapter(rank=4))
     chain = annotate.chain(annotate.reference(policy.frozen()), annotate.log_kl, annotate.kl_in_reward(0.1), advantages.rloo)
     source = rollouts(
         policy, annotate=chain, iterations=iterations, group=8, max_tokens=32, epochs=2,  # enough for ranks to be asked
@@ -238,6 +240,16 @@ def online(mesh, iterations=3):
 def test_rollouts_are_drawn_by_every_rank_and_are_the_same():
     """Reinforcement learning on two ranks, each sampling for some of the prompts, goes as it does in one process."""
     torch.testing.assert_close(torch.tensor(together(2, online)), torch.tensor(online(None)), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.skipif(not PEFT, reason="adapters need the extra `lora`")
+def test_an_adapter_is_sampled_by_every_rank_as_it_is_now(tmp_path):
+    """The base is sent to a rank's copy once, and the adapter after every update: rollouts go as in one process."""
+    torch.manual_seed(3)
+    tiny(codec().tokenizer, 32, 2, 4, 128).save(tmp_path / "base")
+    alone, two = online(None, base=tmp_path / "base"), together(2, online, base=str(tmp_path / "base"))
+    torch.testing.assert_close(torch.tensor(two), torch.tensor(alone), atol=1e-5, rtol=1e-4)
+    assert alone[-1] != alone[0]
 
 
 def seen(mesh):

@@ -50,7 +50,9 @@ def cluster() -> None:
 @click.option("--dtype", type=click.Choice(list(BYTES)), default="bfloat16", show_default=True, help="What is computed in.")
 @click.option("--adapter-rank", type=int, default=0, help="Rank of an adapter (default: all weights learn).")
 @click.option(
-    "--recompute", is_flag=True, help="A block's activations are made again for its backward pass (--recompute of a run)."
+    "--recompute",
+    is_flag=True,
+    help="As `trueline run --recompute`: a block's activations are made again for its backward pass.",
 )
 @click.option("--optimizer", type=click.Choice(["adamw", "muon"]), default="adamw", show_default=True)
 @click.option("--reference", is_flag=True, help="A frozen copy of the start stands beside it.")
