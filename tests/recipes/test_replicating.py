@@ -115,11 +115,10 @@ def test_a_seed_that_fails_elsewhere_fails_here_where_its_error_is_shown(tmp_pat
             "one or the",
         ),
         (("seeds=2", "--track", "tensorboard"), {}, "--track"),
-        ((), {}, "seeds=N"),
     ],
 )
 def test_workers_are_refused_where_they_have_no_place(words, launch, said, tmp_path, monkeypatch):
-    """Ranks of a launch, trackers and a single seed: said before anything is written."""
+    """Among the ranks of a launch, and with a tracker: said before anything is written."""
     monkeypatch.chdir(tmp_path)
     for name, value in launch.items():
         monkeypatch.setenv(name, value)
@@ -127,3 +126,11 @@ def test_workers_are_refused_where_they_have_no_place(words, launch, said, tmp_p
     assert done.code == 2
     assert said in done.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_workers_of_a_single_seed_are_told_of(tmp_path):
+    """A recipe that asks nothing of models has nothing for them to do: it is said what they are for."""
+    done = trueline("run", "pretrain", *TINY[:4], "--workers", "2", "--out", tmp_path / "run")
+    assert done.code == 0
+    assert "2 workers for what it asks of models; training stays in this process (seeds=N: a seed to each)" in done.err

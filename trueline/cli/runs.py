@@ -101,6 +101,7 @@ def run(
               trueline run dpo start=hf:NAME data=pairs.jsonl.gz objective.beta=0.2 --dry-run
               trueline run redteam start=runs/demo/safety rounds=2 seeds=3
               trueline run align seeds=4 --workers 2
+              trueline run feedback start=runs/demo/helpful critic=openai:MODEL --workers 4
               trueline run align seeds=16 --cluster auto
               torchrun --nproc-per-node 8 -m trueline run sft start=hf:NAME data=answers.jsonl --device cuda
     """
@@ -205,6 +206,9 @@ def _carry_out(
             logger = stack.enter_context(tracker(track, place(asked, out).folder, asked.id))
         gpus = float(device.startswith("cuda"))
         executor = stack.enter_context(executor_for(workers=workers, cluster=cluster, gpus=gpus))
+        if executor is not None and asked.seeds == 1:
+            some = f"{executor.workers} workers" if executor.workers > 1 else "one worker"
+            show.say(asked.name, f"{some} for what it asks of models; training stays in this process (seeds=N: a seed to each)")
         folder, found = carry_out(asked, out, show, logger, device, dtype, mesh=mesh, executor=executor)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **found}))
@@ -223,14 +227,9 @@ def _refuse_workers(asked: Any, track: str) -> None:
     if here := place():
         raise ConfigError(
             f"--workers, --cluster: expected a command that was started alone, got one of {here.size} that were launched "
-            f"together; those train one model, workers run seeds side by side: give one or the other"
+            f"together; those train one model, workers run seeds or answer prompts: give one or the other"
         )
-    if asked.seeds < 2:
-        raise ConfigError(
-            f"--workers, --cluster: expected several seeds, one for each worker at a time, got one; add seeds=N, or leave the "
-            f"option out: one seed of {asked.name} is one process"
-        )
-    if track:
+    if track and asked.seeds > 1:
         raise ConfigError(
             f"--track {track}: expected a run in this process; workers keep their metrics in their seeds' folders"
         )

@@ -142,7 +142,7 @@ def carry_out(
 ) -> tuple[Path, dict[str, Any]]:
     """Run what was asked for, to its report; return the run's folder and the report. On a mesh only rank 0 does.
 
-    Seeds are run by an executor, where there is one; `track` hears of those alone that are run in this process.
+    With an executor workers run the seeds, and `track` hears of none; of a single seed they answer what it asks of models.
     """
     check_device(device)
     foresee(asked, out)
@@ -154,8 +154,9 @@ def carry_out(
         run = place(asked, out)
         with run.lock():
             extra = {} if track is None else {"track": track}
+            used = dtype_for(device, dtype)
             studio = Studio(
-                run, asked.seed, asked.world, device, dtype_for(device, dtype), save_every, show or Quiet(), mesh=mesh, **extra
+                run, asked.seed, asked.world, device, used, save_every, show or Quiet(), mesh=mesh, executor=executor, **extra
             )
             if isinstance(asked.recipe, Programme):
                 found = asked.recipe.perform(studio)
