@@ -127,7 +127,7 @@ def carried(monkeypatch, tmp_path):
     """What was asked to be carried out, instead of doing it."""
     seen = []
 
-    def carry_out(asked, out, *_):
+    def carry_out(asked, out, *_, **__):
         seen.append((asked, out))
         return tmp_path, {"run": "r", "recipe": "sft", "stages": []}
 
@@ -159,7 +159,7 @@ def test_a_run_with_a_failed_gate_is_shown_whole_and_ends_with_1(monkeypatch, tm
     """The result is printed first; what failed is named in one line on standard error, and N/A is no failure."""
     gates = [{"name": f"gate {i}", "status": status, "value": {}, "needs": 0.9} for i, status in enumerate(statuses)]
     found = {"stages": [], "gates": gates}
-    monkeypatch.setattr("trueline.recipes.running.carry_out", lambda *_: (tmp_path, found))
+    monkeypatch.setattr("trueline.recipes.running.carry_out", lambda *_, **__: (tmp_path, found))
     monkeypatch.setattr("trueline.recipes.running.foresee", lambda *_: None)
     ended = trueline("demo", "--threads", "1", "--json")
     assert ended.code == code
