@@ -6,6 +6,9 @@ pytest tests/recipes/test_replicating.py
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +137,24 @@ def test_workers_of_a_single_seed_are_told_of(tmp_path):
     done = trueline("run", "pretrain", *TINY[:4], "--workers", "2", "--out", tmp_path / "run")
     assert done.code == 0
     assert "2 workers for what it asks of models; training stays in this process (seeds=N: a seed to each)" in done.err
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_takes_its_workers_along_and_its_seeds_go_on(tmp_path: Path) -> None:
+    """Kill -9 while both seeds train: the same command ends where it would have ended, with the same models."""
+    words = ("tokens=60000", *TINY[1:])
+    there = tmp_path / "killed"
+    command = [sys.executable, "-m", "trueline", "run", "pretrain", *words, "--workers", "2", "--out", there, "--threads", "1"]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not all((there / f"seed{seed}" / "metrics.jsonl").is_file() for seed in (3, 4)):
+            assert driver.poll() is None
+            time.sleep(0.01)
+    finally:
+        driver.kill()
+        driver.wait()
+    assert not (there / "report.json").exists()
+    _, alone = carry_out(order("pretrain", words), tmp_path / "alone")
+    with Local(workers=2) as executor:
+        _, again = carry_out(order("pretrain", words), there, executor=executor)
+    assert lasting(again) == lasting(alone)
