@@ -101,7 +101,7 @@ def run(
               trueline run dpo start=hf:NAME data=pairs.jsonl.gz objective.beta=0.2 --dry-run
               trueline run redteam start=runs/demo/safety rounds=2 seeds=3
               trueline run align seeds=4 --workers 2
-              trueline run feedback start=runs/demo/helpful critic=openai:MODEL --workers 4
+              trueline run demonstrate start=MODEL prompts=asked.jsonl count=8 --workers 4
               trueline run align seeds=16 --cluster auto
               torchrun --nproc-per-node 8 -m trueline run sft start=hf:NAME data=answers.jsonl --device cuda
     """
