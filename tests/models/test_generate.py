@@ -29,6 +29,14 @@ def test_the_same_prompt_twice_is_sampled_afresh():
     assert [s.ids for s in groups[0]] != [s.ids for s in sample(policy, PROMPTS, count=4, max_tokens=12, seed=8)[0]]
 
 
+def test_a_prompt_that_came_before_in_another_call_is_sampled_as_in_the_same_one():
+    """Told how many like it came earlier, a call that has only some of the prompts draws what one call draws for all."""
+    policy = random_policy("qwen3")
+    together = sample(policy, PROMPTS, count=2, max_tokens=12, seed=7)
+    rest = sample(policy, PROMPTS[2:], count=2, max_tokens=12, seed=7, earlier=[0, 1])
+    assert [[s.ids for s in group] for group in rest] == [[s.ids for s in group] for group in together[2:]]
+
+
 def test_each_prompt_may_have_its_own_seed():
     """In one batch each is drawn as alone under its seed, the same prompt under several seeds too; as many seeds as prompts."""
     policy, seeds = random_policy("qwen3"), [7, 8, 7, 9]

@@ -6,16 +6,24 @@ pytest tests/recipes/test_replicating.py
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tests.calling import trueline
 from tests.recipes import toys
+from trueline.cluster.executor import Local
 from trueline.core.config import ConfigError
 from trueline.recipes.replicating import at_seed
 from trueline.recipes.running import carry_out, order
 from trueline.recipes.sft import Sft
+from trueline.store.runs import RunError
 
 TINY = ("tokens=3000", "width=32", "layers=1", "heads=2", "seeds=2", "seed=3")
 
@@ -64,3 +72,89 @@ def test_the_plan_of_several_seeds_is_that_of_the_first(tmp_path):
     planned = json.loads(done.out)
     assert planned["seeds"] == 2
     assert [row["name"] for row in planned["stages"]] == ["sft"]
+
+
+def lasting(found: Any) -> Any:
+    """A report without what a clock said, and without the time in a run's name."""
+    if isinstance(found, dict):
+        return {k: lasting(v) for k, v in found.items() if "second" not in k and k not in ("run", "runs", "wall", "commit")}
+    return [lasting(inner) for inner in found] if isinstance(found, list) else found
+
+
+@pytest.mark.slow
+def test_the_report_is_the_same_however_many_workers_ran_the_seeds(tmp_path: Path) -> None:
+    """One process after the other, and two side by side, come to the same report and the same models; nothing is run again."""
+    asked = order("pretrain", TINY)
+    alone, one = carry_out(asked, tmp_path / "alone" / "study")
+    with Local(workers=2) as executor:
+        beside, two = carry_out(asked, tmp_path / "beside" / "study", executor=executor)
+    assert lasting(one) == lasting(two)
+    assert [stage["seconds"] > 0 for stage in two["stages"]] == [True, True]
+    for seed in (3, 4):
+        models = [folder / f"seed{seed}" / "stages" / "pretrain" / "model" for folder in (alone, beside)]
+        first, second = (load_file(model / "model.safetensors") for model in models)
+        assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
+        there = json.loads((beside / f"seed{seed}" / "report.json").read_text())
+        assert there["stages"][0]["status"] == "skipped"  # read in this process, and made in another
+
+
+@pytest.mark.slow
+def test_a_seed_that_fails_elsewhere_fails_here_where_its_error_is_shown(tmp_path: Path) -> None:
+    """The others are done by then, and the same command goes on with them."""
+    (tmp_path / "study" / "seed4").mkdir(parents=True)
+    (tmp_path / "study" / "seed4" / "mine.txt").write_text("not a run")
+    with Local(workers=2) as executor, pytest.raises(RunError, match="seed4"):
+        carry_out(order("pretrain", TINY), tmp_path / "study", executor=executor)
+    assert (tmp_path / "study" / "seed3" / "report.json").is_file()
+    assert not (tmp_path / "study" / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "launch", "said"),
+    [
+        (
+            ("seeds=2",),
+            {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "x", "MASTER_PORT": "1"},
+            "one or the",
+        ),
+        (("seeds=2", "--track", "tensorboard"), {}, "--track"),
+    ],
+)
+def test_workers_are_refused_where_they_have_no_place(words, launch, said, tmp_path, monkeypatch):
+    """Among the ranks of a launch, and with a tracker: said before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in launch.items():
+        monkeypatch.setenv(name, value)
+    done = trueline("run", "pretrain", "tokens=3000", *words, "--workers", "2")
+    assert done.code == 2
+    assert said in done.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_workers_of_a_single_seed_are_told_of(tmp_path):
+    """A recipe that asks nothing of models has nothing for them to do: it is said what they are for."""
+    done = trueline("run", "pretrain", *TINY[:4], "--workers", "2", "--out", tmp_path / "run")
+    assert done.code == 0
+    assert "2 workers for what it asks of models; training stays in this process (seeds=N: a seed to each)" in done.err
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_takes_its_workers_along_and_its_seeds_go_on(tmp_path: Path) -> None:
+    """Kill -9 while both seeds train: the same command ends where it would have ended, with the same models."""
+    words = ("tokens=60000", *TINY[1:])
+    there = tmp_path / "killed"
+    command = [sys.executable, "-m", "trueline", "run", "pretrain", *words, "--workers", "2", "--out", there, "--threads", "1"]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not all((there / f"seed{seed}" / "metrics.jsonl").is_file() for seed in (3, 4)):
+            assert driver.poll() is None
+            time.sleep(0.01)
+    finally:
+        driver.kill()
+        driver.wait()
+    assert not (there / "report.json").exists()
+    _, alone = carry_out(order("pretrain", words), tmp_path / "alone")
+    with Local(workers=2) as executor:
+        _, again = carry_out(order("pretrain", words), there, executor=executor)
+    assert lasting(again) == lasting(alone)

@@ -30,6 +30,11 @@ class NotKeptError(RuntimeError):
     """An answer came and could not be written; what was written before it is safe."""
 
 
+def question_of(hashed: str, conversation: Conversation, sampling: Sampling) -> str:
+    """The hash of a question: who is asked, by content, what, and how the answer is drawn."""
+    return digest([hashed, to_dict(replace(conversation, id="")), to_dict(sampling)])
+
+
 @dataclass
 class Record:
     """The replies and attempts of one run; open that of a database with `Record.open`, and end with `close`."""
@@ -54,7 +59,7 @@ class Record:
 
     async def reply(self, target: Target, hashed: str, conversation: Conversation, sampling: Sampling) -> Completion:
         """What the target (its content hash beside it) answered before, or answers now."""
-        question = digest([hashed, to_dict(replace(conversation, id="")), to_dict(sampling)])
+        question = question_of(hashed, conversation, sampling)
         found = self.known.get(question)
         if found is None:
             task = self._under_way.get(question)

@@ -16,6 +16,7 @@ from trueline.cli.rim import (
     console,
     fail,
     reports_errors,
+    with_cluster,
     with_device,
     with_dtype,
     with_json,
@@ -24,6 +25,7 @@ from trueline.cli.rim import (
     with_seed,
     with_threads,
     with_track,
+    with_workers,
 )
 
 
@@ -76,14 +78,16 @@ def demo(
 @with_replicas
 @with_recompute
 @with_patience
+@with_workers
+@with_cluster
 @click.option("--dry-run", is_flag=True, help="Print the plan with an estimate of time and memory, and stop.")
 @with_quiet
 @with_json
 @reports_errors
 def run(
     recipe: str, settings: tuple[str, ...], seed: int | None, world_seed: int | None, out: Path | None, device: str,
-    dtype: str, threads: int, track: str, replicas: int, recompute: bool, patience: float, dry_run: bool, quiet: bool,
-    as_json: bool,
+    dtype: str, threads: int, track: str, replicas: int, recompute: bool, patience: float, workers: int,
+    cluster: str, dry_run: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Carry out RECIPE (a name, or a YAML file that `trueline show RECIPE --yaml` prints) with key=value SETTINGS.
 
@@ -96,6 +100,9 @@ def run(
               trueline run sft start=runs/demo/pretrain data=answers.jsonl epochs=2
               trueline run dpo start=hf:NAME data=pairs.jsonl.gz objective.beta=0.2 --dry-run
               trueline run redteam start=runs/demo/safety rounds=2 seeds=3
+              trueline run align seeds=4 --workers 2
+              trueline run demonstrate start=MODEL prompts=asked.jsonl count=8 --workers 4
+              trueline run align seeds=16 --cluster auto
               torchrun --nproc-per-node 8 -m trueline run sft start=hf:NAME data=answers.jsonl --device cuda
     """
     from trueline.recipes.running import order
@@ -104,8 +111,10 @@ def run(
     if dry_run:
         _plan(asked, device, as_json)
         return
+    if workers or cluster:
+        _refuse_workers(asked, track)
     among_ranks(
-        lambda mesh: _carry_out(asked, out, threads, device, dtype, track, quiet, as_json, mesh),
+        lambda mesh: _carry_out(asked, out, threads, device, dtype, track, quiet, as_json, mesh, workers, cluster),
         out or Path("runs") / asked.id, device, replicas, recompute, patience,
     )  # fmt: skip
 
@@ -175,9 +184,10 @@ def report(run_folder: Path, as_json: bool) -> None:
 
 def _carry_out(
     asked: Any, out: Path | None, threads: int, device: str, dtype: str, track: str, quiet: bool, as_json: bool,
-    mesh: Any = None,
+    mesh: Any = None, workers: int = 0, cluster: str = "",
 ) -> None:  # fmt: skip
     """Run, show, and print the result."""
+    from trueline.cluster.opening import executor_for
     from trueline.recipes import reporting
     from trueline.recipes.progress import Live, Plain, Quiet
     from trueline.recipes.running import carry_out, check_device, foresee, place, use_threads
@@ -194,7 +204,12 @@ def _carry_out(
             from trueline.train.trackers import tracker
 
             logger = stack.enter_context(tracker(track, place(asked, out).folder, asked.id))
-        folder, found = carry_out(asked, out, show, logger, device, dtype, mesh=mesh)
+        gpus = float(device.startswith("cuda"))
+        executor = stack.enter_context(executor_for(workers=workers, cluster=cluster, gpus=gpus))
+        if executor is not None and asked.seeds == 1:
+            some = f"{executor.workers} workers" if executor.workers > 1 else "one worker"
+            show.say(asked.name, f"{some} for what it asks of models; training stays in this process (seeds=N: a seed to each)")
+        folder, found = carry_out(asked, out, show, logger, device, dtype, mesh=mesh, executor=executor)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **found}))
     else:
@@ -202,6 +217,22 @@ def _carry_out(
     failed = [gate["name"] for gate in found.get("gates", []) if gate["status"] == "FAIL"]
     if failed:
         fail(f"{', '.join(failed)}: below what the gate needs; what rests on it says nothing (all is in {folder})", 1)
+
+
+def _refuse_workers(asked: Any, track: str) -> None:
+    """Raise ConfigError where workers have no place in a run."""
+    from trueline.cluster.launch import place
+    from trueline.core.config import ConfigError
+
+    if here := place():
+        raise ConfigError(
+            f"--workers, --cluster: expected a command that was started alone, got one of {here.size} that were launched "
+            f"together; those train one model, workers run seeds or answer prompts: give one or the other"
+        )
+    if track and asked.seeds > 1:
+        raise ConfigError(
+            f"--track {track}: expected a run in this process; workers keep their metrics in their seeds' folders"
+        )
 
 
 def _plan(asked: Any, device: str, as_json: bool) -> None:

@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, nullcontext
 from trueline.cluster.executor import Executor, Local
 
 
-def executor_for(*, workers: int, cluster: str) -> AbstractContextManager[Executor | None]:
-    """The executor that options name; none where they name none."""
+def executor_for(*, workers: int, cluster: str, gpus: float = 0.0) -> AbstractContextManager[Executor | None]:
+    """The executor that options name; none where they name none. On Ray each worker holds `gpus` of a machine's own."""
     if cluster:
         from trueline.cluster.ray_executor import RayExecutor
 
-        return RayExecutor(cluster, workers)
+        return RayExecutor(cluster, workers, gpus=gpus)
     return Local(workers) if workers else nullcontext()

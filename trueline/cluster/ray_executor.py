@@ -68,8 +68,14 @@ class RayExecutor:
             self._ours = True
             with _handlers_kept():
                 _connect(ray, self.address)
-        if not self.workers:
-            self.workers = max(1, int(ray.cluster_resources().get("CPU", 1) / (self.cpus or 1)))
+        there = ray.cluster_resources()
+        most = min(
+            (int(there.get(kind, 0) / each) for kind, each in (("CPU", self.cpus), ("GPU", self.gpus)) if each), default=1
+        )
+        if self.gpus and not most:
+            self._leave()
+            raise ValueError(f"--cluster {self.address}: expected machines with GPUs, for --device cuda; the cluster has none")
+        self.workers = self.workers or max(1, most)
         # Beside us: a machine whose loss we do not survive anyway.
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
@@ -82,8 +88,11 @@ class RayExecutor:
         """Take the desk away, and leave the cluster."""
         ray = _ray()
         ray.kill(self._desk)
+        self._leave()
+
+    def _leave(self) -> None:
         if self._ours:
-            ray.shutdown()
+            _ray().shutdown()
 
     def map(
         self,

@@ -8,7 +8,7 @@ A seed that is done is not run again, one that was killed goes on, and other set
 development: settings may be tuned on them, so nothing measured there confirms anything. Seeds from 100 on are run once, after
 the expectations were written; where a file of expectations changed after its confirmatory seeds were first run, the result says
 so, and is exploratory. Several processes can run experiments in one folder; who finds another at the base models waits.
-With `workers` the seeds are run side by side first (workers.py), and then read like any that are done.
+With `workers` the seeds are run side by side first (recipes/workers.py), and then read like any that are done.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from trueline.evaluate.words import duration
 from trueline.lab.bases import Bases
 from trueline.lab.experiment import BASE, SIZES, TakesTarget, based, experiment, experiments
 from trueline.lab.registration import Registration, registered
-from trueline.lab.workers import side_by_side
 from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.reporting import write
-from trueline.recipes.running import Order, carry_out, use_threads
+from trueline.recipes.running import Order, carry_out, tried
 from trueline.recipes.studio import Programme
+from trueline.recipes.workers import side_by_side
 from trueline.store.folders import BusyError, digest, write_json
 from trueline.world.raters import fingerprint
 
@@ -146,13 +146,8 @@ class Lab:
 
 def one_seed(item: Mapping[str, Any], bench: object) -> bool:
     """Run an experiment on one seed, in a worker; what it reports lies in the seed's folder. False: it failed."""
-    use_threads(1)
     lab, note = Lab(Path(item["folder"]), item["size"]), registered(item["experiment"])
-    try:
-        lab._one(note, experiment(note.id).of_size(lab.size), lab.folder / note.id, item["seed"])
-    except Exception:  # shown by whoever runs this seed again
-        return False
-    return True
+    return tried(lambda: lab._one(note, experiment(note.id).of_size(lab.size), lab.folder / note.id, item["seed"]))
 
 
 def run_on_target(

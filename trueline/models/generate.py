@@ -49,29 +49,21 @@ def sample(
     max_tokens: int = 64,
     temperature: float = 1.0,
     seed: int | Sequence[int] = 0,
+    earlier: Sequence[int] | None = None,
     rows: int = 768,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[list[Sample]]:
     """`count` samples for each prompt, in the order of the prompts. Temperature 0 is greedy. `rows` bounds the batch.
 
-    `seed` is one for all prompts, or one for each: a prompt draws the same with its seed in any company.
+    `seed` is one for all prompts, or one for each: a prompt draws the same with its seed in any company. One that comes again
+    draws anew; `earlier` says how often each came before, where that was in another call.
     `progress` is told how many prompts are done. An empty prompt is refused: there is nothing to condition on.
     On a processor with several threads, large requests are shared among as many forked processes of one thread each
     (models/forked.py): decoding is many small operations, which threads hardly speed up.
     """
-    if any(len(p) == 0 for p in prompts):
-        raise ValueError(
-            f"prompt {[len(p) for p in prompts].index(0)} is empty; a model needs at least one token to go on from"
-        )
-    limit = getattr(policy.model.config, "max_position_embeddings", None)
-    longest = max((len(p) for p in prompts), default=0)
-    if limit and longest + max_tokens > limit:
-        raise ValueError(
-            f"a prompt of {longest} tokens and {max_tokens} new ones exceed the model's context of {limit}; "
-            f"shorten the prompt or lower max_tokens"
-        )
+    check_room(policy, prompts, max_tokens)
     seeds = [seed] * len(prompts) if isinstance(seed, int) else seed
-    uniforms = _streams(prompts, count, max_tokens, seeds).reshape(-1, max_tokens) if temperature > 0 else None
+    uniforms = _streams(prompts, count, max_tokens, seeds, earlier).reshape(-1, max_tokens) if temperature > 0 else None
     drawn = Drawn.empty(len(prompts) * count, max_tokens)
     asked = Request(policy, prompts, count, temperature, uniforms, drawn, rows)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -88,6 +80,21 @@ def sample(
     else:
         share(work, workers_for(len(prompts), tokens, policy.device))
     return [[drawn[i * count + k] for k in range(count)] for i in range(len(prompts))]
+
+
+def check_room(policy: Policy, prompts: Sequence[Sequence[int]], max_tokens: int) -> None:
+    """Raise ValueError for a prompt that is empty, or that leaves no room for so many new tokens."""
+    if any(len(p) == 0 for p in prompts):
+        raise ValueError(
+            f"prompt {[len(p) for p in prompts].index(0)} is empty; a model needs at least one token to go on from"
+        )
+    limit = getattr(policy.model.config, "max_position_embeddings", None)
+    longest = max((len(p) for p in prompts), default=0)
+    if limit and longest + max_tokens > limit:
+        raise ValueError(
+            f"a prompt of {longest} tokens and {max_tokens} new ones exceed the model's context of {limit}; "
+            f"shorten the prompt or lower max_tokens"
+        )
 
 
 def answer(policy: Policy, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -219,13 +226,16 @@ def _alike(order: Sequence[int], lengths: Sequence[int], most: int, stretch: flo
         yield batch
 
 
-def _streams(prompts: Sequence[Sequence[int]], count: int, length: int, seeds: Sequence[int]) -> np.ndarray:
+def _streams(
+    prompts: Sequence[Sequence[int]], count: int, length: int, seeds: Sequence[int], earlier: Sequence[int] | None = None
+) -> np.ndarray:
     """One row of uniforms per sample, (prompts, count, length), from a counter-based generator keyed by content."""
     seen: Counter[tuple[int, tuple[int, ...]]] = Counter()
     out = np.empty((len(prompts), count, length))
     for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
         key = (seed, tuple(prompt))
-        digest = hashlib.blake2b(repr((*key, seen[key])).encode(), digest_size=16).digest()
+        before = seen[key] if earlier is None else earlier[i]
+        digest = hashlib.blake2b(repr((*key, before)).encode(), digest_size=16).digest()
         seen[key] += 1
         out[i] = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little"))).random((count, length))
     return out

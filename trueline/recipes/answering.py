@@ -5,7 +5,8 @@
 
 What a remote target answered is kept in the database beside the runs before it is used, so that a recipe that was killed does
 not pay for the same answer again. Answers come in the order of the prompts, `count` of each together. Where a conversation is
-asked several times in one call, each time is a sample of its own; the same call again asks the same questions.
+asked several times in one call, each time is a sample of its own; the same call again asks the same questions. A studio with an
+executor lets workers answer, where there is enough to do (spread_answers.py): the same answers in the same order.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ from trueline.attack.record import NotKeptError, Record, Remembered
 from trueline.core.records import to_dict
 from trueline.core.types import Completion, Prompt, Sampling
 from trueline.guard.opening import open_target
+from trueline.models.generate import check_room
 from trueline.models.policy import Policy
 from trueline.recipes.opened import target_hash
+from trueline.recipes.spread_answers import QUESTIONS, SAMPLES, replied, sampled
 from trueline.recipes.studio import Studio
 from trueline.store.database import save_run
 from trueline.store.folders import digest
 from trueline.store.opening import open_beside
 from trueline.targets.errors import TargetError
-from trueline.targets.local import complete
+from trueline.targets.local import complete, completions_of
 from trueline.targets.naming import kind_of
 
 AT_ONCE = 32  # questions to a remote target
@@ -60,13 +63,19 @@ def answers(
     Raises TargetError where a remote target fails on more than half of the prompts; those that it failed on end with "error".
     """
     if is_local(studio, reference):
-        return complete(
-            policy or studio.policy(reference, frozen=True), prompts, count=count, max_tokens=max_tokens,
-            temperature=temperature, seed=seed, name=reference, progress=progress,
-        )  # fmt: skip
+        here = policy or studio.policy(reference, frozen=True)
+        how = {"count": count, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+        if studio.executor is None or len(prompts) * count <= SAMPLES:
+            return complete(here, prompts, name=reference, progress=progress, **how)
+        heads = [here.codec.prompt(prompt.conversation) for prompt in prompts]
+        check_room(here, heads, max_tokens)
+        return completions_of(here, prompts, sampled(studio, reference, heads, how, progress), reference)
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
     asked = _numbered(prompts, count, sampling, seed)
-    found, why = asyncio.run(_remote(studio, reference, asked, progress))
+    if studio.executor is None or len(asked) <= QUESTIONS:
+        found, why = asyncio.run(_remote(studio, reference, asked, progress))
+    else:
+        found, why = replied(studio, reference, asked, progress, at_once=AT_ONCE)
     lost = sum(completion.finish == "error" for completion in found)
     if found and lost > len(found) / 2:
         raise TargetError(

@@ -21,13 +21,13 @@ from trueline.core.records import write_jsonl
 from trueline.core.registry import register
 from trueline.core.types import Completion, Prompt, Ranking
 from trueline.models.adapters import Adapter
+from trueline.recipes.answering import answers
 from trueline.recipes.prefer import Dpo, warn_of_displacement
 from trueline.recipes.reading import prompts
 from trueline.recipes.reporting import made_of
 from trueline.recipes.rewards import models_of, reward_of, watch_world
 from trueline.recipes.sampling import Sampler, told
 from trueline.recipes.studio import Recipe, RecipeError, Room, Studio
-from trueline.targets.local import complete
 from trueline.train import annotate
 from trueline.train.annotate_preference import best_first
 from trueline.train.loop import train
@@ -140,10 +140,12 @@ class Judged:
         return (self.start, *_named(self.reward, self.prompts))
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
-        policy, score = studio.policy(self.start), reward_of(studio, self.reward)
+        score = reward_of(studio, self.reward)
         asked = draw(studio, self.prompts, self.n, self.round)
         seed = Random(f"round/{studio.seed}/{self.round}").getrandbits(32)
-        drawn = complete(policy, asked, count=self.k, max_tokens=self.max_tokens, temperature=self.temperature, seed=seed)
+        drawn = answers(
+            studio, self.start, asked, count=self.k, max_tokens=self.max_tokens, temperature=self.temperature, seed=seed
+        )
         scores = list(score(drawn))
         rankings = []
         for i, prompt in enumerate(asked):

@@ -29,11 +29,11 @@ from trueline.models.adapters import Adapter
 from trueline.models.forked import expected
 from trueline.models.policy import RewardModel
 from trueline.models.tokens import Codec, Example
+from trueline.recipes.answering import answers
 from trueline.recipes.fields import numbers
 from trueline.recipes.reading import check_masks, comparisons, context_of, example_of, fitting, pairs_of, prompts
 from trueline.recipes.reward_report import Held, held_out_report, pairs_with
 from trueline.recipes.studio import RecipeError, Room, Studio
-from trueline.targets.local import complete
 from trueline.train.batch import pad_rows
 from trueline.train.forward import forward
 from trueline.train.loop import Loop, train
@@ -64,13 +64,14 @@ class Rank:
         return (self.start,)
 
     def __call__(self, studio: Studio, room: Room) -> Mapping[str, Any]:
-        policy, world, rater = studio.policy(self.start), studio.world, rater_of(self.rater)
+        world, rater = studio.world, rater_of(self.rater)
         asked = prompts(studio, "world/training", self.n, seed=studio.seed + 1)
         studio.show.steps(room.name, len(asked))
         bar = studio.show.bar(room.name)
-        drawn = complete(
-            policy, asked, count=self.k, max_tokens=self.max_tokens, seed=studio.seed, progress=lambda n: bar(n, {}, 0.0, 0.0)
-        )
+        drawn = answers(
+            studio, self.start, asked, count=self.k, max_tokens=self.max_tokens, seed=studio.seed,
+            progress=lambda n: bar(n, {}, 0.0, 0.0),
+        )  # fmt: skip
         rankings, agree, strict = [], 0.0, 0
         for i, prompt in enumerate(asked):
             group = drawn[i * self.k : (i + 1) * self.k]

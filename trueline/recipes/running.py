@@ -1,7 +1,8 @@
 """Carrying out a recipe from the outside: read it by name or file, open its run folder, run it, write its report.
 
 The run folder is named after the recipe and a hash of its settings, so the same command finds the same folder: what is done is
-not done again, and what was killed goes on.
+not done again, and what was killed goes on. With an executor seeds are run side by side first, each where it lies anyway, and
+then read like any that are done: so the report is the same, and a seed that failed elsewhere fails here, where that is shown.
 """
 
 from __future__ import annotations
@@ -33,12 +34,15 @@ from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.replicating import at_seed, every_seed
 from trueline.recipes.reporting import report, write
 from trueline.recipes.studio import Programme, Studio, record
+from trueline.recipes.workers import side_by_side
 from trueline.store.folders import digest, git_commit, lock, unfinished
 from trueline.store.runs import RunDirectory, create
 
 if TYPE_CHECKING:
+    from trueline.cluster.executor import Executor
     from trueline.cluster.mesh import Mesh
 
+ONE_SEED = "trueline.recipes.running:one_seed"
 DISK_FULL = ("No space left on device", "Disk quota exceeded", "disk is full")  # in the words of the system, and of SQLite
 
 
@@ -134,19 +138,25 @@ def carry_out(
     dtype: str = "auto",
     save_every: float = 20.0,
     mesh: Mesh | None = None,
+    executor: Executor | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Run what was asked for, to its report; return the run's folder and the report. On a mesh only rank 0 does."""
+    """Run what was asked for, to its report; return the run's folder and the report. On a mesh only rank 0 does.
+
+    With an executor workers run the seeds, and `track` hears of none; of a single seed they answer what it asks of models.
+    """
     check_device(device)
     foresee(asked, out)
     if asked.seeds > 1:
-        again = partial(carry_out, show=show, track=track, device=device, dtype=dtype, save_every=save_every, mesh=mesh)
-        return _carry_out_every_seed(asked, out or Path("runs") / asked.id, again, (show or Quiet()).say)
+        how = {"device": device, "dtype": dtype, "save_every": save_every}
+        again = partial(carry_out, show=show, track=track, mesh=mesh, **how)
+        return _carry_out_every_seed(asked, out or Path("runs") / asked.id, how, again, show or Quiet(), executor)
     with _one_error_for_a_full_disk(out or Path("runs")):
         run = place(asked, out)
         with run.lock():
             extra = {} if track is None else {"track": track}
+            used = dtype_for(device, dtype)
             studio = Studio(
-                run, asked.seed, asked.world, device, dtype_for(device, dtype), save_every, show or Quiet(), mesh=mesh, **extra
+                run, asked.seed, asked.world, device, used, save_every, show or Quiet(), mesh=mesh, executor=executor, **extra
             )
             if isinstance(asked.recipe, Programme):
                 found = asked.recipe.perform(studio)
@@ -159,16 +169,42 @@ def carry_out(
 
 
 def _carry_out_every_seed(
-    asked: Order, folder: Path, again: Callable[[Order, Path], tuple[Path, dict[str, Any]]], say: Callable[[str, str], None]
+    asked: Order,
+    folder: Path,
+    how: Mapping[str, Any],
+    again: Callable[[Order, Path], tuple[Path, dict[str, Any]]],
+    show: Show,
+    executor: Executor | None,
 ) -> tuple[Path, dict[str, Any]]:
     """Run each seed in a folder of its own inside `folder`, and pool them there."""
     seeds = range(asked.seed, asked.seed + asked.seeds)
     with _one_error_for_a_full_disk(folder), lock(folder / "run.lock"):
         for left in filter(unfinished, list(folder.iterdir())):  # by who was killed while it pooled; each run settles its own
             left.unlink()
-        found = every_seed(folder, asked.name, seeds, lambda seed, one: again(asked.at(seed), one), say)
+        if executor is not None:
+            told = {"recipe": asked.name, "settings": to_spec(asked.recipe), "world_seed": asked.world_seed}
+            side_by_side(ONE_SEED, {**told, "folder": str(folder), "how": how}, seeds, executor, asked.name, show)
+        found = every_seed(folder, asked.name, seeds, lambda seed, one: again(asked.at(seed), one), show.say)
         write(folder, found)
     return folder, found
+
+
+def one_seed(item: Mapping[str, Any], bench: object) -> bool:
+    """Run one seed of an order, in a worker; its report lies in the seed's folder. False: it failed."""
+    recipes()
+    name, seed = item["recipe"], item["seed"]
+    asked = Order(name, from_spec(find("recipe", name), item["settings"]), seed, item["world_seed"]).at(seed)
+    return tried(lambda: carry_out(asked, Path(item["folder"]) / f"seed{seed}", **item["how"]))
+
+
+def tried(work: Callable[[], object]) -> bool:
+    """Do what one seed asks for in a worker, on one thread. False: it failed, and whoever runs this seed again shows why."""
+    use_threads(1)
+    try:
+        work()
+    except Exception:
+        return False
+    return True
 
 
 def check_device(name: str) -> None:

@@ -39,6 +39,7 @@ from trueline.train.reference_cache import ReferenceCache
 from trueline.world.facts import World, make_world
 
 if TYPE_CHECKING:
+    from trueline.cluster.executor import Executor
     from trueline.cluster.mesh import Mesh
 
 M = TypeVar("M", Policy, RewardModel)
@@ -166,6 +167,7 @@ class Studio:
     track: Callable[[str, int, Mapping[str, float]], None] = field(default=lambda stage, step, metrics: None)
     stages: dict[str, Stage] = field(default_factory=dict)
     mesh: Mesh | None = None  # the ranks that train with this one
+    executor: Executor | None = None  # the workers that answer what recipes ask of models
 
     @cached_property
     def world(self) -> World:

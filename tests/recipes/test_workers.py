@@ -1,6 +1,6 @@
 """Seeds side by side leave what one process would have left.
 
-pytest tests/lab/test_workers.py
+pytest tests/recipes/test_workers.py
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pytest
 
 from trueline.cluster.executor import Local
 from trueline.core import stopping
-from trueline.lab.workers import side_by_side
 from trueline.recipes.progress import Quiet
+from trueline.recipes.workers import side_by_side
 
 pytestmark = pytest.mark.slow
 

@@ -1,5 +1,6 @@
 """Seeds side by side, on an executor: processes of this machine, or a cluster whose machines share the folder.
 
+    trueline run align seeds=4 --workers 2
     trueline lab run E3 --workers 2
 
 A worker leaves its seed's run in the folder where it would lie anyway, and says nothing else: whoever started it reads what is
