@@ -62,7 +62,7 @@ def _orders():
 def test_a_command_of_the_documents_is_an_order(words):
     """Its recipe, its settings and their values are ones that the command line takes."""
     given = [word for word in words[1:] if not word.startswith("--")]
-    flags = {"--out", "--seed", "--world-seed", "--device", "--threads", "--track"}
+    flags = {"--out", "--seed", "--world-seed", "--device", "--threads", "--track", "--workers", "--cluster"}
     values = {words[i + 1] for i, word in enumerate(words[:-1]) if word in flags}
     asked = order(words[0], [word for word in given if word not in values])
     assert words[0].endswith(".yaml") or asked.name == words[0]

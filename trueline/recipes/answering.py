@@ -36,6 +36,11 @@ from trueline.targets.naming import kind_of
 AT_ONCE = 32  # questions to a remote target
 
 
+def unnamed(completions: Sequence[Completion]) -> list[Completion]:
+    """The same without the model's name, which may be a folder: rows that are data are the same wherever a model lies."""
+    return [replace(completion, model="") for completion in completions]
+
+
 def is_local(studio: Studio, reference: str) -> bool:
     """Whether a reference names a model in this process: a stage of the run, a folder, hf:NAME."""
     return reference in studio.stages or kind_of(reference) == "local"

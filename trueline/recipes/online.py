@@ -21,7 +21,7 @@ from trueline.core.records import write_jsonl
 from trueline.core.registry import register
 from trueline.core.types import Completion, Prompt, Ranking
 from trueline.models.adapters import Adapter
-from trueline.recipes.answering import answers
+from trueline.recipes.answering import answers, unnamed
 from trueline.recipes.prefer import Dpo, warn_of_displacement
 from trueline.recipes.reading import prompts
 from trueline.recipes.reporting import made_of
@@ -146,6 +146,7 @@ class Judged:
         drawn = answers(
             studio, self.start, asked, count=self.k, max_tokens=self.max_tokens, temperature=self.temperature, seed=seed
         )
+        drawn = unnamed(drawn)
         scores = list(score(drawn))
         rankings = []
         for i, prompt in enumerate(asked):

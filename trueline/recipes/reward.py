@@ -29,7 +29,7 @@ from trueline.models.adapters import Adapter
 from trueline.models.forked import expected
 from trueline.models.policy import RewardModel
 from trueline.models.tokens import Codec, Example
-from trueline.recipes.answering import answers
+from trueline.recipes.answering import answers, unnamed
 from trueline.recipes.fields import numbers
 from trueline.recipes.reading import check_masks, comparisons, context_of, example_of, fitting, pairs_of, prompts
 from trueline.recipes.reward_report import Held, held_out_report, pairs_with
@@ -72,6 +72,7 @@ class Rank:
             studio, self.start, asked, count=self.k, max_tokens=self.max_tokens, seed=studio.seed,
             progress=lambda n: bar(n, {}, 0.0, 0.0),
         )  # fmt: skip
+        drawn = unnamed(drawn)
         rankings, agree, strict = [], 0.0, 0
         for i, prompt in enumerate(asked):
             group = drawn[i * self.k : (i + 1) * self.k]
