@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-CASES = ("1b:1:2048:8", "1b:8:2048:8", "1b:8:128:1", "1b:8:2048:8:recompute")  # fullest at the loss, and at the embedding
+CASES = ("1b:1:2048:8", "1b:8:128:1", "1b:8:2048:8:recompute")  # fullest at the loss, and at the embedding
 
 
 def asked(*cases: str) -> subprocess.CompletedProcess[str]:
@@ -33,8 +33,7 @@ def test_the_plan_is_what_fsdp_holds():
 
 @pytest.mark.slow
 def test_a_case_that_cannot_be_read_is_named():
-    """An unknown model or too few numbers are bad usage."""
-    for case in ("2b:1:128:1", "1b:1", "1b:1:128:1:twice"):
-        done = asked(case)
-        assert done.returncode == 2
-        assert f"{case}: expected MODEL" in done.stderr
+    """A model that is not known is bad usage."""
+    done = asked("2b:1:128:1")
+    assert done.returncode == 2
+    assert "2b:1:128:1: expected MODEL" in done.stderr

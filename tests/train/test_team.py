@@ -131,7 +131,7 @@ def losses(mesh, name, optim=None, micro_rows=0, dtype="float32"):
     loop = Loop(
         micro_rows=micro_rows, mesh=mesh, observe=lambda step, m: found.append([m["total"], m["grad_norm"]]), say=said.append
     )
-    train(model, objective, Steps(group, model, policy.frozen()), Optim(**(optim or {})), loop)
+    train(model, objective, Steps(group, model, policy.frozen(), steps=4), Optim(**(optim or {})), loop)
     # What a key's bias adds to all scores of a query alike changes nothing: its gradient is rounding, which Adam makes a step.
     weights = [float(p.detach().double().sum()) for n, p in model.named_parameters() if not n.endswith("c_attn.bias")]
     return {"steps": found, "weights": weights, "said": said}
