@@ -142,7 +142,7 @@ def every(mesh, cases):
     return {label: losses(mesh, **given) for label, given in cases.items()}
 
 
-def same(one, other):
+def assert_same(one, other):
     """All losses, norms and weights are the same within 1e-5, but for what is as large as they are."""
     for key in ("steps", "weights"):
         torch.testing.assert_close(torch.tensor(one[key]), torch.tensor(other[key]), atol=1e-5, rtol=1e-5)
@@ -166,26 +166,26 @@ def trained():
 @pytest.mark.parametrize("name", [*CASES, "in pieces", "adamw"])
 def test_one_two_and_four_ranks_give_the_same_losses(name, trained):
     """Every loss, every gradient's norm and the weights at the end are the same within 1e-5, whatever the number of ranks."""
-    same(trained[1][name], trained[2][name])
-    same(trained[1][name], trained[4][name])
+    assert_same(trained[1][name], trained[2][name])
+    assert_same(trained[1][name], trained[4][name])
 
 
 def test_pieces_change_nothing(trained):
     """A step in pieces, of which ranks have unequal numbers, gives what the step in one gives."""
     for size in SIZES:
-        same(trained[size]["policy gradient"], trained[size]["in pieces"])
+        assert_same(trained[size]["policy gradient"], trained[size]["in pieces"])
 
 
 @pytest.mark.parametrize("name", ["likelihood", "pairs", "critic"])
 def test_replicas_give_the_same_losses(name, trained):
     """Two copies of the model, each on two ranks, give what one copy on four gives."""
-    same(trained[4][name], trained["replicas"][name])
+    assert_same(trained[4][name], trained["replicas"][name])
 
 
 @pytest.mark.parametrize("name", ["likelihood", "pairs", "critic", "another family"])
 def test_blocks_that_are_computed_again_give_the_same_losses(name, trained):
     """Activation checkpointing changes memory, not the result."""
-    same(trained[2][name], trained["again"][name])
+    assert_same(trained[2][name], trained["again"][name])
 
 
 def test_bfloat16_is_near_float32_on_any_number_of_ranks(trained):
@@ -200,7 +200,7 @@ def test_bfloat16_is_near_float32_on_any_number_of_ranks(trained):
 def test_ranks_give_the_losses_of_a_process_alone(trained):
     """With AdamW, whose arithmetic is the same in both, ranks give what a run without them gives."""
     alone = losses(None, "likelihood", optim={"muon": 0.0})
-    same(alone, trained[2]["adamw"])
+    assert_same(alone, trained[2]["adamw"])
 
 
 def adapted(mesh, base):
@@ -218,7 +218,7 @@ def test_an_adapter_is_trained_on_sharded_weights(tmp_path):
     """LoRA: base and reference are sharded and stand still, and the adapter learns as it does in one process."""
     random_policy("qwen3").save(tmp_path / "base")
     alone, two = adapted(None, tmp_path / "base"), together(2, adapted, base=str(tmp_path / "base"))
-    same(alone, two)
+    assert_same(alone, two)
 
 
 def online(mesh, iterations=3, base=""):
@@ -418,5 +418,5 @@ def test_what_cannot_be_told_trains_on_rank_0_and_says_so():
     """Nothing hangs, and the run is the run of one process."""
     torch.manual_seed(0)
     found = together(2, alone_with)
-    assert found["said"] == ["a Perturbed is trained by one process: the other 1 wait"]
+    assert found["said"] == ["a Perturbed is trained by one process; the other ranks wait"]
     assert len(found["steps"]) == STEPS

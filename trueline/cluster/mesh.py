@@ -28,7 +28,7 @@ from torch.distributed.fsdp import FSDPModule
 from trueline.cluster.launch import LaunchError, Place
 from trueline.cluster.watchdog import Watchdog
 
-PATIENCE = timedelta(days=365)  # of those who wait for a message
+NO_LIMIT = timedelta(days=365)  # the transport wants one
 AXES = ("replicas", "shards")
 
 
@@ -76,7 +76,7 @@ class Mesh:
         dist.init_process_group(backend, rank=place.rank, world_size=place.size, timeout=limit)
         shape = (place.size,) if layout.replicas == 1 else (layout.replicas, place.size // layout.replicas)
         devices = init_device_mesh(where.type, shape, mesh_dim_names=AXES[-len(shape) :])
-        messages = dist.new_group(backend="gloo", timeout=PATIENCE)
+        messages = dist.new_group(backend="gloo", timeout=NO_LIMIT)
         store = dist.distributed_c10d._get_default_store()
         dog = Watchdog(store, place.rank, place.size, layout.timeout, stacks)
         return cls(place, layout, where, devices, messages, dog)

@@ -162,7 +162,7 @@ class FastForward:
         layers = layers or (None if self.coming else self.pack())
 
         def attend(index: int, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-            norms = self._norms_at(index) if layers is None else self.head_norms(layers[index])
+            norms = self.head_norms(self._fused(self.base.layers[index]) if layers is None else layers[index])
             if see is None:
                 return layout.attend(qkv, cos, sin, (self.heads, self.kv_heads), norms)
             qkv = qkv if norms is None else native.norm_heads(qkv, norms, (self.heads, self.kv_heads))
@@ -260,13 +260,6 @@ class FastForward:
     def head_norms(self, layer: Layer) -> native.HeadNorms | None:
         """The norms of a layer's queries and keys, where it has them (Qwen3)."""
         return None if layer.q_norm is None or layer.k_norm is None else (layer.q_norm, layer.k_norm, self.eps)
-
-    def _norms_at(self, index: int) -> native.HeadNorms | None:
-        """Those of a block whose weights are there now."""
-        attention = self.base.layers[index].self_attn
-        if not hasattr(attention, "q_norm"):
-            return None
-        return self.cast(attention.q_norm.weight), self.cast(attention.k_norm.weight), self.eps
 
     def normed(self, layer: Layer, qkv: Tensor) -> Tensor:
         """qkv with its heads normed, where the layer has norms for them."""

@@ -104,7 +104,7 @@ def _crew(model: nn.Module, work: Mapping[str, Work], optim: Optim, loop: Loop) 
         try:
             return Team(loop.mesh, model, work, optim)
         except UntoldError as reason:
-            loop.say(f"{reason}: the other {len(loop.mesh.others)} wait")
+            loop.say(f"{reason}; the other ranks wait")
     return Crew(model, work, Optimizer(model, optim))
 
 
