@@ -18,6 +18,7 @@ from trueline.core.config import settings
 from trueline.data.recognise import describe, read
 from trueline.data.rows import read_rows
 from trueline.recipes.running import order, recipes
+from trueline.recipes.sweeping import sweep
 
 pytestmark = pytest.mark.slow
 
@@ -62,9 +63,11 @@ def _orders():
 def test_a_command_of_the_documents_is_an_order(words):
     """Its recipe, its settings and their values are ones that the command line takes."""
     given = [word for word in words[1:] if not word.startswith("--")]
-    flags = {"--out", "--seed", "--world-seed", "--device", "--threads", "--track", "--workers", "--cluster"}
+    flags = {"--out", "--seed", "--world-seed", "--device", "--threads", "--track", "--workers", "--cluster", "--sweep"}
     values = {words[i + 1] for i, word in enumerate(words[:-1]) if word in flags}
-    asked = order(words[0], [word for word in given if word not in values])
+    swept = [words[i + 1].strip("'") for i, word in enumerate(words) if word == "--sweep"]
+    alone = [word for word in given if word not in values]
+    asked = sweep(words[0], alone, swept) if swept else order(words[0], alone)
     assert words[0].endswith(".yaml") or asked.name == words[0]
 
 

@@ -127,11 +127,11 @@ def test_workers_run_the_seeds_first(lab, monkeypatch):
     """Every seed goes to the workers, and what they leave undone is done here."""
     asked = []
     monkeypatch.setattr(
-        running, "side_by_side", lambda work, settings, seeds, executor, *_: asked.append((list(seeds), executor.workers))
+        running, "side_by_side", lambda work, items, executor, *_: asked.append((list(items), executor.workers))
     )
     lab.workers = 2
     assert len(lab.run("E99", [0, 1])["provenance"]["seeds"]) == 2
-    assert asked == [([0, 1], 2)]
+    assert asked == [(["seed 0", "seed 1"], 2)]
     assert RUNS == [0, 1]
 
 

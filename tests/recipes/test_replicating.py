@@ -81,6 +81,15 @@ def lasting(found: Any) -> Any:
     return [lasting(inner) for inner in found] if isinstance(found, list) else found
 
 
+def near(found: Any) -> Any:
+    """A report to compare with: a loss may differ in its last digits where other threads added it up."""
+    if isinstance(found, dict):
+        return {k: near(v) for k, v in found.items()}
+    if isinstance(found, list):
+        return [near(inner) for inner in found]
+    return pytest.approx(found, rel=1e-3) if isinstance(found, float) else found
+
+
 @pytest.mark.slow
 def test_the_report_is_the_same_however_many_workers_ran_the_seeds(tmp_path: Path) -> None:
     """One process after the other, and two side by side, come to the same report and the same models; nothing is run again."""
@@ -88,7 +97,7 @@ def test_the_report_is_the_same_however_many_workers_ran_the_seeds(tmp_path: Pat
     alone, one = carry_out(asked, tmp_path / "alone" / "study")
     with Local(workers=2) as executor:
         beside, two = carry_out(asked, tmp_path / "beside" / "study", executor=executor)
-    assert lasting(one) == lasting(two)
+    assert lasting(one) == near(lasting(two))
     assert [stage["seconds"] > 0 for stage in two["stages"]] == [True, True]
     for seed in (3, 4):
         models = [folder / f"seed{seed}" / "stages" / "pretrain" / "model" for folder in (alone, beside)]
@@ -157,4 +166,4 @@ def test_a_driver_that_is_killed_takes_its_workers_along_and_its_seeds_go_on(tmp
     _, alone = carry_out(order("pretrain", words), tmp_path / "alone")
     with Local(workers=2) as executor:
         _, again = carry_out(order("pretrain", words), there, executor=executor)
-    assert lasting(again) == lasting(alone)
+    assert lasting(again) == near(lasting(alone))

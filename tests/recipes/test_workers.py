@@ -29,6 +29,10 @@ class Said(Quiet):
         self.lines.append(text)
 
 
+def seeds(folder: Path, count: int) -> dict[str, dict[str, object]]:
+    return {f"seed {seed}": {"folder": str(folder), "seed": seed} for seed in range(count)}
+
+
 def leave(item, bench) -> bool:
     """Write down that a worker had this seed; one of them fails, one kills whoever has it."""
     (Path(item["folder"]) / str(item["seed"])).write_text(str(os.getpid()))
@@ -41,7 +45,7 @@ def test_every_seed_is_done_elsewhere_and_none_is_waited_for_in_vain(tmp_path):
     """Seeds are done in other processes; one that fails, or kills its workers, ends none of the others, and is told of."""
     show = Said()
     with Local(workers=2, retries=1) as executor:
-        side_by_side(f"{__name__}:leave", {"folder": str(tmp_path)}, range(6), executor, "E99", show)
+        side_by_side(f"{__name__}:leave", seeds(tmp_path, 6), executor, "E99", show)
     processes = {file.name: int(file.read_text()) for file in tmp_path.iterdir()}
     assert processes.keys() == set("012345")
     assert os.getpid() not in processes.values()
@@ -72,6 +76,6 @@ def test_sigterm_lets_every_seed_save_what_it_is_at(tmp_path):
     teller = threading.Thread(target=tell)
     teller.start()
     with stopping.listening(), pytest.raises(stopping.Preempted), Local(workers=2) as executor:
-        side_by_side(f"{__name__}:train", {"folder": str(tmp_path)}, [0, 1, 2], executor, "E99", Said())
+        side_by_side(f"{__name__}:train", seeds(tmp_path, 3), executor, "E99", Said())
     teller.join()
     assert {file.name for file in tmp_path.iterdir()} == {"0 began", "0 saved", "1 began", "1 saved"}

@@ -78,6 +78,13 @@ def demo(
 @with_replicas
 @with_recompute
 @with_patience
+@click.option(
+    "--sweep",
+    "swept",
+    multiple=True,
+    metavar="KEY=V1,V2,...",
+    help="Run a setting at each of these values; given again, at every combination. One report puts them side by side.",
+)
 @with_workers
 @with_cluster
 @click.option("--dry-run", is_flag=True, help="Print the plan with an estimate of time and memory, and stop.")
@@ -86,8 +93,8 @@ def demo(
 @reports_errors
 def run(
     recipe: str, settings: tuple[str, ...], seed: int | None, world_seed: int | None, out: Path | None, device: str,
-    dtype: str, threads: int, track: str, replicas: int, recompute: bool, patience: float, workers: int,
-    cluster: str, dry_run: bool, quiet: bool, as_json: bool,
+    dtype: str, threads: int, track: str, replicas: int, recompute: bool, patience: float, swept: tuple[str, ...],
+    workers: int, cluster: str, dry_run: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Carry out RECIPE (a name, or a YAML file that `trueline show RECIPE --yaml` prints) with key=value SETTINGS.
 
@@ -101,13 +108,15 @@ def run(
               trueline run dpo start=hf:NAME data=pairs.jsonl.gz objective.beta=0.2 --dry-run
               trueline run redteam start=runs/demo/safety rounds=2 seeds=3
               trueline run align seeds=4 --workers 2
+              trueline run dpo start=hf:NAME data=pairs.jsonl.gz --sweep objective.beta=0.05,0.1,0.2 --workers 3
               trueline run demonstrate start=MODEL prompts=asked.jsonl count=8 --workers 4
               trueline run align seeds=16 --cluster auto
               torchrun --nproc-per-node 8 -m trueline run sft start=hf:NAME data=answers.jsonl --device cuda
     """
     from trueline.recipes.running import order
+    from trueline.recipes.sweeping import sweep
 
-    asked = order(recipe, settings, seed, world_seed)
+    asked = sweep(recipe, settings, swept, seed, world_seed) if swept else order(recipe, settings, seed, world_seed)
     if dry_run:
         _plan(asked, device, as_json)
         return
@@ -188,32 +197,37 @@ def _carry_out(
 ) -> None:  # fmt: skip
     """Run, show, and print the result."""
     from trueline.cluster.opening import executor_for
-    from trueline.recipes import reporting
+    from trueline.recipes import reporting, running, sweeping
     from trueline.recipes.progress import Live, Plain, Quiet
-    from trueline.recipes.running import carry_out, check_device, foresee, place, use_threads
 
-    check_device(device)
-    foresee(asked, out)  # before the machine is timed: what is wrong is said at once
+    whole = sweeping if isinstance(asked, sweeping.Sweep) else running
+    running.check_device(device)
+    whole.foresee(asked, out)  # before the machine is timed: what is wrong is said at once
     with ExitStack() as stack:
         show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
-        used = use_threads(threads if mesh is None else threads or 1)  # the cores are shared among ranks
+        used = running.use_threads(threads if mesh is None else threads or 1)  # the cores are shared among ranks
         ranks = "" if mesh is None else f", rank 0 of {mesh.place.size}"
         show.say(asked.name, f"{used} thread{'s' * (used > 1)}{ranks}")
-        logger = None
+        told: dict[str, Any] = {}
         if track:
             from trueline.train.trackers import tracker
 
-            logger = stack.enter_context(tracker(track, place(asked, out).folder, asked.id))
+            if whole is sweeping:
+                told["track"] = lambda name, folder: tracker(track, folder, name)
+            else:
+                told["track"] = stack.enter_context(tracker(track, running.place(asked, out).folder, asked.id))
         gpus = float(device.startswith("cuda"))
         executor = stack.enter_context(executor_for(workers=workers, cluster=cluster, gpus=gpus))
-        if executor is not None and asked.seeds == 1:
+        if executor is not None and whole is running and asked.seeds == 1:
             some = f"{executor.workers} workers" if executor.workers > 1 else "one worker"
             show.say(asked.name, f"{some} for what it asks of models; training stays in this process (seeds=N: a seed to each)")
-        folder, found = carry_out(asked, out, show, logger, device, dtype, mesh=mesh, executor=executor)
+        folder, found = whole.carry_out(asked, out, show, device=device, dtype=dtype, mesh=mesh, executor=executor, **told)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **found}))
     else:
         reporting.show(folder / "report.html", found, console())
+    if failed := [stage["name"] for stage in found["stages"] if stage["status"] == "failed"]:
+        fail(f"{'; '.join(failed)}: failed; {folder / 'report.html'} says why, and the same command runs them again", 1)
     failed = [gate["name"] for gate in found.get("gates", []) if gate["status"] == "FAIL"]
     if failed:
         fail(f"{', '.join(failed)}: below what the gate needs; what rests on it says nothing (all is in {folder})", 1)
@@ -223,28 +237,40 @@ def _refuse_workers(asked: Any, track: str) -> None:
     """Raise ConfigError where workers have no place in a run."""
     from trueline.cluster.launch import place
     from trueline.core.config import ConfigError
+    from trueline.recipes.sweeping import Sweep
 
     if here := place():
         raise ConfigError(
             f"--workers, --cluster: expected a command that was started alone, got one of {here.size} that were launched "
             f"together; those train one model, workers run seeds or answer prompts: give one or the other"
         )
-    if track and asked.seeds > 1:
-        raise ConfigError(
-            f"--track {track}: expected a run in this process; workers keep their metrics in their seeds' folders"
-        )
+    if track and (isinstance(asked, Sweep) or asked.seeds > 1):
+        raise ConfigError(f"--track {track}: expected a run in this process; workers keep their metrics in their runs' folders")
 
 
 def _plan(asked: Any, device: str, as_json: bool) -> None:
-    """Print what a run would do."""
-    from trueline.recipes.plan import plan, stages_of, table
+    """Print what a run would do, or every run of a sweep."""
+    from dataclasses import asdict, replace
 
-    planned = plan(stages_of(asked.name, asked.at(asked.seed).recipe), device)
+    from trueline.recipes.plan import plans, stages_of, table
+    from trueline.recipes.sweeping import Sweep
+
+    named = {one.name: one.asked for one in asked.combinations} if isinstance(asked, Sweep) else {"": asked}
+    planned = plans([stages_of(one.name, one.at(one.seed).recipe) for one in named.values()], device)
+    first = next(iter(named.values()))
     if as_json:
-        from dataclasses import asdict
-
-        click.echo(json.dumps({"run": asked.id, "seeds": asked.seeds, "stages": [asdict(row) for row in planned]}))
+        told = [
+            {"run": one.id, "seeds": one.seeds, "stages": [asdict(row) for row in rows]}
+            for one, rows in zip(named.values(), planned, strict=True)
+        ]
+        whole = [{"settings": name, **one} for name, one in zip(named, told, strict=True)]
+        click.echo(json.dumps({"run": asked.id, "runs": whole} if isinstance(asked, Sweep) else told[0]))
         return
-    console().print(table(planned))
-    if asked.seeds > 1:
-        click.echo(f"this is seed {asked.seed}; {asked.seeds} seeds take {asked.seeds} times as long")
+    lines = [
+        replace(row, name=f"{name}: {row.name}" if name else row.name)
+        for name, rows in zip(named, planned, strict=True)
+        for row in rows
+    ]
+    console().print(table(lines))
+    if first.seeds > 1:
+        click.echo(f"this is seed {first.seed}; {first.seeds} seeds take {first.seeds} times as long")

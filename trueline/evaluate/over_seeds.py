@@ -19,6 +19,7 @@ from trueline.evaluate.shown import cell, expect, plain
 
 Json = Mapping[str, Any]
 RATE = frozenset({"value", "n", "low", "high"})
+COSTS = frozenset({"wall", "core_seconds", "memory_mb"})  # among a stage's numbers: what it took, and not what it measured
 LISTED = 60  # characters of a cell that lists its seeds
 
 
@@ -33,6 +34,12 @@ def pooled(reports: Sequence[Json]) -> dict[str, Any]:
             for stage, parts in _by(reports, "shown", "stage").items()
         ],
     }
+
+
+def last_numbers(report: Json) -> dict[str, Json]:
+    """What the last stage of a run measured, by name: each has a value, and n and an interval where it is a rate."""
+    stages = report["stages"]
+    return {name: metric for name, metric in stages[-1]["metrics"].items() if name not in COSTS} if stages else {}
 
 
 def seed_table(reports: Mapping[int, Json]) -> dict[str, Any]:
@@ -56,7 +63,7 @@ def _by(reports: Sequence[Json], part: str, key: str) -> dict[str, list[Json]]:
     return found
 
 
-def _pool(values: Iterable[Any]) -> Any:
+def pooled_value(values: Iterable[Any]) -> Any:
     """Pool one place of several reports: rates by `replicated`, numbers by their mean, anything else where all agree."""
     there = [value for value in values if value is not None]
     if there and all(_is_rate(value) for value in there):
@@ -85,21 +92,21 @@ def _rung(stage: str, rungs: Sequence[Json]) -> dict[str, Any]:
         **{part: found for part, found in rates.items() if found},
         "families": rungs[0].get("families", {}),
         "two_by_two": counts,
-        **{part: _pool(rung.get(part) for rung in rungs) for part in ("over_refusal", "kl", "tokens", "seconds")},
+        **{part: pooled_value(rung.get(part) for rung in rungs) for part in ("over_refusal", "kl", "tokens", "seconds")},
     }
 
 
 def _named(parts: Iterable[Json]) -> dict[str, Any]:
     """Pool mappings of one kind of value, name by name."""
     there = list(parts)
-    return {name: _pool(part.get(name) for part in there) for name in dict.fromkeys(n for part in there for n in part)}
+    return {name: pooled_value(part.get(name) for part in there) for name in dict.fromkeys(n for part in there for n in part)}
 
 
 def _gate(name: str, gates: Sequence[Json]) -> dict[str, Any]:
     """A gate holds over seeds where it holds on every one."""
     statuses = {gate["status"] for gate in gates}
     status = "FAIL" if "FAIL" in statuses else "N/A" if "N/A" in statuses else "PASS"
-    return {**gates[0], "name": name, "status": status, "value": _pool(gate["value"] for gate in gates)}
+    return {**gates[0], "name": name, "status": status, "value": pooled_value(gate["value"] for gate in gates)}
 
 
 def _expectation(name: str, found: Sequence[Json]) -> dict[str, Any]:
@@ -129,7 +136,7 @@ def _rows(tables: Sequence[Sequence[Sequence[Any]]]) -> list[list[Any]]:
             label = str(row[0])
             matched.setdefault((label, seen.get(label, 0)), []).append(row)
             seen[label] = seen.get(label, 0) + 1
-    return [[rows[0][0], *map(_pool, zip(*(row[1:] for row in rows), strict=True))] for rows in matched.values()]
+    return [[rows[0][0], *map(pooled_value, zip(*(row[1:] for row in rows), strict=True))] for rows in matched.values()]
 
 
 def _curves(parts: Sequence[Json]) -> list[dict[str, Any]]:

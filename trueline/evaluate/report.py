@@ -208,7 +208,7 @@ def curve_panels(found: Sequence[Curves]) -> Iterator[Panel]:
             for index, line in enumerate(one.series)
         ]
         if any(line.points for line in series):
-            yield panel(one.title, one.note, charts.lines(series, x=one.x, zero=one.zero))
+            yield panel(one.title, one.note, charts.lines(series, x=one.x, zero=one.zero, log=one.log))
 
 
 def _reward(model: RewardModel) -> Iterator[Panel]:

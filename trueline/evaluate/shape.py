@@ -190,6 +190,7 @@ class Curves(Part):
     note: str = ""
     x: str = ""
     zero: bool = True
+    log: bool = False  # x is spaced by ratios
     series: list[CurveSeries] = []
 
 

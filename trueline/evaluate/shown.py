@@ -37,14 +37,23 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], no
 
 
 def curves(
-    title: str, x: str, series: Mapping[str, Sequence[tuple[float, Rate | float]]], note: str = "", zero: bool = True
+    title: str,
+    x: str,
+    series: Mapping[str, Sequence[tuple[float, Rate | float]]],
+    note: str = "",
+    zero: bool = True,
+    log: bool = False,
 ) -> dict[str, Any]:
-    """Return curves as JSON: by name, points (x, y), where y may be a rate, whose interval is drawn as a band."""
+    """Return curves as JSON: by name, points (x, y), where y may be a rate, whose interval is drawn as a band.
+
+    `zero` keeps zero in view, `log` spaces x by ratios.
+    """
     return {
         "title": title,
         "note": note,
         "x": x,
         "zero": zero,
+        "log": log,
         "series": [{"name": name, "points": [_point(at, y) for at, y in points]} for name, points in series.items()],
     }
 

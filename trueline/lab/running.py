@@ -63,7 +63,9 @@ class Lab:
         if self.workers > 1 or self.cluster:
             settings = {"folder": str(self.folder), "size": self.size, "experiment": note.id}
             with executor_for(workers=self.workers, cluster=self.cluster) as executor:
-                side_by_side(ONE_SEED, settings, seeds, executor, note.id, self.show)
+                side_by_side(
+                    ONE_SEED, {f"seed {seed}": settings | {"seed": seed} for seed in seeds}, executor, note.id, self.show
+                )
         for i, seed in enumerate(seeds):
             left = len(seeds) - i
             time_left = f", about {duration(left * sum(self.seconds) / len(self.seconds))} left" if self.seconds else ""

@@ -76,17 +76,19 @@ class Estimate:
 
 
 def plan(stages: Sequence[tuple[str, Recipe]], device: str = "cpu") -> list[Estimate]:
-    """What a run of these stages would take here, with threads chosen as the run will choose them.
+    """What a run of these stages would take here, with threads chosen as the run will choose them."""
+    return plans([stages], device)[0]
 
-    The machine is measured at the size of the first model that is known.
-    """
-    works = _works(stages)
-    size = next((w.model.size for _, w in works if w.model.size is not None), None)
-    if size is None:
-        return [_estimate(name, w, None) for name, w in works]
-    use_threads(0)
-    speed = measure(size, device)
-    return [_estimate(name, w, speed) for name, w in works]
+
+def plans(runs: Sequence[Sequence[tuple[str, Recipe]]], device: str = "cpu") -> list[list[Estimate]]:
+    """The same of several runs; the machine is measured once, at the size of the first model that is known."""
+    works = [_works(stages) for stages in runs]
+    size = next((w.model.size for run in works for _, w in run if w.model.size is not None), None)
+    speed = None
+    if size is not None:
+        use_threads(0)
+        speed = measure(size, device)
+    return [[_estimate(name, w, speed) for name, w in run] for run in works]
 
 
 def stages_of(name: str, recipe: Recipe | Programme) -> list[tuple[str, Recipe]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trueline.core.config import from_spec, to_spec
-from trueline.evaluate.over_seeds import pooled, seed_table
+from trueline.evaluate.over_seeds import last_numbers, pooled, seed_table
 
 Report = dict[str, Any]
 
@@ -56,13 +56,14 @@ def every_seed(
 
 
 def _stage(seed: int, report: Mapping[str, Any]) -> dict[str, Any]:
+    """A seed as a stage, with the numbers of the last of its own."""
     return {
         "name": f"seed {seed}",
         "status": "done",
         "seconds": report["seconds"],
         "tokens": None,
         "parent": None,
-        "metrics": {},
+        "metrics": last_numbers(report),
     }
 
 

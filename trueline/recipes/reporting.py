@@ -154,7 +154,8 @@ def show(page: Path, found: Mapping[str, Any], console: Console) -> None:
     else:
         for stage in checked.stages:
             numbers = "  ".join(f"{k} {m.value:.4g}" for k, m in stage.metrics.items() if m.value is not None)
-            console.print(Text(f"{stage.name}: {numbers}"), soft_wrap=True)
+            if numbers or stage.status == "failed":
+                console.print(Text(f"{stage.name}: {numbers or 'failed'}"), soft_wrap=True)
         for part in checked.shown:
             for each in part.tables:
                 console.print(_terminal_table(f"{part.stage}: {each.title}", each))

@@ -34,7 +34,7 @@ from trueline.recipes.progress import Quiet, Show
 from trueline.recipes.replicating import at_seed, every_seed
 from trueline.recipes.reporting import report, write
 from trueline.recipes.studio import Programme, Studio, record
-from trueline.recipes.workers import side_by_side
+from trueline.recipes.workers import runs_of, side_by_side
 from trueline.store.folders import digest, git_commit, lock, unfinished
 from trueline.store.runs import RunDirectory, create
 
@@ -182,19 +182,18 @@ def _carry_out_every_seed(
         for left in filter(unfinished, list(folder.iterdir())):  # by who was killed while it pooled; each run settles its own
             left.unlink()
         if executor is not None:
-            told = {"recipe": asked.name, "settings": to_spec(asked.recipe), "world_seed": asked.world_seed}
-            side_by_side(ONE_SEED, {**told, "folder": str(folder), "how": how}, seeds, executor, asked.name, show)
+            side_by_side(ONE_SEED, runs_of(asked, folder, how), executor, asked.name, show)
         found = every_seed(folder, asked.name, seeds, lambda seed, one: again(asked.at(seed), one), show.say)
         write(folder, found)
     return folder, found
 
 
 def one_seed(item: Mapping[str, Any], bench: object) -> bool:
-    """Run one seed of an order, in a worker; its report lies in the seed's folder. False: it failed."""
+    """Run one seed of an order, in a worker; its report lies in the run's folder. False: it failed."""
     recipes()
     name, seed = item["recipe"], item["seed"]
     asked = Order(name, from_spec(find("recipe", name), item["settings"]), seed, item["world_seed"]).at(seed)
-    return tried(lambda: carry_out(asked, Path(item["folder"]) / f"seed{seed}", **item["how"]))
+    return tried(lambda: carry_out(asked, Path(item["folder"]), **item["how"]))
 
 
 def tried(work: Callable[[], object]) -> bool:
