@@ -91,6 +91,15 @@ def test_half_a_result_is_none(tmp_path):
         assert list(executor.map(f"{WORK}:dies_amid_its_word", items)) == list(range(4))
 
 
+def test_threads_take_turns_as_before_once_it_is_closed():
+    """While workers work they are answered sooner; what else this process does afterwards is left as it was."""
+    before = sys.getswitchinterval()
+    with Local(workers=1) as executor:
+        assert list(executor.map(f"{WORK}:square", [7])) == [{"of": 7, "is": 49}]
+        assert sys.getswitchinterval() <= before
+    assert sys.getswitchinterval() == before
+
+
 def test_a_worker_that_cannot_be_started_is_told_of(monkeypatch):
     """Nobody waits for it for ever; once the machine has room again, the next call goes on."""
     with Local(workers=1, retries=1) as executor:

@@ -13,20 +13,15 @@ by another, a bounded number of times; an error of the task itself is told at on
 from __future__ import annotations
 
 import json
-import os
 import queue
-import subprocess
 import sys
-import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import IO, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 from trueline.cluster.bench import work_named
 from trueline.cluster.desk import Desk
+from trueline.cluster.tender import Call, Ended, Job, Tender
 from trueline.core import stopping
 from trueline.core.limits import Tally
 
@@ -34,6 +29,7 @@ Json = Any
 AHEAD = 4  # results of so many tasks a worker may wait for the one that is next: an item that takes long holds up no worker
 RETRIES = 3  # times that a task is done again because its worker died
 SHOWN = 100  # characters of an item in an error
+SWITCHING = 0.0005  # seconds that one thread may keep the others waiting while workers ask: Python's own are ten times that
 NOTHING: Mapping[str, str] = {}
 
 
@@ -83,8 +79,9 @@ class Local:
     workers: int = 2
     retries: int = RETRIES
     tally: Tally = field(default_factory=Tally, repr=False)
-    _jobs: queue.SimpleQueue[_Job | None] = field(default_factory=queue.SimpleQueue, init=False, repr=False)
-    _tenders: list[_Tender] = field(default_factory=list, init=False, repr=False)
+    _jobs: queue.SimpleQueue[Job | None] = field(default_factory=queue.SimpleQueue, init=False, repr=False)
+    _tenders: list[Tender] = field(default_factory=list, init=False, repr=False)
+    _switching: float = field(default_factory=sys.getswitchinterval, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.retries < 0:
@@ -100,12 +97,12 @@ class Local:
     ) -> Iterator[Json]:
         """As `Executor.map`."""
         work_named(work)
-        call = _Call(work, Desk(tally=self.tally, known=known))
+        call = Call(work, Desk(tally=self.tally, known=known))
         for _ in range(self.workers - len(self._tenders)):
-            self._tenders.append(_Tender(self))
+            self._tenders.append(Tender(self._jobs, self.retries))
 
         def start(number: int, item: str) -> None:
-            self._jobs.put(_Job(call, number, item))
+            self._jobs.put(Job(call, number, item))
 
         try:
             yield from in_order(items, self.workers * AHEAD, start, call.ended.get, progress)
@@ -122,19 +119,19 @@ class Local:
                 tender.leave(call)
 
     def __enter__(self) -> Self:
+        self._switching = sys.getswitchinterval()
+        sys.setswitchinterval(min(self._switching, SWITCHING))
         return self
 
     def __exit__(self, *_: object) -> None:
         """End every worker, whatever it does."""
+        sys.setswitchinterval(self._switching)
         for tender in self._tenders:
             tender.end()
             self._jobs.put(None)
         for tender in self._tenders:
             tender.thread.join()
         self._tenders.clear()
-
-
-Ended = tuple[int, str | Exception]  # the number of an item, and its result as JSON text, or why there is none
 
 
 def in_order(
@@ -170,131 +167,3 @@ def _result(ended: str | Exception, item: str) -> Json:
         return told["done"]
     failed = told["failed"]
     raise TaskFailedError(f"{item}: {failed['kind']}: {failed['text']}", failed["trace"])
-
-
-@dataclass
-class _Call:
-    """One `map`: what it calls, what its workers share, and what came of its items."""
-
-    work: str
-    desk: Desk
-    ended: queue.SimpleQueue[Ended] = field(default_factory=queue.SimpleQueue)
-    over: bool = False
-
-
-@dataclass
-class _Job:
-    call: _Call
-    number: int
-    item: str
-    lost: int = 0  # workers that died of it, or with it
-
-
-class _Tender:
-    """One thread that looks after one worker: it hands it a task, answers what it asks, and replaces it when it dies."""
-
-    def __init__(self, executor: Local) -> None:
-        self._of, self._lock = executor, threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] | None = None
-        self._at: _Call | None = None
-        self._ended = False
-        self.thread = threading.Thread(target=self._tend, daemon=True)
-        self.thread.start()
-
-    def leave(self, call: _Call) -> None:
-        """Stop what is done for a call."""
-        with self._lock:
-            if self._at is call:
-                self._kill()
-
-    def pass_on(self, call: _Call) -> None:
-        """Tell who works for a call of SIGTERM."""
-        with self._lock:
-            if self._at is call and self._process is not None:
-                self._process.terminate()
-
-    def wait(self, call: _Call) -> None:
-        """Until nothing is done for a call any more."""
-        while self._at is call:
-            time.sleep(0.01)
-
-    def end(self) -> None:
-        """Stop, and start no more."""
-        with self._lock:
-            self._ended = True
-            self._kill()
-
-    def _tend(self) -> None:
-        while (job := self._of._jobs.get()) is not None:
-            with self._lock:
-                if job.call.over or self._ended:
-                    continue
-                self._at = job.call
-                if self._process is None:
-                    self._start()
-                process = self._process
-            answer = self._done(process, job) if process is not None else None
-            with self._lock:
-                self._at = None
-                why = "" if answer is not None else self._bury()
-            if answer is not None:
-                job.call.ended.put((job.number, answer))
-            elif job.lost < self._of.retries:
-                job.lost += 1
-                self._of._jobs.put(job)
-            else:
-                times = "once" if not job.lost else f"{job.lost + 1} times"
-                job.call.ended.put((job.number, RuntimeError(f"its worker died {times}, last: {why}")))
-        with self._lock:
-            if self._process is not None:
-                self._bury()
-
-    def _done(self, process: subprocess.Popen[bytes], job: _Job) -> str | None:
-        """The worker's last word on a task; None if it died before, or amid the line."""
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with suppress(OSError, json.JSONDecodeError):
-            _say(process.stdin, {"do": job.call.work, "item": job.item})
-            for line in process.stdout:
-                message = json.loads(line)
-                if "ask" not in message:
-                    return line.decode()
-                _say(process.stdin, {"told": message["ask"], "answer": job.call.desk.answer(message["what"])})
-        return None
-
-    def _start(self) -> None:
-        path = os.pathsep.join(filter(None, sys.path))
-        with suppress(OSError):  # no memory, or too many processes: as one that dies at once
-            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker lives
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "trueline.cluster.worker", str(os.getpid())],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},  # threads of several wait for each other
-                process_group=0,  # what a terminal sends, it sends to whoever started it all
-            )  # fmt: skip
-
-    def _kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-
-    def _bury(self) -> str:
-        """Let go of a worker that died; return how it ended."""
-        process, errors = self._process, self._errors
-        if process is None or errors is None:
-            return "no process can be started here: too little memory, or too many processes or open files"
-        self._kill()
-        code = process.wait()
-        for pipe in filter(None, (process.stdin, process.stdout)):
-            with suppress(OSError):  # what was not sent needs no sending any more
-                pipe.close()
-        errors.seek(max(0, errors.seek(0, os.SEEK_END) - 4096))
-        with errors:
-            said = errors.read().decode(errors="replace").strip().splitlines()
-        self._process = self._errors = None
-        return f"{f'signal {-code}' if code < 0 else f'exit code {code}'}{f': {said[-1]}' if said else ''}"
-
-
-def _say(to: IO[bytes], message: Mapping[str, Json]) -> None:
-    to.write(json.dumps(message).encode() + b"\n")
-    to.flush()

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any, Self
 import trueline
 from trueline.cluster.bench import Bench, do, work_named
 from trueline.cluster.desk import Desk
-from trueline.cluster.executor import AHEAD, NOTHING, RETRIES, Ended, in_order
+from trueline.cluster.executor import AHEAD, NOTHING, RETRIES, in_order
+from trueline.cluster.tender import Ended
 from trueline.core.limits import Tally
 
 if TYPE_CHECKING:
