@@ -87,6 +87,24 @@ def the_store_is_silent(dog: Watchdog, store: dist.Store, rank: int) -> None:
         lost_in_thought()
 
 
+def the_first_is_gone(dog: Watchdog, store: dist.Store, rank: int) -> None:
+    if rank == 0:
+        time.sleep(TIMEOUT)  # it is heard of
+        os.kill(os.getpid(), signal.SIGKILL)
+    with dog.idle():
+        lost_in_thought()
+
+
+def nobody_is_there(dog: Watchdog, store: dist.Store, rank: int) -> None:
+    if rank == 0:
+        store.wait(["the other is there"], timedelta(seconds=60))
+        os.kill(int(store.get("keeper")), signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGKILL)
+    store.set("the other is there", "")
+    with dog.idle():
+        lost_in_thought()
+
+
 SCENES: dict[str, tuple[Part, int]] = {  # and how many ranks
     part.__name__: (part, size)
     for part, size in (
@@ -96,6 +114,8 @@ SCENES: dict[str, tuple[Part, int]] = {  # and how many ranks
         (one_is_killed, 2),
         (one_has_ended, 2),
         (the_store_is_silent, 1),
+        (the_first_is_gone, 2),
+        (nobody_is_there, 2),
     )
 }
 

@@ -120,6 +120,17 @@ def test_a_store_that_does_not_answer_holds_nobody(scenes):
     assert "lost_in_thought" in stacks(scenes, "the_store_is_silent")[0]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", ["the_first_is_gone", "nobody_is_there"])
+def test_an_idle_rank_does_not_wait_for_one_that_nobody_hears_of(scenes, scene):
+    """Rank 0 is gone without a closed connection, its store with it or not: who waits for its next word says so, and ends."""
+    codes, said = scenes[1][scene]
+    assert codes == [-9, CODE]
+    assert "rank 1 has heard nothing of rank 0 for " in said[1]
+    assert "1 s are allowed" in said[1]
+    assert "lost_in_thought" in stacks(scenes, scene)[1]
+
+
 @pytest.fixture
 def place():
     """A watchdog that never barks, and how to read what it says of its rank."""

@@ -9,7 +9,8 @@ So a recipe is written for one process, whatever it reads from the world is read
     mesh.devices                      the DeviceMesh that weights are sharded over (cluster/sharding.py)
 
 Messages travel over a group of their own (gloo, on the processor), whose waiting has no limit: between two stages rank 0 may be
-alone with an evaluation for hours. A rank that has died is noticed at once, by its closed connection.
+alone with an evaluation for hours. A rank that has died is noticed at once, by its closed connection; a machine that has, by
+the watchdog, which hears of rank 0 all the time.
 """
 
 from __future__ import annotations

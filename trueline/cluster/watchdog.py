@@ -10,6 +10,8 @@
 When a rank has been at one barrier for longer than `timeout`, every rank writes the stacks of all its threads to
 `folder/stacks-rankN.txt` and its innermost functions to standard error; the rank that was first says who has arrived, who has
 not and where it is instead (`whereabouts.py`); and all of them end with exit code 200, for the launcher to start them again.
+An idle rank waits as long as rank 0 lives: one that has heard nothing of it for `timeout` ends likewise. A connection that is
+closed is seen at once by whoever waits at it; a machine without power closes none.
 
 An entry costs two assignments: places go into the store every few seconds, from a thread of their own, through a client of
 their own, since a client that waits for a key lets nobody else in. Another thread watches the time, and needs no store: where
@@ -42,6 +44,7 @@ from trueline.core.files import atomic_file
 # starts again what ended. Not 124, which is `timeout`'s; 1 to 3 are the command line's own.
 CODE = 200
 BEAT = 5.0  # seconds between two words of a rank, at most
+FIRST = "beat/0"  # where rank 0 says where it is
 FRAMES = 6  # innermost functions that are told
 
 
@@ -70,6 +73,7 @@ class Watchdog:
         for client in (self._beats, self._alarms):
             client.set_timeout(timedelta(seconds=self.grace))
         self._now = _Now("began", "", 0, time.monotonic())
+        self._heard = 0  # words of rank 0 that came
         self._closed = threading.Event()
         self._ending = False
         self._dumping, self._dumped = threading.Lock(), False
@@ -109,21 +113,27 @@ class Watchdog:
 
     def _keep_in_touch(self) -> None:
         """Say every few seconds where this rank is, and hear whether all are asked to end."""
-        closed = False
+        closed, word = False, b""
         while not closed:
             closed = self._closed.wait(self.beat)
             with suppress(RuntimeError):  # no store: whoever waits for it has its own time
                 self._beats.set(f"beat/{self.rank}", self._place().to_json())
+                if self._beats.check([FIRST]) and (last := self._beats.get(FIRST)) != word:
+                    self._heard, word = self._heard + 1, last
                 if not closed and self._beats.check(["asked"]) and not self._ending:
                     self._follow(self._beats.get("asked"))
 
     def _keep_time(self) -> None:
-        """Raise the alarm when this rank has been at one barrier for too long."""
+        """Raise the alarm when this rank has been at one barrier for too long, or idle without a word of rank 0."""
+        silent, heard = 0.0, 0  # silence in beats and not by the clock: who was suspended has heard nothing, and is not alone
         while not self._closed.wait(self.beat):
             now = self._now
             waited = time.monotonic() - now.since
             if now.state == "at" and waited > self.timeout:
                 self._raise_alarm(now.name, waited)
+            silent, heard = silent + self.beat if now.state == "idle" and self._heard == heard else 0.0, self._heard
+            if silent > self.timeout:
+                self._give_up(silent)
 
     def _raise_alarm(self, name: str, waited: float) -> NoReturn:
         """Write this rank's stacks, let all others do so, tell where all are, and end."""
@@ -153,6 +163,15 @@ class Watchdog:
                 self._alarms.set("over", "")
         except RuntimeError as error:
             _say(f"{silent} ({shown(str(error))})")
+        self._end()
+
+    def _give_up(self, silent: float) -> NoReturn:
+        """Write this rank's stacks, and end, since nobody is there who could tell it what to do."""
+        self._ending = True
+        self._end_within(2 * self.grace)
+        self._dump("what rank 0 says next")
+        text = f"watchdog: rank {self.rank} has heard nothing of rank 0 for {silent:.3g} s, {self.timeout:g} s are allowed"
+        _say(f"{text}: its machine is gone, or the way there; this rank ends with exit code {CODE}")
         self._end()
 
     def _follow(self, asked: bytes) -> NoReturn:
