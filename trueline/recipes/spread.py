@@ -5,9 +5,9 @@
         attempts, ended = await ready.arm(there, attacks, goals, show=show, name="attack")
 
 A campaign is cut into chunks of goals, each under every attack, in the same way whatever there is to carry them out. A chunk's
-replies, its attempts and the word that it is done are stored in one transaction, in the order of the chunks: so attempts and
-their order are a function of the campaign alone, a driver that is killed goes on behind the last chunk, and a chunk that was
-carried out twice is there once. The first one goes alone, since a wrong key shows there.
+replies, its attempts and the word that it is done are stored in one transaction, in the order of the chunks: so attempts are a
+function of the campaign alone, a driver that is killed goes on behind the last chunk, and a chunk that was carried out twice is
+there once. The first one goes alone, since a wrong key shows there.
 
 A pace and a budget hold for all workers together, and of the questions that may be under way at a time each has its share.
 """
@@ -28,7 +28,7 @@ from trueline.core.fingerprint import fingerprint
 from trueline.core.ports import Attack
 from trueline.core.records import from_dict, to_dict, to_json
 from trueline.core.types import Attempt, Completion, Prompt, Run
-from trueline.recipes.arms import Attacking, in_the_world
+from trueline.recipes.arms import Attacking, Places, in_the_world
 from trueline.recipes.elsewhere import Elsewhere, interruptible, judge_elsewhere, shared_out
 from trueline.recipes.judging import NamedJudge
 from trueline.recipes.opened import Opened, target_hash
@@ -96,7 +96,8 @@ class Spread:
         self, there: Opened, attacks: Sequence[Attack], goals: Sequence[Prompt], *, show: Show, name: str,
         at_once: int = AT_ONCE,
     ) -> tuple[list[Attempt], Ended]:  # fmt: skip
-        """Put every attack to every goal, and return what came of it; `at_once` pairs are under way in each worker."""
+        """Put every attack to every goal, and return what came of it, in their order; each worker has `at_once` pairs under
+        way."""
         sitting = _Sitting(self.record, show, name, len(attacks) * len(goals))
         waiting = []
         for one in self._plan(there, attacks, goals, at_once):
@@ -143,9 +144,8 @@ class Spread:
         yield from self.executor.map(WORK, rest, known=known)
 
     def _stored(self, there: Opened, attacks: Sequence[Attack], goals: Sequence[Prompt]) -> list[Attempt]:
-        names, asked = {attack.name for attack in attacks}, {digest(to_dict(goal)) for goal in goals}
-        found = attempts(self.record.engine, run=self.record.run, target=there.hashed)
-        return [a for a in found if a.attack in names and digest(to_dict(a.goal)) in asked]
+        places, found = Places.of(attacks, goals), attempts(self.record.engine, run=self.record.run, target=there.hashed)
+        return sorted((attempt for attempt in found if attempt in places), key=places)
 
 
 @dataclass(frozen=True)

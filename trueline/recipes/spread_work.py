@@ -22,7 +22,7 @@ from trueline.core.fingerprint import fingerprint
 from trueline.core.ports import Attack
 from trueline.core.records import from_dict, from_json, to_dict
 from trueline.core.types import Completion, Prompt
-from trueline.recipes.arms import Arms, Attacking, arms_on
+from trueline.recipes.arms import Arms, Attacking, Places, arms_on
 from trueline.recipes.elsewhere import running, same
 from trueline.recipes.opened import Opened
 from trueline.store.folders import digest
@@ -103,8 +103,10 @@ async def _carry_out(here: _Here, item: Json) -> Json:
         scene, attacks, goals, budget=here.arms.asked.budget, at_once=here.at_once, draws=[draw for _, draw in item["goals"]]
     )
     health.answers -= before
+    places = Places.of(attacks, goals)
+    made = sorted(here.made, key=lambda one: places(one[0]))
     return {
-        "attempts": [[to_dict(attempt), to_dict(hashes)] for attempt, hashes in _in_order(here.made, attacks, goals)],
+        "attempts": [[to_dict(attempt), to_dict(hashes)] for attempt, hashes in made],
         "replies": {question: to_dict(completion) for question, completion in here.replies.items()},
         "asked": here.arms.record.asked,
         "skipped": _rows(ended.skipped),
@@ -116,9 +118,3 @@ async def _carry_out(here: _Here, item: Json) -> Json:
 def _rows(counted: Counter[tuple[str, str]]) -> list[list[Any]]:
     """What was not asked, and why, as rows of attack, reason and how many goals."""
     return [[name, why, count] for (name, why), count in counted.items()]
-
-
-def _in_order(made: Sequence[Made], attacks: Sequence[Attack], goals: Sequence[Prompt]) -> list[Made]:
-    first = {attack.name: place for place, attack in enumerate(attacks)}
-    second = {digest(to_dict(goal)): place for place, goal in enumerate(goals)}
-    return sorted(made, key=lambda one: (first[one[0].attack], second[one[1].goal], one[0].query))
