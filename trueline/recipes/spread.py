@@ -20,8 +20,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from trueline.attack.campaign import AT_ONCE, Ended, draws_of
+from trueline.attack.catalogue import choose
 from trueline.attack.door import Health
 from trueline.cluster.executor import Executor
 from trueline.core.fingerprint import fingerprint
@@ -52,18 +54,20 @@ class Ledger:
 
     engine: Database
     run: str
+    campaign: str  # the hash of all that attempts follow from, beside a target
     known: dict[str, Completion]  # answers of earlier sittings
     done: dict[str, Mapping[str, Any]]  # chunks, by key
     asked: int = 0  # questions that went to a target in this sitting
 
     @classmethod
-    def open(cls, engine: Database, run: str) -> Ledger:
-        """Read what is there. Attempts that were made otherwise, or beside a failure, are made again from the replies."""
+    def open(cls, engine: Database, run: str, campaign: str) -> Ledger:
+        """Read what is there. Attempts that were made otherwise, or beside a failure, are made again from the replies: those
+        of one process, of other goals, of another seed, of a judge that was another then."""
         done = chunks(engine, run)
-        if not done or not all(told["clean"] for told in done.values()):
+        if not done or not all(told["clean"] and told.get("campaign") == campaign for told in done.values()):
             drop_attempts(engine, run)
             done = {}
-        return cls(engine, run, replies(engine, run), done)
+        return cls(engine, run, campaign, replies(engine, run), done)
 
 
 @asynccontextmanager
@@ -74,7 +78,10 @@ async def spread(
     save_run(engine, stored)
     world = in_the_world(goals)
     judge = await judge_elsewhere(asked.judge or usual_judge(world), asked.world_seed, asked.template)
-    yield Spread(asked, Ledger.open(engine, stored.id), judge, world, shared_out(asking, executor.workers), executor)
+    attacks = [fingerprint(attack) for attack in choose(asked.attacks, asked.settings)]
+    campaign = digest([to_dict(asked), judge.hashed, attacks, [to_dict(goal) for goal in goals]])
+    ledger = Ledger.open(engine, stored.id, campaign)
+    yield Spread(asked, ledger, judge, world, shared_out(asking, executor.workers), executor)
 
 
 @dataclass(frozen=True)
@@ -139,8 +146,9 @@ class Spread:
 
     def _results(self, waiting: Sequence[_Chunk], sitting: _Sitting) -> Iterator[Json | None]:
         known = {question: to_json(completion) for question, completion in self.record.known.items()} if waiting else {}
-        yield from self.executor.map(WORK, [one.item | {"began": False} for one in waiting[:1]], known=known)
-        rest = (one.item | {"began": True} for one in waiting[1:] if not sitting.over)
+        told = {"sitting": uuid4().hex}  # by which workers tell each other that nobody answers: in the next sitting one may
+        yield from self.executor.map(WORK, [one.item | told | {"began": False} for one in waiting[:1]], known=known)
+        rest = (one.item | told | {"began": True} for one in waiting[1:] if not sitting.over)
         yield from self.executor.map(WORK, rest, known=known)
 
     def _stored(self, there: Opened, attacks: Sequence[Attack], goals: Sequence[Prompt]) -> list[Attempt]:
@@ -181,6 +189,7 @@ class _Sitting:
         told = {
             "skipped": came["skipped"],
             "failed": came["failed"],
+            "campaign": self.record.campaign,
             "clean": not health.stopped and all(attempt.completion.finish != "error" for attempt, _ in made),
         }
         save_chunk(self.record.engine, self.record.run, one.key, told, answered, made)

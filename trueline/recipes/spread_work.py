@@ -81,7 +81,7 @@ async def _opened(scene: Json, bench: Bench) -> AsyncIterator[_Here]:
 
 async def _unless_stopped(here: _Here, item: Json, bench: Bench) -> Json | None:
     """Carry a chunk out, but None where a worker found that nobody answers any more; tell the others where this one does."""
-    name = f"whether {digest(item['scene'])} has stopped"
+    name = f"whether {item['sitting']} has stopped"
     if (await bench.take(name, limits={STOPPED: 1})).over:
         return None
     told = await _carry_out(here, item)
