@@ -134,6 +134,7 @@ class Spread:
             "world": self.world,
         }
         how = {"asking": to_dict(self.asking), "at_once": at_once, "looks_up": bool(self.record.known)}
+        how["placed"] = None if there.placed is None else to_dict(there.placed)
         hashed = {attack.name: fingerprint(attack) for attack in attacks}
         drawn = [[to_dict(goal), draw] for goal, draw in zip(goals, draws_of(goals), strict=True)]
         size = max(1, PAIRS // len(attacks))

@@ -24,7 +24,7 @@ from trueline.core.records import from_dict, from_json, to_dict
 from trueline.core.types import Completion, Prompt
 from trueline.recipes.arms import Arms, Attacking, Places, arms_on
 from trueline.recipes.elsewhere import running, same
-from trueline.recipes.opened import Opened
+from trueline.recipes.opened import Opened, Placed, inside_of
 from trueline.store.folders import digest
 from trueline.targets.http import Asking
 
@@ -44,7 +44,7 @@ class _Here:
 
     arms: Arms
     there: Opened
-    attacks: Mapping[str, Attack]
+    attacks: Mapping[str, Attack]  # by fingerprint
     at_once: int
     replies: dict[str, Completion] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
@@ -71,12 +71,22 @@ async def _opened(scene: Json, bench: Bench) -> AsyncIterator[_Here]:
 
     record = Record(lambda replies, made: here.save(replies, made), {}, look_up)
     async with arms_on(asked, record, scene["world"], from_dict(Asking, scene["asking"]), bench) as arms:
-        there = await arms.open(scene["target"])
+        there = _placed(scene) if scene["placed"] else await arms.open(scene["target"])
         same("target", scene["target"], there.hashed, scene["target_hash"])
         same("judge", arms.judge.judge.name, arms.judge.hashed, scene["judge_hash"])
-        attacks = {attack.name: attack for attack in (attack_named(BASELINE), *choose(asked.attacks, asked.settings))}
+        attacks = {fingerprint(attack): attack for attack in (attack_named(BASELINE), *choose(asked.attacks, asked.settings))}
         here = _Here(arms, there, attacks, scene["at_once"])
         yield here
+
+
+def _placed(scene: Json) -> Opened:
+    """A model of a recipe, which has a name there and lies in a folder."""
+    from trueline.recipes.spread_answers import loaded  # torch, and a model's target: only where one runs here
+    from trueline.targets.local import LocalModel
+
+    there = from_dict(Placed, scene["placed"])
+    target = LocalModel(loaded(there), scene["target"])
+    return Opened(target, there.hash, inside_of(target))
 
 
 async def _unless_stopped(here: _Here, item: Json, bench: Bench) -> Json | None:
@@ -92,9 +102,9 @@ async def _unless_stopped(here: _Here, item: Json, bench: Bench) -> Json | None:
 
 async def _carry_out(here: _Here, item: Json) -> Json:
     here.forget()
-    attacks = [here.attacks[name] for name in item["attacks"]]
-    for attack in attacks:
-        same("attack", attack.name, fingerprint(attack), item["attacks"][attack.name])
+    for name, hashed in item["attacks"].items():
+        same("attack", name, hashed if hashed in here.attacks else "", hashed)
+    attacks = [here.attacks[hashed] for hashed in item["attacks"].values()]
     goals = [from_dict(Prompt, goal) for goal, _ in item["goals"]]
     before = int(item["began"])  # the target has answered somebody: one failure is no reason to stop
     health = Health(answers=before)
