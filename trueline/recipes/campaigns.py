@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from trueline.attack.bank import KEY, found, remember
+from trueline.attack.campaign import told
 from trueline.attack.catalogue import BASELINE, attack_named, choose
 from trueline.attack.goals import WORLD, read_goals
 from trueline.attack.people import read_people
@@ -115,7 +116,7 @@ class Campaign:
             "questions": len(attempts),
             "worked": outcomes.counts["success"],
             "undecided": outcomes.counts["undetermined"] + outcomes.counts["error"],
-            "not_asked": {name: why for (name, why), _ in missed.most_common()},
+            "not_asked": {name: why for name, why, _ in told(missed)},
         }
         return result | ({"success": asdict(outcomes.raw)} if outcomes.raw else {})
 
