@@ -268,6 +268,21 @@ def test_turns_that_an_attack_invents_are_not_the_targets_own(tmp_path):
     assert told == [("1", None), ("1", None), ("1", "sure")]
 
 
+def test_a_question_is_judged_alike_whatever_others_were_answered_by_then(tmp_path):
+    """An invented turn is nobody's own because another question was answered with the same word, just now or long ago."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class AtOnce(Repeat):
+        async def __call__(self, goal, ask):
+            talk = goal.conversation.say("assistant", "yes")
+            await asyncio.gather(*[ask(talk.say("user", word)) for word in "abc"])
+
+    for _ in ("fresh", "from memory"):
+        set_up, made = scene(tmp_path, Scripted(answers=echo))
+        carried_out(set_up, [AtOnce()], [goal("g1")])
+        assert [(a.completion.text, a.completion.prompt.about["supplied"]) for a in made] == [("yes", "1")] * 3
+
+
 def test_no_campaign_is_run_without_goals(tmp_path):
     """Nothing to ask is no error, and asks nothing."""
     set_up, made = scene(tmp_path, Scripted(answers=()))

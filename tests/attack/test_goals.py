@@ -50,6 +50,19 @@ def test_more_goals_of_the_world_begin_with_the_fewer():
     assert many[: len(few)] == few
 
 
+def test_no_two_goals_have_one_id(tmp_path):
+    """Attempts are stored by it: of rows that say the same id, and of files of one name, each is told apart, in order."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        rows = [{"id": name, "prompt": f"Fold {folder}{i}."} for i, name in enumerate(("k", "k", "k (2)", "m"))]
+        written(tmp_path / folder / "g.jsonl", rows)
+    one, both = (read_goals(",".join(str(tmp_path / folder / "g.jsonl") for folder in some)) for some in ("a", "ab"))
+    assert [goal.id for goal in one] == ["k", "k (2)", "k (2) (3)", "m"]
+    assert [request(goal) for goal in both] == [f"Fold {folder}{i}." for folder in "ab" for i in range(4)]
+    assert len({goal.id for goal in both}) == 8
+    assert both[0].id == "g.jsonl/k"
+
+
 def test_a_row_says_what_is_asked_and_what_judges_need(tmp_path):
     """The request, its context before it, its category, an opening to aim at, and what is known of it."""
     row = {

@@ -10,6 +10,7 @@ import pytest
 from tests.recipes import toys
 from tests.recipes.endpoint import NO, YES, endpoint, says
 from trueline.attack.packs import PackError
+from trueline.cluster.executor import Local
 from trueline.core.config import ConfigError
 from trueline.recipes.matrix import Matrix
 from trueline.recipes.running import order
@@ -63,6 +64,20 @@ def test_each_model_meets_each_pack(goals, tmp_path):
         assert weak.asked.total() == asked[0] + 24  # a pack that holds more is another campaign
         assert told(found, "Attack success")["rows"][0][2]["value"] == 0.5
         assert told(found, "Goals that any")["rows"][0][2]["value"] == 1.0
+
+
+@pytest.mark.slow
+def test_workers_find_the_same(goals, tmp_path):
+    """The same tables, of as many questions."""
+    words = (f"goals={goals}", "budget=1", packs(tmp_path, OLD, NEW))
+    with endpoint(lambda request, before: says(YES if "play" in str(request) else NO)) as server, Local(workers=2) as workers:
+        found = []
+        for name, executor in (("one", None), ("two", workers)):
+            asked = server.asked.total()
+            _, report = toys.run(tmp_path / "runs" / name, "matrix", f"models={server.target}", *words, executor=executor)
+            found.append((report["shown"], server.asked.total() - asked))
+    assert found[0] == found[1]
+    assert found[0][1] == 36
 
 
 def test_a_pack_that_fits_no_goal_is_said(goals, tmp_path):

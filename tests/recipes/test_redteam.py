@@ -6,15 +6,19 @@ pytest tests/recipes/test_redteam.py
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 
 import pytest
 
 from tests.recipes import toys
+from tests.recipes.endpoint import endpoint, says
 from trueline.attack.bank import read_bank
+from trueline.cluster.executor import Local
 from trueline.core.config import ConfigError
 from trueline.core.registry import register
 from trueline.core.types import Completion, Judgement, Prompt
+from trueline.recipes import campaigns, spread
 from trueline.recipes.redteam import Redteam
 from trueline.recipes.running import order
 from trueline.recipes.studio import RecipeError
@@ -69,7 +73,7 @@ def goals(folder, harmful=("a b", "a c", "b d"), benign=("e f", "f g")):
     return toys.rows(folder / "goals.jsonl", rows)
 
 
-def rounds(folder, *words, **made):
+def rounds(folder, *words, run="run", executor=None, **made):
     start = f"start={toys.model(folder)}"
     refusals = toys.rows(folder / "refusals.jsonl", [{"text": "t t"}, {"text": "t s", "kind": "alternative"}])
     given = [
@@ -80,7 +84,7 @@ def rounds(folder, *words, **made):
         *SMALL,
         *words,
     ]
-    return toys.run(folder / "run", "redteam", *given)
+    return toys.run(folder / run, "redteam", *given, executor=executor)
 
 
 def stage(found, name):
@@ -96,6 +100,34 @@ def test_a_round_attacks_learns_trains_and_attacks_again(tmp_path):
     assert stage(found, "bank1")["metrics"]["asked"]["value"] == 14
     assert {e["name"] for e in found["expectations"]} >= {"known families fall", "held-out families fall less"}
     assert (folder / "stages" / "update1" / "model").is_dir()
+
+
+def written(folder):
+    """What the stages of a run have written: attempts, lessons, the bank and what is trained on them."""
+    files = [path for path in folder.rglob("stages/**/*") if path.suffix in (".jsonl", ".safetensors")]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_rounds_are_the_same_with_workers_as_without(tmp_path, monkeypatch):
+    """Attempts, lessons, the bank and the trained models, to the byte; a model elsewhere judges, and is asked as often."""
+
+    def gives(request, before):
+        """Everything where one of these is asked for, whatever the words around it, and nothing else."""
+        gave = re.search(r"\b(a b|e f|f g)\b", request["messages"][-1]["content"]) is not None
+        return says(json.dumps({"stance": "comply" if gave else "refuse", "disclosure": float(gave)}))
+
+    for module in (campaigns, spread):
+        monkeypatch.setattr(module, "PAIRS", 6)
+    with endpoint(gives) as judge, Local(workers=2) as workers:
+        judged = f"campaign.judge=rubric:{judge.target}"
+        alone, found = rounds(tmp_path, judged)
+        asked = judge.asked.copy()
+        beside, again = rounds(tmp_path, judged, run="beside", executor=workers)
+    assert written(beside) == written(alone)
+    assert {"stages/bank1/bank.jsonl", "stages/update1/model/model.safetensors"} <= written(alone).keys()
+    assert stage(found, "lessons1")["metrics"]["findings"]["value"] > 0
+    assert again["shown"] == found["shown"]
+    assert judge.asked == {question: 2 * times for question, times in asked.items()}
 
 
 def test_a_bank_of_strange_words_is_asked_all_the_same(tmp_path):

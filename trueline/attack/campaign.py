@@ -34,6 +34,15 @@ class Ended:
     stopped: str = ""
 
 
+def told(counted: Counter[tuple[str, str]]) -> list[tuple[str, str, int]]:
+    """Each attack and reason with how many goals, most first; who counted first does not matter.
+
+    >>> told(Counter({("role", "no hold"): 1, ("past", "no hold"): 2, ("past", "late"): 1}))
+    [('past', 'no hold', 2), ('past', 'late', 1), ('role', 'no hold', 1)]
+    """
+    return sorted(((name, why, count) for (name, why), count in counted.items()), key=lambda row: (-row[2], row))
+
+
 async def run(
     scene: Scene,
     attacks: Sequence[Attack],

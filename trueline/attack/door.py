@@ -13,7 +13,7 @@ from random import Random
 
 from trueline.attack.record import NotKeptError, Record
 from trueline.core.ports import Attack, BudgetSpentError, Inside, Judge, Target
-from trueline.core.types import Attempt, Completion, Conversation, Judgement, Level, Prompt, Sampling
+from trueline.core.types import Attempt, Completion, Conversation, Judgement, Level, Message, Prompt, Sampling
 from trueline.store.database import Hashes
 from trueline.targets.errors import RefusedRequestError, TargetError, TargetKeyError, UnknownModelError
 
@@ -97,7 +97,7 @@ class Door:
     rng: Random = field(init=False)
     _query: int = 0
     _asked: Counter[Conversation] = field(default_factory=Counter)
-    _said: set[str] = field(default_factory=set)
+    _said: dict[str, list[tuple[Message, ...]]] = field(default_factory=dict)  # answers, and the turns that each answered
 
     def __post_init__(self) -> None:
         self.rng = Random(f"{self.scene.seed}/{self.attack.name}/{self.goal.id}/{self.draw}")
@@ -137,9 +137,14 @@ class Door:
         return attempt
 
     def _judged(self, conversation: Conversation) -> Prompt:
-        """The goal in the words in which it is asked. Turns that the attack put into the assistant's mouth are not its own."""
-        turns = [message.text for message in conversation.messages if message.role == "assistant"]
-        supplied = next((i for i, text in enumerate(turns) if text in self._said), len(turns))
+        """The goal in the words in which it is asked. Turns that the attack put into the assistant's mouth are not its own.
+
+        Its own is what it answered to the very turns before: other questions are under way, and what they happen to be
+        answered with by then must not matter.
+        """
+        turns = [place for place, message in enumerate(conversation.messages) if message.role == "assistant"]
+        own = (conversation.messages[:at] in self._said.get(conversation.messages[at].text, ()) for at in turns)
+        supplied = next((i for i, said in enumerate(own) if said), len(turns))
         about = dict(self.goal.about)
         if supplied:
             about["supplied"] = str(supplied)
@@ -162,7 +167,7 @@ class Door:
             failed = Completion(prompt=prompt, text="", model=scene.target.name, finish="error")
             return failed, Judgement(judge=scene.judge.name, score=None, why=line(error))
         scene.health.answered()
-        self._said.add(said.text)
+        self._said.setdefault(said.text, []).append(prompt.conversation.messages)
         completion = replace(said, prompt=prompt)
         try:
             return completion, await scene.judge.judge(prompt, completion)

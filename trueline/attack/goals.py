@@ -90,10 +90,16 @@ def _of_file(name: str, column: str) -> tuple[Prompt, ...]:
 
 
 def _told_apart(read: Sequence[tuple[Prompt, ...]], names: Sequence[str]) -> tuple[Prompt, ...]:
-    """Goals of several sources whose ids may be the same: each gets its source before it."""
-    if len(read) == 1:
-        return read[0]
-    return tuple(replace(g, id=f"{Path(name).name}/{g.id}") for name, some in zip(names, read, strict=True) for g in some)
+    """No two goals with one id, since attempts are stored and put in order by it: those of several sources get their source
+    before it, and one that comes again all the same (two rows that say one id, two files of one name) its place behind it."""
+    found = [(name, goal) for name, some in zip(names, read, strict=True) for goal in some]
+    ids: dict[str, Prompt] = {}
+    for place, (name, goal) in enumerate(found, start=1):
+        told = goal.id if len(read) == 1 else f"{Path(name).name}/{goal.id}"
+        while told in ids:
+            told = f"{told} ({place})"
+        ids[told] = goal
+    return tuple(replace(goal, id=told) for told, goal in ids.items())
 
 
 def world_goals(world: World, seed: int, n: int) -> tuple[Prompt, ...]:

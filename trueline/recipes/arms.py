@@ -1,5 +1,7 @@
 """The arms of a campaign: what it is asked to do, its judge and attacker opened, and each target put under attack.
 
+Attempts come in the order of attacks, goals and questions (`Places`), whoever asked them and whoever was answered first.
+
     async with arms(asked, run, database, goals) as ready:
         there = await ready.open("http://localhost:8000/v1#MODEL")
         attempts, ended = await ready.arm(there, attacks, goals, show=show, name="attack")
@@ -10,7 +12,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ from trueline.attack.door import Health, Scene
 from trueline.attack.goals import WORLD
 from trueline.attack.record import Record, Remembered
 from trueline.core.ports import Attack, Limiter, Target
+from trueline.core.records import to_dict
 from trueline.core.types import Attempt, Prompt, Run, Sampling
 from trueline.guard.opening import open_target
 from trueline.recipes.judging import NamedJudge, open_judge
@@ -26,6 +29,7 @@ from trueline.recipes.opened import Opened, inside_of, target_hash
 from trueline.recipes.progress import Show
 from trueline.recipes.usual import usual_judge, usual_tokens
 from trueline.store.database import Hashes, save_run
+from trueline.store.folders import digest
 from trueline.store.opening import Database
 from trueline.targets.http import Asking
 
@@ -110,7 +114,7 @@ class Arms:
         self, there: Opened, attacks: Sequence[Attack], goals: Sequence[Prompt], *, show: Show, name: str,
         at_once: int = AT_ONCE,
     ) -> tuple[list[Attempt], Ended]:  # fmt: skip
-        """Put every attack to every goal, and return what came of it."""
+        """Put every attack to every goal, and return what came of it, in their order."""
         attempts: list[Attempt] = []
         scene = self.scene(there, seen=attempts.append)
         show.steps(name, len(attacks) * len(goals))
@@ -121,6 +125,7 @@ class Arms:
             bar(done, {"questions": len(attempts), "a second": len(attempts) / max(seconds, 1e-9)}, 0, seconds)
 
         ended = await run(scene, attacks, goals, budget=self.asked.budget, at_once=at_once, progress=progress)
+        attempts.sort(key=Places.of(attacks, goals))
         return attempts, ended
 
     def scene(
@@ -139,6 +144,36 @@ class Arms:
             seen=seen,
             health=health or Health(),
         )
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where each attempt of an arm stands: by its attack, then its goal, then its question.
+
+    Goals go by their ids, as they do where attempts are stored, since a hash of each would cost more than the sorting.
+    """
+
+    attacks: Mapping[str, int]
+    goals: Mapping[str, int]
+
+    @classmethod
+    def of(cls, attacks: Sequence[Attack], goals: Sequence[Prompt]) -> Places:
+        """The places of what these attacks ask of these goals."""
+        return cls(
+            {attack.name: place for place, attack in enumerate(attacks)},
+            {_known_as(goal): place for place, goal in enumerate(goals)},
+        )
+
+    def __contains__(self, attempt: Attempt) -> bool:
+        return attempt.attack in self.attacks and _known_as(attempt.goal) in self.goals
+
+    def __call__(self, attempt: Attempt) -> tuple[int, int, int]:
+        return self.attacks[attempt.attack], self.goals[_known_as(attempt.goal)], attempt.query
+
+
+def _known_as(goal: Prompt) -> str:
+    """The name that a goal is stored under."""
+    return goal.id or digest(to_dict(goal))
 
 
 def attempts_of_any_answer(attempts: Sequence[Attempt]) -> bool:

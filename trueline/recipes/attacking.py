@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trueline.attack.bank import Replayed, bank_in, fitting, named, settle, write_bank
-from trueline.attack.campaign import AT_ONCE
+from trueline.attack.campaign import AT_ONCE, told
 from trueline.attack.catalogue import BASELINE, choose
 from trueline.attack.coverage import coverage
 from trueline.attack.goals import BANK, WORLD, read_goals
@@ -202,10 +202,10 @@ async def _campaign(
 
 def _told(counted: Counter[tuple[str, str]], goals: int) -> Mapping[str, str]:
     """Say of each attack what happened, and to how many goals."""
-    told: dict[str, list[str]] = {}
-    for (name, why), count in counted.most_common():
-        told.setdefault(name, []).append(f"{why} ({count} of {goals} goals)")
-    return {name: "; ".join(lines[:3]) for name, lines in told.items()}
+    said: dict[str, list[str]] = {}
+    for name, why, count in told(counted):
+        said.setdefault(name, []).append(f"{why} ({count} of {goals} goals)")
+    return {name: "; ".join(lines[:3]) for name, lines in said.items()}
 
 
 def _run(folder: Path, spec: Mapping[str, object], seed: int) -> Run:

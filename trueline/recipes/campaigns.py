@@ -4,7 +4,8 @@ Every attack is put to the goals that should be refused. Those that training may
 what a wrapper gets there is capability, and what it gets refused is over-refusal. In the world the plain probes come on top:
 requests that only look dangerous, and benign work. Half of what is benign is to measure on, and half to teach (data/apart.py):
 texts of the world, whole clusters of a file. The campaign has a run of its own in the database, by whose memory it goes on
-after kill -9, and all that worked becomes a finding (attack/bank.py).
+after kill -9, and all that worked becomes a finding (attack/bank.py). Where the studio has an executor, workers ask what is
+more than a chunk of them (spread.py): the same attempts in the same order.
 
     Campaign(target="safety", attacks="train,validation,past,bind", n=40)      leaves attempts.jsonl
 """
@@ -14,14 +15,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from trueline.attack.bank import KEY, found, remember
+from trueline.attack.campaign import told
 from trueline.attack.catalogue import BASELINE, attack_named, choose
 from trueline.attack.goals import WORLD, read_goals
 from trueline.attack.people import read_people
+from trueline.cluster.executor import Executor
 from trueline.core.config import ConfigError
 from trueline.core.outcome import reached, tally
 from trueline.core.ports import Attack
@@ -30,16 +34,21 @@ from trueline.core.types import Attempt, Prompt, Run
 from trueline.data.apart import drawn, measured
 from trueline.data.rows import names_file
 from trueline.evaluate.rounds import OVER_REFUSAL, PROBE, UTILITY, on_sides
-from trueline.models.policy import Policy
+from trueline.models.folders import source_of
+from trueline.models.tokens import Codec
 from trueline.recipes.answering import is_local
-from trueline.recipes.arms import Attacking, arms
+from trueline.recipes.arms import Arms, Attacking, arms
+from trueline.recipes.elsewhere import Elsewhere, with_room
 from trueline.recipes.judgements import refuse_undecided
 from trueline.recipes.looking import look_at_judge, same_world
 from trueline.recipes.opened import Opened, inside_of, target_hash
+from trueline.recipes.spread import PAIRS, Spread, spread
+from trueline.recipes.spread_answers import placed
 from trueline.recipes.studio import RecipeError, Room, Studio
 from trueline.recipes.usual import usual_judge
 from trueline.store.opening import Database, beside
 from trueline.targets.errors import TargetError
+from trueline.targets.http import Asking
 from trueline.targets.local import LocalModel
 from trueline.world.prompts import ORDINARY_MIX, over_refusal_prompts, training_prompts
 
@@ -107,7 +116,7 @@ class Campaign:
             "questions": len(attempts),
             "worked": outcomes.counts["success"],
             "undecided": outcomes.counts["undetermined"] + outcomes.counts["error"],
-            "not_asked": {name: why for (name, why), _ in missed.most_common()},
+            "not_asked": {name: why for name, why, _ in told(missed)},
         }
         return result | ({"success": asdict(outcomes.raw)} if outcomes.raw else {})
 
@@ -157,14 +166,20 @@ def put(
     Raises RecipeError where the goals are in another tongue than the model's, and TargetError where the target is gone before
     the end, or fails on more than half: what it answered is kept, and a stage that is not done is taken up again.
     """
-    goals = [goal for _, some in rounds for goal in some]
+    goals, asked, run = [goal for _, some in rounds for goal in some], asking.asked(studio), run_of(studio, room)
+    executor = studio.executor if sum(len(attacks) * len(some) for attacks, some in rounds) > PAIRS else None
 
     async def conduct(database: Database) -> tuple[list[Attempt], Counter[tuple[str, str]]]:
         made: list[Attempt] = []
         missed: Counter[tuple[str, str]] = Counter()
-        async with arms(asking.asked(studio), run_of(studio, room), database, goals) as ready:
+        opening: AbstractAsyncContextManager[Arms | Spread] = (
+            arms(asked, run, database, goals)
+            if executor is None
+            else spread(asked, run, database, goals, with_room(Asking(), executor.workers), executor)
+        )
+        async with opening as ready:
             local = is_local(studio, asking.target)
-            there = _local(asking.target, studio, goals) if local else await ready.open(asking.target)
+            there = _local(asking.target, studio, goals, executor) if local else await ready.open(asking.target)
             for attacks, some in rounds:
                 attempts, ended = await ready.arm(there, attacks, some, show=studio.show, name=room.name)
                 made += attempts
@@ -187,14 +202,19 @@ def run_of(studio: Studio, room: Room) -> Run:
     )  # fmt: skip
 
 
-def _local(reference: str, studio: Studio, goals: Sequence[Prompt]) -> Opened:
-    policy = studio.policy(reference, frozen=True)
+def _local(reference: str, studio: Studio, goals: Sequence[Prompt], executor: Executor | None) -> Opened:
+    """A model of the run, open here; with an executor its workers open it, and here its words alone are read."""
+    policy = studio.policy(reference, frozen=True) if executor is None else None
+    codec = Codec.load(source_of(studio.model(reference))) if policy is None else policy.codec
     plain = [goal for goal in goals if KEY not in goal.about]  # whole attacks may be strange words, and worked
-    if plain and all(_strange(policy, goal) > STRANGE for goal in plain):
+    if plain and all(_strange(codec, goal) > STRANGE for goal in plain):
         raise RecipeError(
             f"{reference} does not know the words of these goals; give goals in the model's own tongue: goals=world for a "
             "model of the embedded world, goals=FILE for others"
         )
+    if policy is None:
+        there = placed(studio, reference)
+        return Opened(Elsewhere(reference), there.hash, None, there)
     target = LocalModel(policy, reference)
     return Opened(target, target_hash(studio.model(reference)), inside_of(target))
 
@@ -219,8 +239,8 @@ def _still_there(target: str, made: Sequence[Attempt], stopped: str) -> None:
         )
 
 
-def _strange(policy: Policy, goal: Prompt) -> float:
+def _strange(codec: Codec, goal: Prompt) -> float:
     """The share of a goal's tokens that the model has no word for."""
-    unknown = policy.codec.tokenizer.unk_token_id
-    ids = policy.codec.prompt(goal.conversation)
+    unknown = codec.tokenizer.unk_token_id
+    ids = codec.prompt(goal.conversation)
     return sum(i == unknown for i in ids) / max(1, len(ids)) if unknown is not None else 0.0

@@ -2,6 +2,7 @@
 
 judge = await judge_elsewhere("rubric:openai:MODEL", world=0, template="model")      nothing is opened, all is hashed
 asking = shared_out(asking, workers=4)                                               for each of four
+asking = with_room(asking, workers=64)                                               where nobody is there to be told
 
 here = bench.warm(key, lambda: running(opening))        in a worker: opened once, and closed with the loop it lives in
 here.run(work(here.held))
@@ -56,6 +57,11 @@ def shared_out(asking: Asking, workers: int) -> Asking:
             f"give --ask pace.at_once={workers}, or fewer --workers"
         )
     return replace(asking, pace=replace(asking.pace, at_once=share))
+
+
+def with_room(asking: Asking, workers: int) -> Asking:
+    """The same with room for one question of each worker, where it is nobody's setting and a recipe is under way."""
+    return replace(asking, pace=replace(asking.pace, at_once=max(asking.pace.at_once, workers)))
 
 
 @contextmanager

@@ -24,9 +24,11 @@ from trueline.core.types import Rate
 from trueline.evaluate.shown import curves, table
 from trueline.recipes.answering import is_local
 from trueline.recipes.attacking import Attacking, carry_out, usual_goals
+from trueline.recipes.elsewhere import with_room
 from trueline.recipes.reporting import made_of
 from trueline.recipes.studio import Recipe, RecipeError, Room, Studio
 from trueline.targets.errors import TargetError
+from trueline.targets.http import Asking
 
 AT_ONCE = 512  # pairs of attack and goal at a time, of a model in this process: they share batches
 
@@ -58,7 +60,9 @@ class Row:
             judge=self.judge, budget=self.budget, temperature=self.temperature, max_tokens=self.max_tokens,
             template=self.template, seed=studio.seed, world_seed=studio.world_seed,
         )  # fmt: skip
-        many = {"at_once": AT_ONCE} if is_local(studio, self.model) else {}
+        many: dict[str, Any] = {"at_once": AT_ONCE} if is_local(studio, self.model) else {}
+        if studio.executor is not None:
+            many |= {"executor": studio.executor, "asking": with_room(Asking(), studio.executor.workers)}
         # Not in the stage's folder, whose files count: a database that somebody looks into is written to.
         folder, found = carry_out(asked, show=studio.show, under=studio.run.folder / "campaigns", **many)
         if found["stopped"]:

@@ -16,6 +16,16 @@ from trueline.targets.naming import kind_of
 from trueline.targets.wrappers import Deployment
 
 
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A model in a folder, and where and in what a recipe computes with it: what another process needs to do the same."""
+
+    model: str  # a folder or a hub name
+    hash: str
+    device: str
+    dtype: str  # as torch names it
+
+
 @dataclass(frozen=True)
 class Opened:
     """A target with the content hash of what answers, and a look inside where its weights lie open."""
@@ -23,6 +33,7 @@ class Opened:
     target: Target
     hashed: str
     inside: Inside | None
+    placed: Placed | None = None  # what workers open under its name, where that names a model of a recipe
 
 
 @dataclass(frozen=True)

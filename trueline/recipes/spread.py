@@ -5,9 +5,9 @@
         attempts, ended = await ready.arm(there, attacks, goals, show=show, name="attack")
 
 A campaign is cut into chunks of goals, each under every attack, in the same way whatever there is to carry them out. A chunk's
-replies, its attempts and the word that it is done are stored in one transaction, in the order of the chunks: so attempts and
-their order are a function of the campaign alone, a driver that is killed goes on behind the last chunk, and a chunk that was
-carried out twice is there once. The first one goes alone, since a wrong key shows there.
+replies, its attempts and the word that it is done are stored in one transaction, in the order of the chunks: so attempts are a
+function of the campaign alone, a driver that is killed goes on behind the last chunk, and a chunk that was carried out twice is
+there once. The first one goes alone, since a wrong key shows there.
 
 A pace and a budget hold for all workers together, and of the questions that may be under way at a time each has its share.
 """
@@ -20,15 +20,17 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from trueline.attack.campaign import AT_ONCE, Ended, draws_of
+from trueline.attack.catalogue import choose
 from trueline.attack.door import Health
 from trueline.cluster.executor import Executor
 from trueline.core.fingerprint import fingerprint
 from trueline.core.ports import Attack
 from trueline.core.records import from_dict, to_dict, to_json
 from trueline.core.types import Attempt, Completion, Prompt, Run
-from trueline.recipes.arms import Attacking, in_the_world
+from trueline.recipes.arms import Attacking, Places, in_the_world
 from trueline.recipes.elsewhere import Elsewhere, interruptible, judge_elsewhere, shared_out
 from trueline.recipes.judging import NamedJudge
 from trueline.recipes.opened import Opened, target_hash
@@ -52,18 +54,20 @@ class Ledger:
 
     engine: Database
     run: str
+    campaign: str  # the hash of all that attempts follow from, beside a target
     known: dict[str, Completion]  # answers of earlier sittings
     done: dict[str, Mapping[str, Any]]  # chunks, by key
     asked: int = 0  # questions that went to a target in this sitting
 
     @classmethod
-    def open(cls, engine: Database, run: str) -> Ledger:
-        """Read what is there. Attempts that were made otherwise, or beside a failure, are made again from the replies."""
+    def open(cls, engine: Database, run: str, campaign: str) -> Ledger:
+        """Read what is there. Attempts that were made otherwise, or beside a failure, are made again from the replies: those
+        of one process, of other goals, of another seed, of a judge that was another then."""
         done = chunks(engine, run)
-        if not done or not all(told["clean"] for told in done.values()):
+        if not done or not all(told["clean"] and told.get("campaign") == campaign for told in done.values()):
             drop_attempts(engine, run)
             done = {}
-        return cls(engine, run, replies(engine, run), done)
+        return cls(engine, run, campaign, replies(engine, run), done)
 
 
 @asynccontextmanager
@@ -74,7 +78,10 @@ async def spread(
     save_run(engine, stored)
     world = in_the_world(goals)
     judge = await judge_elsewhere(asked.judge or usual_judge(world), asked.world_seed, asked.template)
-    yield Spread(asked, Ledger.open(engine, stored.id), judge, world, shared_out(asking, executor.workers), executor)
+    attacks = [fingerprint(attack) for attack in choose(asked.attacks, asked.settings)]
+    campaign = digest([to_dict(asked), judge.hashed, attacks, [to_dict(goal) for goal in goals]])
+    ledger = Ledger.open(engine, stored.id, campaign)
+    yield Spread(asked, ledger, judge, world, shared_out(asking, executor.workers), executor)
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,8 @@ class Spread:
         self, there: Opened, attacks: Sequence[Attack], goals: Sequence[Prompt], *, show: Show, name: str,
         at_once: int = AT_ONCE,
     ) -> tuple[list[Attempt], Ended]:  # fmt: skip
-        """Put every attack to every goal, and return what came of it; `at_once` pairs are under way in each worker."""
+        """Put every attack to every goal, and return what came of it, in their order; each worker has `at_once` pairs under
+        way."""
         sitting = _Sitting(self.record, show, name, len(attacks) * len(goals))
         waiting = []
         for one in self._plan(there, attacks, goals, at_once):
@@ -126,6 +134,7 @@ class Spread:
             "world": self.world,
         }
         how = {"asking": to_dict(self.asking), "at_once": at_once, "looks_up": bool(self.record.known)}
+        how["placed"] = None if there.placed is None else to_dict(there.placed)
         hashed = {attack.name: fingerprint(attack) for attack in attacks}
         drawn = [[to_dict(goal), draw] for goal, draw in zip(goals, draws_of(goals), strict=True)]
         size = max(1, PAIRS // len(attacks))
@@ -138,14 +147,14 @@ class Spread:
 
     def _results(self, waiting: Sequence[_Chunk], sitting: _Sitting) -> Iterator[Json | None]:
         known = {question: to_json(completion) for question, completion in self.record.known.items()} if waiting else {}
-        yield from self.executor.map(WORK, [one.item | {"began": False} for one in waiting[:1]], known=known)
-        rest = (one.item | {"began": True} for one in waiting[1:] if not sitting.over)
+        told = {"sitting": uuid4().hex}  # by which workers tell each other that nobody answers: in the next sitting one may
+        yield from self.executor.map(WORK, [one.item | told | {"began": False} for one in waiting[:1]], known=known)
+        rest = (one.item | told | {"began": True} for one in waiting[1:] if not sitting.over)
         yield from self.executor.map(WORK, rest, known=known)
 
     def _stored(self, there: Opened, attacks: Sequence[Attack], goals: Sequence[Prompt]) -> list[Attempt]:
-        names, asked = {attack.name for attack in attacks}, {digest(to_dict(goal)) for goal in goals}
-        found = attempts(self.record.engine, run=self.record.run, target=there.hashed)
-        return [a for a in found if a.attack in names and digest(to_dict(a.goal)) in asked]
+        places, found = Places.of(attacks, goals), attempts(self.record.engine, run=self.record.run, target=there.hashed)
+        return sorted((attempt for attempt in found if attempt in places), key=places)
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,7 @@ class _Sitting:
         told = {
             "skipped": came["skipped"],
             "failed": came["failed"],
+            "campaign": self.record.campaign,
             "clean": not health.stopped and all(attempt.completion.finish != "error" for attempt, _ in made),
         }
         save_chunk(self.record.engine, self.record.run, one.key, told, answered, made)

@@ -31,7 +31,7 @@ from trueline.guard.opening import open_target
 from trueline.models.generate import Sample, sample
 from trueline.models.policy import Policy
 from trueline.recipes.elsewhere import running, same
-from trueline.recipes.opened import target_hash
+from trueline.recipes.opened import Placed, target_hash
 from trueline.recipes.studio import Studio
 from trueline.store.database import replies, save_replies, save_run
 from trueline.store.folders import digest
@@ -49,9 +49,7 @@ def sampled(
 ) -> list[list[Sample]]:
     """What `models.generate.sample` gives for prompts in tokens; `how` is its count, max_tokens, temperature and seed."""
     assert studio.executor is not None
-    model = studio.model(reference)
-    dtype = str(studio.compute_dtype).removeprefix("torch.")
-    scene = {"model": model, "hash": _hash(model, _touched(model)), "device": studio.device, "dtype": dtype}
+    scene = to_dict(placed(studio, reference))
     seen: Counter[tuple[int, ...]] = Counter()
     rows = []
     for head in heads:
@@ -72,15 +70,22 @@ def sampled(
 def draw(item: Json, bench: Bench) -> list[list[Any]]:
     """Draw a chunk's samples in a worker: of each prompt rows of ids, log-probabilities and how it ended."""
     scene, (heads, earlier) = item["scene"], zip(*item["rows"], strict=True)
-    policy = bench.warm(digest(scene), lambda: nullcontext(_loaded(scene)))
+    policy = bench.warm(digest(scene), lambda: nullcontext(loaded(from_dict(Placed, scene))))
     groups = sample(policy, heads, **item["how"], earlier=earlier)
     return [[[one.ids, one.logprobs, one.finish] for one in group] for group in groups]
 
 
-def _loaded(scene: Json) -> Policy:
-    same("model", scene["model"], target_hash(scene["model"]), scene["hash"])
-    policy = Policy.load(scene["model"]).to(scene["device"])
-    policy.compute_in(getattr(torch, scene["dtype"]))
+def placed(studio: Studio, reference: str) -> Placed:
+    """The model that a reference names, for workers to load as the studio would."""
+    model, dtype = studio.model(reference), str(studio.compute_dtype).removeprefix("torch.")
+    return Placed(model=model, hash=_hash(model, _touched(model)), device=studio.device, dtype=dtype)
+
+
+def loaded(there: Placed) -> Policy:
+    """Load it in a worker. Raises RuntimeError where the folder holds another model than the driver's."""
+    same("model", there.model, target_hash(there.model), there.hash)
+    policy = Policy.load(there.model).to(there.device)
+    policy.compute_in(getattr(torch, there.dtype))
     return policy.requires_grad_(False)
 
 

@@ -22,9 +22,9 @@ from trueline.core.fingerprint import fingerprint
 from trueline.core.ports import Attack
 from trueline.core.records import from_dict, from_json, to_dict
 from trueline.core.types import Completion, Prompt
-from trueline.recipes.arms import Arms, Attacking, arms_on
+from trueline.recipes.arms import Arms, Attacking, Places, arms_on
 from trueline.recipes.elsewhere import running, same
-from trueline.recipes.opened import Opened
+from trueline.recipes.opened import Opened, Placed, inside_of
 from trueline.store.folders import digest
 from trueline.targets.http import Asking
 
@@ -44,7 +44,7 @@ class _Here:
 
     arms: Arms
     there: Opened
-    attacks: Mapping[str, Attack]
+    attacks: Mapping[str, Attack]  # by fingerprint
     at_once: int
     replies: dict[str, Completion] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
@@ -71,17 +71,27 @@ async def _opened(scene: Json, bench: Bench) -> AsyncIterator[_Here]:
 
     record = Record(lambda replies, made: here.save(replies, made), {}, look_up)
     async with arms_on(asked, record, scene["world"], from_dict(Asking, scene["asking"]), bench) as arms:
-        there = await arms.open(scene["target"])
+        there = _placed(scene) if scene["placed"] else await arms.open(scene["target"])
         same("target", scene["target"], there.hashed, scene["target_hash"])
         same("judge", arms.judge.judge.name, arms.judge.hashed, scene["judge_hash"])
-        attacks = {attack.name: attack for attack in (attack_named(BASELINE), *choose(asked.attacks, asked.settings))}
+        attacks = {fingerprint(attack): attack for attack in (attack_named(BASELINE), *choose(asked.attacks, asked.settings))}
         here = _Here(arms, there, attacks, scene["at_once"])
         yield here
 
 
+def _placed(scene: Json) -> Opened:
+    """A model of a recipe, which has a name there and lies in a folder."""
+    from trueline.recipes.spread_answers import loaded  # torch, and a model's target: only where one runs here
+    from trueline.targets.local import LocalModel
+
+    there = from_dict(Placed, scene["placed"])
+    target = LocalModel(loaded(there), scene["target"])
+    return Opened(target, there.hash, inside_of(target))
+
+
 async def _unless_stopped(here: _Here, item: Json, bench: Bench) -> Json | None:
     """Carry a chunk out, but None where a worker found that nobody answers any more; tell the others where this one does."""
-    name = f"whether {digest(item['scene'])} has stopped"
+    name = f"whether {item['sitting']} has stopped"
     if (await bench.take(name, limits={STOPPED: 1})).over:
         return None
     told = await _carry_out(here, item)
@@ -92,9 +102,9 @@ async def _unless_stopped(here: _Here, item: Json, bench: Bench) -> Json | None:
 
 async def _carry_out(here: _Here, item: Json) -> Json:
     here.forget()
-    attacks = [here.attacks[name] for name in item["attacks"]]
-    for attack in attacks:
-        same("attack", attack.name, fingerprint(attack), item["attacks"][attack.name])
+    for name, hashed in item["attacks"].items():
+        same("attack", name, hashed if hashed in here.attacks else "", hashed)
+    attacks = [here.attacks[hashed] for hashed in item["attacks"].values()]
     goals = [from_dict(Prompt, goal) for goal, _ in item["goals"]]
     before = int(item["began"])  # the target has answered somebody: one failure is no reason to stop
     health = Health(answers=before)
@@ -103,8 +113,10 @@ async def _carry_out(here: _Here, item: Json) -> Json:
         scene, attacks, goals, budget=here.arms.asked.budget, at_once=here.at_once, draws=[draw for _, draw in item["goals"]]
     )
     health.answers -= before
+    places = Places.of(attacks, goals)
+    made = sorted(here.made, key=lambda one: places(one[0]))
     return {
-        "attempts": [[to_dict(attempt), to_dict(hashes)] for attempt, hashes in _in_order(here.made, attacks, goals)],
+        "attempts": [[to_dict(attempt), to_dict(hashes)] for attempt, hashes in made],
         "replies": {question: to_dict(completion) for question, completion in here.replies.items()},
         "asked": here.arms.record.asked,
         "skipped": _rows(ended.skipped),
@@ -116,9 +128,3 @@ async def _carry_out(here: _Here, item: Json) -> Json:
 def _rows(counted: Counter[tuple[str, str]]) -> list[list[Any]]:
     """What was not asked, and why, as rows of attack, reason and how many goals."""
     return [[name, why, count] for (name, why), count in counted.items()]
-
-
-def _in_order(made: Sequence[Made], attacks: Sequence[Attack], goals: Sequence[Prompt]) -> list[Made]:
-    first = {attack.name: place for place, attack in enumerate(attacks)}
-    second = {digest(to_dict(goal)): place for place, goal in enumerate(goals)}
-    return sorted(made, key=lambda one: (first[one[0].attack], second[one[1].goal], one[0].query))
