@@ -37,6 +37,15 @@ def test_a_plan_is_a_table_for_people(tmp_path):
         assert words in ended.out
 
 
+def test_a_plan_of_distillation_has_its_teacher():
+    """The teacher is named as any model is, and what it holds is told beside the student's, in the table too."""
+    words = ("cluster", "plan", "1b", "--sequence", 512, "--world", 8, "--teacher", "7b")
+    found = json.loads(trueline(*words, "--json").out)
+    (held,) = (item["bytes"] for item in found["items"] if item["name"] == "teacher")
+    assert (found["teacher"], held) == ("7b", SIZES["7b"].parameters / 2)
+    assert "those of the teacher" in trueline(*words).out
+
+
 def test_a_new_models_numbers_are_a_model():
     """The numbers of a named size give its plan."""
     numbers = ("--layers", 20, "--width", 2048, "--heads", 16, "--key-heads", 8, "--inner", 5632, "--vocabulary", 65536)
@@ -51,6 +60,7 @@ def test_a_new_models_numbers_are_a_model():
         (("plan", "--sequence", 8), "--layers is missing"),
         (("plan", "7b", "--layers", 3, "--sequence", 8), "got both"),
         (("plan", "nothing", "--sequence", 8), "no model at 'nothing'"),
+        (("plan", "7b", "--sequence", 8, "--teacher", "nothing"), "no model at 'nothing'"),
         (("plan", "7b", "--sequence", 8, "--gpu-memory", "much"), "expected gigabytes"),
         (("plan", "7b", "--sequence", 8, "--gpu-memory", "0GB"), "expected gigabytes"),
         (("plan", "7b", "--sequence", 8, "--peak-tflops", 0), "--peak-tflops"),

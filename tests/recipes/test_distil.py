@@ -1,11 +1,14 @@
 """Distillation as recipes: by distributions, on the student's own words, by an advantage, and by demonstrations."""
 
 import json
+from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 
 from tests.models.small import random_policy, tiny_policy
+from tests.ranks import together
 from tests.recipes import toys
 from tests.recipes.staged import result_of, rows_of
 from trueline.core.config import ConfigError
@@ -13,6 +16,7 @@ from trueline.models.policy import Policy
 from trueline.recipes.distil import Demonstrate, Distil
 from trueline.recipes.running import order, place
 from trueline.recipes.studio import RecipeError, Studio
+from trueline.train.team import Team
 
 FAST = ("optim.lr=5e-3", "optim.muon=0.02")
 
@@ -47,6 +51,31 @@ def test_a_student_comes_near_its_teacher(tmp_path, words):
     result = result_of(folder, "distil")
     assert result["held_out"]["divergence"] < 0.5 * result["held_out_before"]["divergence"]
     assert Policy.load(folder / "stages/distil/model").codec.ids("a b") == [8, 9]
+
+
+def far(mesh, folder, words):
+    """Distil, by ranks where there is a mesh; every step's loss, what was measured, and how often ranks were asked to read."""
+    asked, reads = order("distil", words), []
+    with mock.patch.object(Team, "read", lambda *given, read=Team.read: (reads.append(given), read(*given))[1]):
+        studio = Studio(place(asked, Path(folder)), mesh=mesh)
+        result = studio.make("distil", asked.recipe).result
+    measured = [*result["held_out_before"].values(), *result["held_out"].values()]
+    return {"losses": [row["loss"] for row in studio.run.metrics("distil")], "measured": measured, "reads": len(reads)}
+
+
+@pytest.mark.slow
+def test_a_sharded_teacher_teaches_and_is_measured_as_a_whole_one(tmp_path):
+    """Two ranks share a wider teacher: losses, and divergences before and after, are those of one process within 1e-5."""
+    words = (
+        f"start={toys.model(tmp_path)}", f"teacher={tmp_path / 'wide'}", f"data={toys.conversations(tmp_path)}", "n=0",
+        "batch=192", "held_out=0.3", "top=4", "max_tokens=9", "on_policy=0.5", "micro_rows=8", "optim.muon=0",
+    )  # fmt: skip
+    tiny_policy(seed=1, width=48, layers=3).save(tmp_path / "wide")
+    alone, two = far(None, tmp_path / "alone", words), together(2, far, folder=str(tmp_path / "two"), words=words)
+    assert alone["reads"] == 0
+    assert two["reads"] == len(two["losses"]) + 2  # the prompts that are held out are read at once, before and after
+    for what in ("losses", "measured"):
+        assert two[what] == pytest.approx(alone[what], abs=1e-5)
 
 
 def test_on_policy_distillation_by_an_advantage_needs_prompts_alone(tmp_path):

@@ -5,6 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributed._tools.mem_tracker import MemTracker
+from torch.utils.checkpoint import checkpoint
 
 from tests.models.small import random_policy, tiny_policy
 from tests.recipes.test_size import saved_bytes, tokens
@@ -12,13 +15,16 @@ from trueline.models.policy import ModelError, Policy
 from trueline.models.products import CHUNK
 from trueline.recipes.sharded_size import ALWAYS, GB, ROOM, SIZES, Sharding, plan, sent, worlds
 from trueline.recipes.size import Size
+from trueline.train.annotate_teacher import Distribution
+from trueline.train.objectives.distil import Divergence
 
 SMALL = SIZES["1b"]
-STATE = {"weights", "gradients", "moments", "frozen models"}
+STATE = {"weights", "gradients", "moments", "frozen models", "teacher"}
 ASKED = [
     Sharding(sequence=512, world=8),
     Sharding(sequence=512, world=8, replicas=2, rank=16, reference=True, reward=True),
     Sharding(sequence=512, world=8, recompute=True, muon=True, rollouts=32, micro_rows=4, compute=4),
+    Sharding(sequence=512, world=8, replicas=2, teacher=SIZES["7b"]),
 ]
 
 
@@ -83,6 +89,45 @@ def test_frozen_models_are_weights_alone():
     beside = replace(alone, reference=True, reward=True)
     added = {name: held for name, held in items(SMALL, beside).items() if held != items(SMALL, alone).get(name)}
     assert added == {"frozen models": 2 * SMALL.parameters}
+
+
+def test_a_teacher_is_cut_and_reads_while_nothing_of_training_is_there():
+    """Its weights are there always; what it gathers and its logits when no activation and no gradient of the student is."""
+    master = SIZES["7b"]
+    alone, taught = (plan(SMALL, Sharding(sequence=512, world=4, teacher=teacher)) for teacher in (None, master))
+    reading = {item.name: item.bytes for item in taught.items if item.when == ("teacher",)}
+    assert reading["its embedding and head, gathered"] == 2 * (master.embedding + master.width)
+    assert taught.at("teacher") == alone.at("teacher") + master.frozen() / 4 + sum(reading.values())
+    assert taught.at("last block") == alone.at("last block") + master.frozen() / 4
+    assert not [i for i in taught.items if i.name in ("gradients", "activations", "logits") and "teacher" in i.when]
+    assert taught.host - alone.host == master.frozen()
+    assert taught.sent - alone.sent == pytest.approx(2 * master.parameters * 3 / 4)
+    assert taught.flops - alone.flops == pytest.approx(master.forward(1, 512, 1))
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_logits_against_a_teacher_are_what_torch_holds(rows):
+    """Of the student's with their gradients, and of the teacher's, by torch's count of every operation, within a hundredth."""
+    size = replace(SMALL, width=64, context=CHUNK)  # so that all else is small
+    planned = items(size, Sharding(sequence=CHUNK, micro_rows=rows, teacher=size))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        states = torch.zeros(rows * CHUNK, size.width, dtype=torch.bfloat16, requires_grad=True)
+        head = torch.zeros(size.vocabulary, size.width, dtype=torch.bfloat16)
+        ids, logp = torch.zeros(rows * CHUNK, 64, dtype=torch.long), torch.zeros(rows * CHUNK, 65)
+
+        def logits():
+            return nn.functional.linear(states, head).float() / 1.0
+
+        def taught():
+            parts = zip(*(x.split(CHUNK) for x in (logits(), ids[:, 0], ids, logp)), strict=True)
+            sum(checkpoint(Divergence()._chunk, *part, use_reentrant=False)[0] for part in parts).backward()
+
+        @torch.no_grad()
+        def said():
+            return [Distribution(64)._likeliest(part) for part in logits().split(CHUNK)]
+
+        assert _most(taught) == pytest.approx(planned["logits"], rel=0.01)
+        assert _most(said) == pytest.approx(planned["its logits"], rel=0.01)
 
 
 def test_a_process_that_is_alone_sends_nothing_and_many_send_almost_all():
@@ -182,6 +227,15 @@ def test_numbers_that_do_not_go_together_are_refused():
         Sharding(sequence=128, micro_rows=0)
     with pytest.raises(ModelError, match="at most 128 tokens"):
         plan(Size.of(tiny_policy().model), Sharding(sequence=129))
+
+
+def _most(work) -> int:
+    """The most bytes that tensors hold at one time."""
+    tracker = MemTracker()
+    with tracker:
+        work()
+    (found,) = tracker.get_tracker_snapshot("peak").values()
+    return found["Total"]
 
 
 def _kept(family: str, layers: int) -> tuple[int, Size]:

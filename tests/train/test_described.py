@@ -16,7 +16,7 @@ from trueline.models.policy import Policy, RewardModel, tiny
 from trueline.models.residual import Seeing
 from trueline.recipes.running import recipes
 from trueline.train.critic import ActorCritic
-from trueline.train.described import UntoldError, build, describe, objective_built, objective_told, units
+from trueline.train.described import UntoldError, build, describe, settings_built, settings_told, units
 from trueline.train.objectives.ppo import PPO
 from trueline.train.objectives.reinforce import PolicyGradient
 from trueline.train.optim import Optim
@@ -101,18 +101,18 @@ def objectives():
 def test_every_objective_is_built_again_from_what_is_told(kind):
     """Through JSON, nested ones too."""
     made = kind()
-    assert objective_built(json.loads(json.dumps(objective_told(made)))) == made
+    assert settings_built(json.loads(json.dumps(settings_told(made)))) == made
 
 
 def test_settings_are_told_as_they_are():
     """Not their defaults."""
     made = dataclasses.replace(PPO(), policy=PolicyGradient(clip=0.1, form="cispo"), value_clip=0.3)
-    assert objective_built(json.loads(json.dumps(objective_told(made)))) == made
-    assert objective_built(objective_told(Optim(lr=0.5))) == Optim(lr=0.5)
+    assert settings_built(json.loads(json.dumps(settings_told(made)))) == made
+    assert settings_built(settings_told(Optim(lr=0.5))) == Optim(lr=0.5)
 
 
 @pytest.mark.parametrize("named", ["subprocess:Popen", "trueline.core.files:file_hash", "os:system", "trueline.nothing:X"])
 def test_nothing_else_is_built(named):
     """A class of another package, and what is no dataclass, is refused, whatever another process says."""
     with pytest.raises((UntoldError, ModuleNotFoundError)):
-        objective_built({"class": named, "fields": {}})
+        settings_built({"class": named, "fields": {}})

@@ -57,6 +57,7 @@ def cluster() -> None:
 @click.option("--optimizer", type=click.Choice(["adamw", "muon"]), default="adamw", show_default=True)
 @click.option("--reference", is_flag=True, help="A frozen copy of the start stands beside it.")
 @click.option("--reward", is_flag=True, help="A frozen reward model of the same size stands beside it.")
+@click.option("--teacher", metavar="MODEL", help="A frozen teacher stands beside it, as in `distil top=64`.")
 @click.option("--rollouts", type=int, default=0, metavar="ROWS", help="Each process samples so many rows at one time.")
 @click.option("--gpu-memory", default="80GB", show_default=True, help="Of one GPU; which numbers of processes fit in it.")
 @click.option(
@@ -76,8 +77,8 @@ def cluster() -> None:
 def plan_command(
     model: str | None, layers: int | None, width: int | None, heads: int | None, key_heads: int, inner: int | None,
     vocabulary: int | None, tied: bool, sequence: int, micro_rows: int, passes: int, world: int, replicas: int, dtype: str,
-    adapter_rank: int, recompute: bool, optimizer: str, reference: bool, reward: bool, rollouts: int, gpu_memory: str,
-    peak_tflops: float | None, mfu: float, as_json: bool,
+    adapter_rank: int, recompute: bool, optimizer: str, reference: bool, reward: bool, teacher: str | None, rollouts: int,
+    gpu_memory: str, peak_tflops: float | None, mfu: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Memory of each process, FLOPs and bytes on the wire when MODEL is trained in shards; nothing is loaded or run.
 
@@ -88,9 +89,10 @@ def plan_command(
     Example:  trueline cluster plan 7b --sequence 4096 --world 16
               trueline cluster plan 70b --sequence 4096 --world 64 --recompute --peak-tflops 900
               trueline cluster plan runs/SFT --sequence 2048 --world 8 --replicas 2 --reference --rollouts 64 --json
+              trueline cluster plan 7b --sequence 4096 --world 16 --recompute --teacher 70b
               trueline cluster plan --layers 24 --width 2048 --heads 16 --inner 5632 --vocabulary 32000 --sequence 2048
     """
-    from trueline.recipes.sharded_size import Sharding, plan, worlds
+    from trueline.recipes.sharded_size import Sharding, named, plan, worlds
 
     numbers = {"layers": layers, "width": width, "heads": heads, "inner": inner, "vocabulary": vocabulary}
     name, size = _size(model, numbers, key_heads, tied)
@@ -106,12 +108,14 @@ def plan_command(
         muon=optimizer == "muon",
         reference=reference,
         reward=reward,
+        teacher=named(teacher) if teacher else None,
         rollouts=rollouts,
     )
     memory = _bytes(gpu_memory)
     found, others = plan(size, asked), worlds(size, asked, memory)
     speed = found.speed(world, peak_tflops * 1e12, mfu) if peak_tflops else None
     told = _told(name, size, asked, found, memory, speed, mfu)
+    told["teacher"] = teacher
     told["worlds"] = [{"world": n, "bytes": round(p.peak), "fits": p.fits(memory)} for n, p in others]
     if as_json:
         click.echo(json.dumps(told))
@@ -207,19 +211,14 @@ def _write(to: Path, text: str) -> None:
 
 def _size(model: str | None, numbers: dict[str, int | None], key_heads: int, tied: bool) -> tuple[str, Size]:
     """The model's name and size, by name or by its numbers."""
-    from trueline.recipes.sharded_size import SIZES
-    from trueline.recipes.size import Size, model_of
+    from trueline.recipes.sharded_size import SIZES, named
+    from trueline.recipes.size import Size
 
     given = {name: value for name, value in numbers.items() if value is not None}
     if model and (given or key_heads or tied):
         raise click.UsageError(f"expected MODEL or its numbers, got both: {model} and numbers of a new one")
-    if model in SIZES:
-        return str(model), SIZES[str(model)]
     if model:
-        found = model_of(model, {})
-        if found.size is None:
-            raise click.UsageError(found.note)
-        return model, found.size
+        return model, named(model)
     if missing := [f"--{name}" for name in numbers if name not in given]:
         raise click.UsageError(
             f"expected MODEL ({', '.join(SIZES)}, a folder, hf:NAME) or its numbers; {missing[0]} is missing"
@@ -269,11 +268,11 @@ def _show(told: dict[str, Any], size: Size, found: Plan) -> None:
     console().print(table)
     rate = told["tokens_per_second"]
     lines = [
-        LETTERS,
+        LETTERS + ("; with a ' those of the teacher" if told["teacher"] else ""),
         f"a step: {told['tokens_per_step']:,} tokens; each process sends {_gb(found.sent)} GB",
         f"a token of training: {found.flops / 1e9:.2f} GFLOP; "
         + (f"{rate:,} tokens a second at an MFU of {told['mfu']}" if rate else "--peak-tflops tells tokens a second"),
-        f"a checkpoint on disk: {_gb(found.checkpoint)} GB; main memory to save the whole: {_gb(found.host)} GB",
+        f"a checkpoint on disk: {_gb(found.checkpoint)} GB; main memory of process 0, for whole models: {_gb(found.host)} GB",
         "processes: " + ", ".join(f"{w['world']} ({_gb(w['bytes'])} GB{' fits' if w['fits'] else ''})" for w in told["worlds"]),
     ]
     for line in lines:

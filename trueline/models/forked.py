@@ -89,8 +89,8 @@ class Helpers(Protocol):
         """Let a model's weights be those of now, in this process or everywhere, before it is sampled or sent."""
         ...
 
-    def read(self, model: Any, batch: Any, what: str) -> torch.Tensor:
-        """What a model says of a batch (train/forward.py), without a gradient: (N, T)."""
+    def read(self, model: Any, batch: Any, reading: Any, micro_rows: int = 0) -> dict[str, torch.Tensor]:
+        """The columns that a reading makes of what a model says of a batch (train/forward.py), without a gradient."""
         ...
 
     def together(

@@ -76,6 +76,7 @@ class Seeing(nn.Module):
         super().__init__()
         self.policy = policy
         self.layers = check_layers(policy, layers)
+        self.training = policy.training
 
     def train(self, mode: bool = True) -> Seeing:
         """Train or not; the policy inside drops nothing either way, for its states are compared with a reference's."""

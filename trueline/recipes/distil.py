@@ -56,7 +56,7 @@ class Distil:
     max_tokens: int = 56  # longest sample of the student
     epochs: int = 1
     batch: int = 1024  # tokens a step
-    micro_rows: int = 0  # examples per forward pass; 0: all of a step
+    micro_rows: int = 0  # examples per forward pass, of the teacher too; 0: all of a step
     context: int = 0  # longest example, tokens; longer ones are left out and counted. 0: what both models have room for
     held_out: float = 0.05  # share of the prompts of a file of conversations that is kept to measure on
     objective: Divergence = Divergence()
@@ -93,11 +93,11 @@ class Distil:
         if not examples:
             raise RecipeError(f"all {len(found)} examples need more than {limit} tokens; raise context or shorten the data")
         shared = min(student.model.config.vocab_size, master.model.config.vocab_size)
-        by_token = teacher(master, self.top, self.objective.temperature, shared)
+        by_token = teacher(master, self.top, self.objective.temperature, shared, self.micro_rows)
         source = StudentSamples(
             policy=student,
             examples=examples,
-            annotate=against(master) if self.by == "advantage" else by_token,
+            annotate=against(master, self.micro_rows) if self.by == "advantage" else by_token,
             share=self.on_policy,
             epochs=self.epochs,
             tokens=self.batch,
@@ -105,7 +105,12 @@ class Distil:
             seed=studio.seed,
         )
         measured = [e for e in held if len(e.ids) <= limit]
-        before = distance(student, by_token, self.objective, measured) if measured else None
+
+        def far() -> dict[str, float]:
+            with room.shared(master):
+                return distance(student, by_token, self.objective, measured)
+
+        before = far() if measured else None
         studio.show.steps(room.name, len(source))
         objective: Objective = self.gradient if self.by == "advantage" else self.objective
         done = train(student, objective, source, self.optim, room.loop(("loss", "teacher_kl"), self.micro_rows))
@@ -117,7 +122,7 @@ class Distil:
             "too_long": len(found) - len(examples),
         }
         if before is not None:
-            result |= {"held_out_before": before, "held_out": distance(student, by_token, self.objective, measured)}
+            result |= {"held_out_before": before, "held_out": far()}
         return result
 
     def _check(self, student: Policy, master: Policy) -> None:

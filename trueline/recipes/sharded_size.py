@@ -6,11 +6,12 @@
 FSDP: each of `s = world / replicas` processes keeps 1/s of every weight, gradient and moment in float32. A block is gathered in
 what is computed in (c bytes a number) while it is used, the next one beside it; its gradients are summed in float32 and cut
 again. Zhao et al. 2023 (2304.11277); HSDP repeats the shards in each replica. P parameters, L of them learn (all, or the
-adapter's), b in a block, e in embedding, head and last norm, which are one group.
+adapter's), b in a block, e in embedding, head and last norm, which are one group; P', b' and e' are a teacher's.
 
-What is there differs, so five phases of a step are added up, and the fullest is the plan: the loss, when all activations and
+What is there differs, so six phases of a step are added up, and the fullest is the plan: the loss, when all activations and
 logits are there; the backward pass of the first block and of the last, between which activations go and gradients come; the
-sum of the embedding's gradients; and sampling. Where a step has several passes, gradients are there from the first one on.
+sum of the embedding's gradients; sampling; and what a teacher says. Where a step has several passes, gradients are there from
+the first one on.
 
 Left out: what CUDA and NCCL keep for themselves and fragments between blocks of memory, for which `ROOM` of a GPU is left; and
 what Muon holds while it makes whole matrices orthogonal, which follows from how many it takes at a time.
@@ -27,12 +28,12 @@ from typing import Literal
 
 from trueline.models.policy import ModelError
 from trueline.models.products import CHUNK
-from trueline.recipes.size import FLOAT, Size
+from trueline.recipes.size import FLOAT, Model, Size, model_of
 
 GB = 2**30
 ROOM = 0.1  # share of a GPU's memory that the plan leaves free
-Phase = Literal["loss", "first block", "last block", "embedding", "sampling"]
-ALWAYS: tuple[Phase, ...] = ("loss", "first block", "last block", "embedding", "sampling")
+Phase = Literal["loss", "first block", "last block", "embedding", "sampling", "teacher"]
+ALWAYS: tuple[Phase, ...] = ("loss", "first block", "last block", "embedding", "sampling", "teacher")
 TRAINING, BLOCKS, LATE = ALWAYS[:4], ALWAYS[1:3], ALWAYS[2:4]
 
 # Invented, shaped like the Llama family: nobody's model.
@@ -58,6 +59,7 @@ class Sharding:
     muon: bool = False  # Muon moves hidden matrices, with one moment; AdamW has two
     reference: bool = False  # a frozen copy of the start; under an adapter too it is sharded beside the base (train/team.py)
     reward: bool = False  # a frozen reward model of the same size
+    teacher: Size | None = None  # a frozen model, of whose distributions the student learns the likeliest tokens (distil top=K)
     rollouts: int = 0  # rows that each process samples at one time, from a whole copy of the policy; 0: none here
 
     def __post_init__(self) -> None:
@@ -94,7 +96,7 @@ class Plan:
     """What one process holds and sends, and what a token costs."""
 
     items: Sequence[Item]
-    host: float  # bytes of main memory on the first process's machine: the whole model, to be saved
+    host: float  # bytes of main memory on the first process's machine: the whole model, to be saved, and a whole teacher
     checkpoint: float  # bytes on disk: what learns, and its moments
     flops: float  # of training, a token: the count that MFU is defined by
     sent: float  # bytes that each process sends in a step
@@ -123,14 +125,23 @@ class Plan:
         return world * flops * mfu / self.flops
 
 
+def named(model: str) -> Size:
+    """The size of a model: one of SIZES, a folder, or hf:NAME if it has been fetched before. Raises ModelError."""
+    found = Model(SIZES[model]) if model in SIZES else model_of(model, {})
+    if found.size is None:
+        raise ModelError(found.note)
+    return found.size
+
+
 def plan(size: Size, asked: Sharding) -> Plan:
     """The plan of a model's training. Raises ModelError for a row longer than the model's context."""
-    if asked.sequence > size.context:
-        raise ModelError(f"sequence: this model reads at most {size.context} tokens, got {asked.sequence}")
+    room = min(size.context, asked.teacher.context if asked.teacher else size.context)
+    if asked.sequence > room:
+        raise ModelError(f"sequence: this model reads at most {room} tokens, got {asked.sequence}")
     learned = size.gradient(asked.rank)
     return Plan(
         items=[item for item in _items(size, asked) if item.bytes],
-        host=size.frozen(),
+        host=size.frozen() + (asked.teacher.frozen() if asked.teacher else 0),
         checkpoint=learned + size.moments(asked.muon, asked.rank),
         flops=_flops(size, asked),
         sent=sent(size, asked),
@@ -152,10 +163,12 @@ def sent(size: Size, asked: Sharding) -> float:
     """Bytes that a process sends in a step.
 
     Gathering n bytes among s processes, or summing them in shards, each sends n (s - 1) / s. In a pass blocks are gathered
-    twice, the group of embedding and head once; gradients are summed in float32, among R replicas by 2 (R - 1) / R of a shard.
+    twice, the group of embedding and head once, and all of a teacher once; gradients are summed in float32, among R replicas
+    by 2 (R - 1) / R of a shard.
     """
     s, replicas = asked.shards, asked.replicas
     gathered = asked.compute * (2 * (size.body - size.width) + _root(size)) * (s - 1) / s
+    gathered += asked.compute * (asked.teacher.parameters if asked.teacher else 0) * (s - 1) / s
     learned = size.gradient(asked.rank)
     return asked.passes * (gathered + learned * (s - 1) / s + 2 * learned / s * (replicas - 1) / replicas)
 
@@ -168,8 +181,7 @@ def _items(size: Size, asked: Sharding) -> list[Item]:
     copies, samples = asked.reward + asked.reference, bool(asked.rollouts)
     layer = c * tokens * size.plain(bool(asked.rank))
     kept = c * tokens * size.layers * size.width if asked.recompute else size.layers * layer
-    chunks = 1 if tokens <= CHUNK else 2  # a chunk's logits and what they add to the head are there until the next one's are
-    logits = chunks * ((c + FLOAT) * min(tokens, CHUNK) * size.vocabulary + (0 if asked.rank else c * head))
+    logits, logits_words = _logits(size, asked)
     a = "5 width + 5 q + 6 k + 4 inner" if asked.rank else "4 width + 3 q + 3 k + 4 inner"
     a += " + q + 2 k" if size.head_norms and not asked.rank else ""
     return [
@@ -190,8 +202,24 @@ def _items(size: Size, asked: Sharding) -> list[Item]:
         Item("a block's, made again", layer * asked.recompute, f"c tokens ({a})", BLOCKS),
         Item("their gradients", c * tokens * (3 * size.inner + 2 * size.width), "c tokens (3 inner + 2 width)", BLOCKS),
         Item("last states", c * tokens * size.width, "c tokens width", ("loss",)),
-        Item("logits", logits, _logits_words(chunks, asked.rank), ("loss",)),
+        Item("logits", logits, logits_words, ("loss",)),
         Item("keys and values", size.cache(asked.rollouts, asked.sequence, c), "4 c layers k rows tokens", ("sampling",)),
+        *_of_teacher(asked),
+    ]
+
+
+def _of_teacher(asked: Sharding) -> list[Item]:
+    """What a teacher is held as, and what is there while it reads: no gradient, so of its activations those of a block."""
+    if asked.teacher is None:
+        return []
+    size, c, tokens, when = asked.teacher, asked.compute, asked.tokens, ("teacher",)
+    logits = FLOAT * size.vocabulary * (tokens + max(tokens, 2 * min(tokens, CHUNK)))
+    return [
+        Item("teacher", size.frozen() / asked.shards, "4 P' / s"),
+        Item("its embedding and head, gathered", c * _root(size), "c e'", when),
+        Item("two of its blocks, gathered", 2 * c * (size.body - size.width) / size.layers, "2 c b'", when),
+        Item("its activations", c * tokens * (3 * size.inner + 2 * size.width), "c tokens (3 inner' + 2 width')", when),
+        Item("its logits", logits, f"4 words' (tokens + max(tokens, 2 min(tokens, {CHUNK})))", when),
     ]
 
 
@@ -200,15 +228,25 @@ def _root(size: Size) -> int:
     return size.embedding + size.width
 
 
-def _logits_words(chunks: int, rank: int) -> str:
-    each = f"(c + 4) words min(tokens, {CHUNK})" + ("" if rank else " + c words width")
-    return each if chunks == 1 else f"{chunks} ({each})"
+def _logits(size: Size, asked: Sharding) -> tuple[float, str]:
+    """Bytes of logits at the loss, and their formula.
+
+    Those of a chunk, and what they add to the head, are there until the next chunk's are. Against a teacher's distribution all
+    are there, with their gradients, and four times a chunk's (objectives/distil.py).
+    """
+    c, tokens, chunk = asked.compute, asked.tokens, min(asked.tokens, CHUNK)
+    if asked.teacher is not None:
+        return FLOAT * size.vocabulary * (2 * tokens + 4 * chunk), f"4 words (2 tokens + 4 min(tokens, {CHUNK}))"
+    chunks, head = 1 if tokens <= CHUNK else 2, 0 if asked.rank else c * size.vocabulary * size.width
+    each = f"(c + 4) words min(tokens, {CHUNK})" + ("" if asked.rank else " + c words width")
+    return chunks * ((c + FLOAT) * chunk * size.vocabulary + head), each if chunks == 1 else f"{chunks} ({each})"
 
 
 def _flops(size: Size, asked: Sharding) -> float:
-    """Of a token: three forward passes; weights that stand still have no gradient, and save one but for attention.
+    """Of a token: three forward passes; weights that stand still have no gradient, and save one but for attention; a teacher's.
 
     What `recompute` makes again is not counted, as MFU has it.
     """
     once, attention = size.forward(1, asked.sequence, 1), size.forward(1, asked.sequence, 0) - size.forward(1, 0, 0)
-    return 2 * once + attention if asked.rank else 3 * once
+    said = asked.teacher.forward(1, asked.sequence, 1) if asked.teacher else 0
+    return said + (2 * once + attention if asked.rank else 3 * once)

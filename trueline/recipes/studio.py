@@ -115,7 +115,7 @@ class Room:
     def reference(self, policy: Policy, *sets: Iterable[Example]) -> list[Table]:
         """What `policy`, as it is now, says of each set of examples: kept beside the runs, for all that ask the same again."""
         cache = ReferenceCache(self.studio.run.folder.parent / KEPT)
-        with self._shared(policy):
+        with self.shared(policy):
             found = cache.remember(policy, *sets)
         if reused := sum(len(each.table) for each in found if each.reused):
             text = f"the reference's log-probabilities of {reused:,} examples are reused, from {cache.folder}"
@@ -124,11 +124,11 @@ class Room:
 
     def read(self, policy: Policy, examples: Sequence[Example]) -> Table:
         """What `policy`, as it is now, says of examples."""
-        with self._shared(policy):
+        with self.shared(policy):
             return remember(policy, examples)
 
-    def _shared(self, policy: Policy) -> AbstractContextManager[None]:
-        """In here all ranks read, where there are others."""
+    def shared(self, policy: Policy) -> AbstractContextManager[None]:
+        """In here all ranks read what `policy` says, where there are others."""
         if self.studio.mesh is None:
             return nullcontext()
         from trueline.train.team import reading  # with what of torch.distributed takes seconds to import

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from trueline.models.forked import expected
 from trueline.train.batch import Annotate, Batch, Model
 from trueline.train.controllers import AdaptiveKL
-from trueline.train.forward import ROWS, forward
+from trueline.train.forward import ROWS, Output, Reading, read
 
 
 def chain(*annotations: Annotate) -> Annotate:
@@ -30,9 +30,19 @@ def chain(*annotations: Annotate) -> Annotate:
     return apply
 
 
+def written(model: Model, reading: Reading, micro_rows: int = 0) -> Annotate:
+    """Write the columns that `reading` makes of what the model gives (train/forward.py), `micro_rows` at a time.
+
+    Should the model be frozen, and another be trained beside it, a crew's helpers and the ranks of a mesh have it and read too.
+    """
+    if isinstance(model, nn.Module):
+        expected.add(model)
+    return lambda batch: batch.having(**read(model, batch, reading, micro_rows))
+
+
 def column(name: str, model: Model) -> Annotate:
     """Write the log-probabilities that `model` gives the tokens, at the batch's temperature, as the column `name`, (N, T)."""
-    return _written(name, model, "logp")
+    return written(model, Output("logp", name))
 
 
 def reference(model: Model) -> Annotate:
@@ -42,12 +52,12 @@ def reference(model: Model) -> Annotate:
 
 def old_value(model: Model) -> Annotate:
     """Write `old_value`, the value before the update, (N, T)."""
-    return _written("old_value", model, "value")
+    return written(model, Output("value", "old_value"))
 
 
 def old_cost_value(model: Model) -> Annotate:
     """Write `old_cost_value`, that of the costs, (N, T); `model` is an `ActorCritic` with two critics."""
-    return _written("old_cost_value", model, "cost_value")
+    return written(model, Output("cost_value", "old_cost_value"))
 
 
 def log_kl(batch: Batch) -> Batch:
@@ -58,12 +68,12 @@ def log_kl(batch: Batch) -> Batch:
 
 def watch_kl(model: Model, rows: int = ROWS) -> Annotate:
     """Log `kl` as `log_kl` does, from about `rows` of the rows, evenly spaced: all that a KL which steers nothing needs."""
-    read = reference(model)
+    write = reference(model)
 
     def annotate(batch: Batch) -> Batch:
         every = max(1, len(batch.tokens) // max(1, rows))
         some = replace(batch, group=1).take(torch.arange(0, len(batch.tokens), every, device=batch.tokens.device))
-        return batch.logging(**log_kl(read(some)).metrics)
+        return batch.logging(**log_kl(write(some)).metrics)
 
     return annotate
 
@@ -140,10 +150,3 @@ def _stream(batch: Batch, name: str, beta: float) -> Tensor:
     if beta:
         rewards = beta * (batch.columns["old_logp"] - batch.columns["ref_logp"]) * batch.mask
     return rewards.scatter_add(1, batch.last()[:, None], batch.columns[name][:, None].to(rewards.dtype))
-
-
-def _written(name: str, model: Model, what: str) -> Annotate:
-    """Write what the model gives as a column; should it be trained beside, a crew's helpers read it too."""
-    if isinstance(model, nn.Module):
-        expected.add(model)
-    return lambda batch: batch.having(**{name: forward(model, batch, what)})

@@ -5,28 +5,30 @@ annotate = hidden_of(model)
 
 from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
 
+from torch import Tensor
+
+from trueline.models.policy import Outputs
 from trueline.models.residual import Seeing
-from trueline.train.annotate import ROWS
+from trueline.train import annotate
 from trueline.train.batch import Annotate, Batch
+from trueline.train.forward import spread
+
+
+@dataclass(frozen=True)
+class States:
+    """The states of a `Seeing` at the trained tokens as the column `ref_hidden`, (N, T, layers * D); zeros elsewhere."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"hidden"})
+
+    def __call__(self, out: Outputs, batch: Batch) -> dict[str, Tensor]:
+        assert out.hidden is not None  # (M, layers, D)
+        return {"ref_hidden": spread(out.hidden.flatten(1), batch)}
 
 
 def hidden_of(model: Seeing) -> Annotate:
     """Write `ref_hidden` (N, T, layers * D): the states of `model` at the trained tokens, zeros elsewhere."""
-
-    @torch.no_grad()
-    def annotate(batch: Batch) -> Batch:
-        at = batch.mask.clone()
-        at[:, 0] = False
-        found = []
-        for micro in batch.split(ROWS):
-            hidden = model(micro.tokens, micro.mask, frozenset({"hidden"})).hidden  # (M, layers, D)
-            assert hidden is not None
-            found.append(hidden.flatten(1))
-        states = torch.cat(found)
-        spread = states.new_zeros(*batch.tokens.shape, states.shape[-1])
-        spread[at.to(spread.device)] = states
-        return batch.having(ref_hidden=spread)
-
-    return annotate
+    return annotate.written(model, States())

@@ -195,7 +195,7 @@ def _key(ids: Iterable[int], mask: Iterable[bool]) -> Example:
 
 def _logp(model: Policy, batch: Batch) -> Tensor:
     """Log-probabilities under the model as it is now, (N, T), where the batch is; zero where the mask is off."""
-    return forward(model, batch.to(model.device), "logp").to(batch.tokens.device)
+    return forward(model, batch, "logp")
 
 
 def _ratio(model: Policy, batch: Batch) -> Tensor:

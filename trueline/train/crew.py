@@ -32,7 +32,7 @@ from trueline.models.policy import Policy
 from trueline.train import forward
 from trueline.train.batch import Batch, Objective
 from trueline.train.kept import Kept, tensors_of
-from trueline.train.messages import batches_of, into_shared_memory, like, packed, rows_of_parts
+from trueline.train.messages import batches_of, into_shared_memory, like, packed, rows_each, rows_of_parts
 from trueline.train.optim import Optimizer
 
 Counts = Mapping[str, float]
@@ -130,7 +130,7 @@ class Crew:
         for name, batch in batches.items():
             for part, rows in zip(parts, rows_of_parts(batch, size), strict=False):
                 part[name] = batch if rows is None else batch.take(rows)
-        told = {"do": "gradients", "counts": counts, "step": step, "micro_rows": micro_rows // size}
+        told = {"do": "gradients", "counts": counts, "step": step, "micro_rows": rows_each(micro_rows, size)}
 
         def instead(i: int) -> dict[str, Parts]:
             self.written[i], self.part = 0, i
@@ -169,9 +169,9 @@ class Crew:
     def fresh(self, model: nn.Module, everywhere: bool = True) -> None:
         """As `Helpers.fresh` says: all see the same weights, always."""
 
-    def read(self, model: Any, batch: Batch, what: str) -> Tensor:
+    def read(self, model: Any, batch: Batch, reading: forward.Reading, micro_rows: int = 0) -> dict[str, Tensor]:
         """As `Helpers.read` says."""
-        return forward.together(self, model, batch, what)
+        return forward.together(self, model, batch, reading, micro_rows)
 
     def save(self, folder: Path, step: int, beside: Mapping[str, Tensor], note: Mapping[str, object]) -> None:
         """Write a checkpoint; `beside` is what keepers keep."""

@@ -1,10 +1,11 @@
-"""What a process must be told to build the same model without its weights, and the same objective: plain JSON.
+"""What a process must be told to build the same model without its weights, and the same objective or reading: plain JSON.
 
     told = describe(policy)               rank 0
     twin = build(told)                    another rank: on the meta device, to be sharded and filled (train/team.py)
     blocks, exact = units(twin)           what is gathered together, and what is computed in float32 throughout
 
-A model is its configuration, its adapter's settings and which of its weights learn; an objective is its class and its fields.
+A model is its configuration, its adapter's settings and which of its weights learn. What is its own settings (an objective, an
+optimiser's, a reading of train/forward.py) is its class and its fields.
 Only classes of this package, and plugins that are registered, are ever built from what another process says.
 """
 
@@ -84,22 +85,22 @@ def units(model: nn.Module) -> Iterator[tuple[Computing, list[nn.Module], list[n
         yield network, list(next(lists, [])), [head for head in heads if head is not None]
 
 
-def objective_told(objective: object) -> dict[str, Any]:
-    """An objective as its class and its fields."""
-    fields = {f.name: getattr(objective, f.name) for f in dataclasses.fields(objective) if f.init}
-    named = f"{type(objective).__module__}:{type(objective).__qualname__}"
-    return {"class": named, "fields": {k: objective_told(v) if dataclasses.is_dataclass(v) else v for k, v in fields.items()}}
+def settings_told(made: object) -> dict[str, Any]:
+    """A dataclass as its class and its fields."""
+    fields = {f.name: getattr(made, f.name) for f in dataclasses.fields(made) if f.init}
+    named = f"{type(made).__module__}:{type(made).__qualname__}"
+    return {"class": named, "fields": {k: settings_told(v) if dataclasses.is_dataclass(v) else v for k, v in fields.items()}}
 
 
-def objective_built(told: Mapping[str, Any]) -> Any:
-    """The objective that was told. Raises UntoldError for a class that is no plugin and not of this package."""
+def settings_built(told: Mapping[str, Any]) -> Any:
+    """The dataclass that was told. Raises UntoldError for a class that is no plugin and not of this package."""
     module, _, name = str(told["class"]).partition(":")
     kind = next((k for k in plugins("objective").values() if (k.__module__, k.__qualname__) == (module, name)), None)
     if kind is None and module.startswith("trueline."):
         kind = getattr(importlib.import_module(module), name, None)
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-        raise UntoldError(f"{told['class']} is not an objective of this package, and no plugin has that name here")
-    return kind(**{key: objective_built(v) if isinstance(v, Mapping) else v for key, v in told["fields"].items()})
+        raise UntoldError(f"{told['class']} is no dataclass of this package, and no objective is registered by that name here")
+    return kind(**{key: settings_built(v) if isinstance(v, Mapping) else v for key, v in told["fields"].items()})
 
 
 def _computing(model: Computing) -> dict[str, Any]:

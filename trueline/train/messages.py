@@ -30,6 +30,11 @@ def rows_of_parts(batch: Batch, parts: int) -> list[Tensor | None]:
     return [torch.tensor([g * batch.group + k for g in part for k in range(batch.group)]) for part in chosen]
 
 
+def rows_each(micro_rows: int, parts: int) -> int:
+    """Rows of one forward pass of each part, where all of them together take so many; 0: no limit."""
+    return max(1, micro_rows // parts) if micro_rows else 0
+
+
 def packed(told: Mapping[str, Any], model: nn.Module, batches: Mapping[str, Batch]) -> bytes:
     """A message: a line of JSON, then the tensors of all batches."""
     tensors: dict[str, Tensor] = {}

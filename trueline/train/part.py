@@ -24,8 +24,8 @@ from trueline.models import generate
 from trueline.models.decoder import Decoder
 from trueline.train.batch import Batch, Objective
 from trueline.train.crew import Parts, accumulate
-from trueline.train.described import build, objective_built, units
-from trueline.train.forward import ROWS, padded
+from trueline.train.described import build, settings_built, units
+from trueline.train.forward import here
 from trueline.train.kept import tensors_of
 from trueline.train.optim import Optimizer, orthogonal
 
@@ -58,9 +58,9 @@ class Part:
 
     def prepare(self, told: Mapping[str, Any]) -> None:
         """Make the objectives and the optimiser of the first model."""
-        self.work = {name: (objective_built(what), weight) for name, (what, weight) in told["work"].items()}
+        self.work = {name: (settings_built(what), weight) for name, (what, weight) in told["work"].items()}
         whole = partial(_orthogonal, mesh=self.mesh)
-        self.optimizer = Optimizer(self.twins[0], objective_built(told["optim"]), whole)
+        self.optimizer = Optimizer(self.twins[0], settings_built(told["optim"]), whole)
 
     def gradients(self, told: Mapping[str, Any], batches: Mapping[str, Batch]) -> dict[str, Parts]:
         """Add this rank's part of a step's gradient; what the terms came to on its rows."""
@@ -86,20 +86,16 @@ class Part:
         return norm
 
     @torch.no_grad()
-    def read(self, told: Mapping[str, Any], batch: Batch) -> Tensor:
-        """What a model says of rows, without a gradient: (N, T) of this rank's; none where it was given none of its own."""
+    def read(self, told: Mapping[str, Any], batch: Batch) -> dict[str, Tensor]:
+        """The columns that a reading makes of this rank's rows; none where it was given none of its own."""
         model = self.twins[told["model"]].get_submodule(told["inside"])
-        batch, was_training, outs = batch.to(self.mesh.device), model.training, []
+        was_training, reading = model.training, settings_built(told["reading"])
         model.eval()
-        micros = list(batch.split(max(batch.group, ROWS)))
-        for i in range(told["passes"]):
-            micro = micros[min(i, len(micros) - 1)]
-            out = getattr(model(micro.tokens, micro.mask, frozenset({told["what"]}), micro.temperature), told["what"])
-            outs += [out] if i < len(micros) else []
+        found = here(model, batch, reading, told["micro_rows"], told["passes"])
         model.train(was_training)
         settled(model)
         idle = self.mesh.place.rank in told["idle"]
-        return torch.zeros(0, batch.tokens.shape[1]) if idle else padded(outs, batch.tokens.shape[1]).cpu()
+        return {} if idle else {name: made.contiguous() for name, made in found.items()}
 
     def sync(self, told: Mapping[str, Any], into: nn.Module | None = None) -> None:
         """Write the weights as they are now into a whole copy: the one given, or where `everywhere` one of this rank's own."""

@@ -32,9 +32,9 @@ from trueline.models.policy import Computing
 from trueline.train import forward, kept
 from trueline.train.batch import Batch
 from trueline.train.crew import Parts, Work
-from trueline.train.described import UntoldError, describe, objective_told
+from trueline.train.described import UntoldError, describe, settings_told
 from trueline.train.kept import Kept
-from trueline.train.messages import batches_of, packed, rows_of_parts
+from trueline.train.messages import batches_of, packed, rows_each, rows_of_parts
 from trueline.train.optim import Optim
 from trueline.train.part import Part, said
 
@@ -53,10 +53,10 @@ class Team:
         self.known: dict[nn.Module, int] = {}  # whole models that are as of a version here
         self.known_everywhere: dict[nn.Module, int] = {}  # and that ranks have a copy of, to sample from
         self.hooks: list[RemovableHandle] = []  # whoever calls a whole model meets the weights of now
-        told = {name: (objective_told(objective), weight) for name, (objective, weight) in work.items()}
+        told = {name: (settings_told(objective), weight) for name, (objective, weight) in work.items()}
         self._open(model, describe(model))
         if work:
-            self._all({"do": "prepare", "work": told, "optim": objective_told(optim)})
+            self._all({"do": "prepare", "work": told, "optim": settings_told(optim)})
         helpers_of.update((m, self) for m in (*self.places, *expected) if m not in helpers_of)
 
     @property
@@ -82,7 +82,7 @@ class Team:
     def gradients(self, batches: Mapping[str, Batch], step: int, micro_rows: int = 0) -> dict[str, Parts]:
         """As `Crew.gradients`: rows are dealt out by groups."""
         told: dict[str, Any] = {"do": "gradients", "step": step, "seed": self.seed, "idle": {}, "passes": {}}
-        told["micro_rows"] = max(1, micro_rows // self.mesh.place.size) if micro_rows else 0
+        told["micro_rows"] = rows_each(micro_rows, self.mesh.place.size)
         told["counts"] = {k: {per: max(1.0, b.count(per)) for per in ("token", "row", "group")} for k, b in batches.items()}
         shares: list[dict[str, Batch]] = [{} for _ in range(self.mesh.place.size)]
         for name, batch in batches.items():
@@ -104,22 +104,18 @@ class Team:
         self.version += 1
         return self._all({"do": "step", "step": self.version, "scale": scale})
 
-    def read(self, model: Any, batch: Batch, what: str) -> Tensor:
+    def read(self, model: Any, batch: Batch, reading: forward.Reading, micro_rows: int = 0) -> dict[str, Tensor]:
         """As `Helpers.read`, on shards."""
         if not self._met(model):
-            return forward.here(model, batch, what)
+            return forward.here(model, batch, reading, micro_rows)
         index, inside = self.places[model]
-        device, batch = batch.tokens.device, batch.to(torch.device("cpu"))
+        batch, rows = batch.to(torch.device("cpu")), rows_each(micro_rows, self.mesh.place.size)
         dealt, idle = self._dealt(batch)
-        told = {"do": "read", "model": index, "inside": inside, "what": what, "idle": idle}
-        told["passes"] = max(share.pieces(max(batch.group, forward.ROWS)) for share in dealt)
+        told = {"do": "read", "model": index, "inside": inside, "reading": settings_told(reading), "idle": idle}
+        told |= {"micro_rows": rows, "passes": max(share.pieces(rows or forward.ROWS) for share in dealt)}
         messages = {rank: packed(told, nn.Identity(), {"": dealt[rank]}) for rank in self.mesh.others}
-        outs = self._meet(told, messages, lambda: self.part.read(told, dealt[0]), lambda answer: load(answer)["found"])
-        found = torch.zeros(batch.tokens.shape, dtype=outs[0].dtype)
-        for at, out in zip(self._rows(batch), outs, strict=True):
-            if at is not None:
-                found[at, : out.shape[1]] = out
-        return found.to(device)
+        parts = self._meet(told, messages, lambda: self.part.read(told, dealt[0]), load)
+        return forward.merged(batch, self._rows(batch), parts)
 
     def fresh(self, model: nn.Module, everywhere: bool = True) -> None:
         """As `Helpers.fresh`: our whole model, and everybody's copy of it."""
@@ -253,7 +249,7 @@ def _done(part: Part, told: Told, tensors: Mapping[str, Tensor]) -> bytes | None
             return json.dumps(said(part.gradients(told, batches_of(told, tensors, part.twins[0])))).encode()
         case "read":
             (batch,) = batches_of({**told, "training": ""}, tensors, nn.Identity()).values()
-            return save({"found": part.read(told, batch).contiguous()})
+            return save(part.read(told, batch))
         case "sample":
             return save(part.sample(told, tensors))
         case "step":
