@@ -17,7 +17,6 @@ from tests.recipes import toys
 from tests.recipes.test_replicating import lasting, near
 from trueline.cluster.executor import Local
 from trueline.core.config import ConfigError
-from trueline.core.registry import register
 from trueline.evaluate.shape import read
 from trueline.recipes.progress import Quiet
 from trueline.recipes.running import Order
@@ -26,7 +25,6 @@ from trueline.recipes.sweeping import Combination, Sweep, carry_out, sweep
 TINY = ("tokens=3000", "width=32", "layers=1", "heads=2")
 
 
-@register("recipe", "test-fails-above")
 @dataclass(frozen=True)
 class FailsAbove:
     """A recipe that cannot be carried out at large settings."""

@@ -157,11 +157,13 @@ def _report(asked: Sweep, folder: Path, points: Sequence[Point]) -> dict[str, An
         "seconds": sum(report["seconds"] for report in made.values()),
         "versions": first["versions"],
         "stages": [_stage(point) for point in points],
-        "gates": [{**gate, "name": f"{name}: {gate['name']}"} for name, report in made.items() for gate in report["gates"]],
-        "ladder": [{**report["ladder"][-1], "stage": name} for name, report in made.items() if report["ladder"]],
+        "gates": [
+            {**gate, "name": f"{name}: {gate['name']}"} for name, report in made.items() for gate in report.get("gates", [])
+        ],
+        "ladder": [{**report["ladder"][-1], "stage": name} for name, report in made.items() if report.get("ladder")],
         "shown": [{"stage": "settings", **story(points)}],
         "expectations": [],  # a table of `story` has them: they were written for one setting, and not for the best of several
-        "not_measured": [*([f"what failed: {', '.join(failed)}"] if failed else []), *first["not_measured"]],
+        "not_measured": [*([f"what failed: {', '.join(failed)}"] if failed else []), *first.get("not_measured", [])],
         "provenance": {"settings": {one.name: one.asked.id for one in asked.combinations}},
     }
 
