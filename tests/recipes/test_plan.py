@@ -97,7 +97,7 @@ def test_what_is_not_known_is_a_question_mark(tmp_path):
 def test_a_plan_of_unknown_models_measures_nothing(monkeypatch):
     """Where no model is known the machine is not measured."""
     monkeypatch.setattr(plans, "measure", lambda *_: pytest.fail("measured"))
-    (found,) = plan([("sft", Sft(start="hf:nobody/nothing"))])
+    ((found,),) = plan([[("sft", Sft(start="hf:nobody/nothing"))]])
     assert found.seconds is None
 
 

@@ -200,9 +200,9 @@ def _carry_out(
     from trueline.recipes import reporting, running, sweeping
     from trueline.recipes.progress import Live, Plain, Quiet
 
-    whole = sweeping if isinstance(asked, sweeping.Sweep) else running
+    verbs = sweeping if isinstance(asked, sweeping.Sweep) else running  # both foresee, and carry out
     running.check_device(device)
-    whole.foresee(asked, out)  # before the machine is timed: what is wrong is said at once
+    verbs.foresee(asked, out)  # before the machine is timed: what is wrong is said at once
     with ExitStack() as stack:
         show = Quiet() if quiet or as_json else stack.enter_context(Live()) if sys.stderr.isatty() else Plain()
         used = running.use_threads(threads if mesh is None else threads or 1)  # the cores are shared among ranks
@@ -212,16 +212,16 @@ def _carry_out(
         if track:
             from trueline.train.trackers import tracker
 
-            if whole is sweeping:
+            if verbs is sweeping:
                 told["track"] = lambda name, folder: tracker(track, folder, name)
             else:
                 told["track"] = stack.enter_context(tracker(track, running.place(asked, out).folder, asked.id))
         gpus = float(device.startswith("cuda"))
         executor = stack.enter_context(executor_for(workers=workers, cluster=cluster, gpus=gpus))
-        if executor is not None and whole is running and asked.seeds == 1:
+        if executor is not None and verbs is running and asked.seeds == 1:
             some = f"{executor.workers} workers" if executor.workers > 1 else "one worker"
             show.say(asked.name, f"{some} for what it asks of models; training stays in this process (seeds=N: a seed to each)")
-        folder, found = whole.carry_out(asked, out, show, device=device, dtype=dtype, mesh=mesh, executor=executor, **told)
+        folder, found = verbs.carry_out(asked, out, show, device=device, dtype=dtype, mesh=mesh, executor=executor, **told)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), **found}))
     else:
@@ -252,11 +252,11 @@ def _plan(asked: Any, device: str, as_json: bool) -> None:
     """Print what a run would do, or every run of a sweep."""
     from dataclasses import asdict, replace
 
-    from trueline.recipes.plan import plans, stages_of, table
+    from trueline.recipes.plan import plan, stages_of, table
     from trueline.recipes.sweeping import Sweep
 
     named = {one.name: one.asked for one in asked.combinations} if isinstance(asked, Sweep) else {"": asked}
-    planned = plans([stages_of(one.name, one.at(one.seed).recipe) for one in named.values()], device)
+    planned = plan([stages_of(one.name, one.at(one.seed).recipe) for one in named.values()], device)
     first = next(iter(named.values()))
     if as_json:
         told = [

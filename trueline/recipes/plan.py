@@ -75,13 +75,11 @@ class Estimate:
     note: str
 
 
-def plan(stages: Sequence[tuple[str, Recipe]], device: str = "cpu") -> list[Estimate]:
-    """What a run of these stages would take here, with threads chosen as the run will choose them."""
-    return plans([stages], device)[0]
+def plan(runs: Sequence[Sequence[tuple[str, Recipe]]], device: str = "cpu") -> list[list[Estimate]]:
+    """What each run of such stages would take here, with threads chosen as it will choose them.
 
-
-def plans(runs: Sequence[Sequence[tuple[str, Recipe]]], device: str = "cpu") -> list[list[Estimate]]:
-    """The same of several runs; the machine is measured once, at the size of the first model that is known."""
+    The machine is measured once, at the size of the first model that is known.
+    """
     works = [_works(stages) for stages in runs]
     size = next((w.model.size for run in works for _, w in run if w.model.size is not None), None)
     speed = None
